@@ -1,0 +1,1 @@
+"""Singer tap for CoBrowser.net's CSV export API."""

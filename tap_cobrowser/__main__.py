@@ -1,0 +1,7 @@
+"""Runs the tap as `python -m tap_cobrowser`."""
+
+from __future__ import annotations
+
+from tap_cobrowser.tap import TapCobrowser
+
+TapCobrowser.cli()

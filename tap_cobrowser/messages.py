@@ -1,0 +1,162 @@
+"""Writes Singer messages to standard output: fast, and never less than a whole line.
+
+Messages are gathered and written in blocks. On a pipe a block is no larger than what the system
+writes in one piece (POSIX calls it PIPE_BUF), so that whatever ends the process, even SIGKILL,
+the target has read whole lines only. A single line larger than that is the one exception.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+
+from tap_cobrowser.errors import TargetGoneError
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from singer_sdk.singerlib.encoding.simple import Message
+
+_BLOCK = 64 * 1024
+_PIPE_BLOCK = getattr(select, "PIPE_BUF", 512)
+
+
+@lru_cache(maxsize=64)
+def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return a type whose JSON is a record of these columns: much faster to encode than a dict."""
+    fields = [f"column_{at}" for at in range(len(names))]
+    rename = dict(zip(fields, names, strict=True))
+    return msgspec.defstruct("Record", fields, rename=rename, gc=False)
+
+
+def record_lines(
+    stream: str,
+    names: tuple[str, ...],
+    rows: Iterable[Sequence[Any]],
+    *,
+    time_extracted: str,
+    version: int | None,
+) -> bytes:
+    """Return the RECORD messages of rows, a line each.
+
+    Args:
+        stream: Name of the stream.
+        names: Names of the columns.
+        rows: Values of the rows, in the order of the names.
+        time_extracted: ISO 8601 date-time.
+        version: Version of the table, for ACTIVATE_VERSION.
+    """
+    record = _record_type(names)
+    lines = encoder.encode_lines([record(*row) for row in rows])
+    if not lines:
+        return b""
+    # JSON has no line feed inside a line, so that the envelope can be put around all records in
+    # one pass instead of around each.
+    before = b'{"type":"RECORD","stream":%s,"record":' % encoder.encode(stream)
+    after = b',"time_extracted":%s' % encoder.encode(time_extracted)
+    if version is not None:
+        after += b',"version":%d' % version
+    after += b"}\n"
+    return before + lines[:-1].replace(b"\n", after + before) + after
+
+
+class LineWriter(GenericSingerWriter[bytes, "Message"]):
+    """The tap's message writer.
+
+    RECORD messages wait until there is a block of them or another message follows.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing to write."""
+        super().__init__()
+        self._waiting = bytearray()
+        self._mid_line = False
+        self._then_stop: Callable[[], None] | None = None
+
+    @override
+    def serialize_message(self, message: Message) -> bytes:
+        return encoder.encode(message.to_dict()) + b"\n"
+
+    @override
+    def write_message(self, message: Message) -> None:
+        self._waiting += self.format_message(message)
+        if message.type != "RECORD" or len(self._waiting) >= _BLOCK:
+            self.flush()
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write messages that are encoded already, whole lines."""
+        self._waiting += lines
+        if len(self._waiting) >= _BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits.
+
+        Raises:
+            TargetGoneError: If nothing reads it any more, or it cannot be written.
+        """
+        lines, self._waiting = bytes(self._waiting), bytearray()
+        problem = ""
+        try:
+            self._write(lines)
+        except BrokenPipeError:
+            problem = "The target has stopped reading"
+        except OSError as error:
+            problem = f"Standard output cannot be written: {error.strerror}"
+        if problem:
+            # What Python itself would still write at exit has nowhere to go either.
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TargetGoneError(problem)
+
+    def stop(self, leave: Callable[[], None]) -> None:
+        """Leave the process from a signal handler: at once, or when the line is whole."""
+        if self._mid_line:
+            self._then_stop = leave
+        else:
+            leave()
+
+    def _write(self, lines: bytes) -> None:
+        sys.stdout.flush()
+        buffered = sys.stdout.buffer
+        # Without a buffer in between, one write is one system call, which is what can be atomic.
+        raw = getattr(buffered, "raw", buffered)
+        most = _PIPE_BLOCK if _is_pipe(raw) else _BLOCK
+        for block in _blocks(lines, most):
+            self._mid_line = most != _PIPE_BLOCK or len(block) > most
+            left = memoryview(block)
+            while left:
+                left = left[raw.write(left) or 0 :]
+            self._mid_line = False
+            if self._then_stop:
+                self._then_stop()
+
+
+def _blocks(lines: bytes, most: int) -> Iterator[bytes]:
+    """Cut before a line begins, into blocks of at most `most` bytes where lines are no longer."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + most) + 1 or lines.find(b"\n", start) + 1
+        yield lines[start:end]
+        start = end
+
+
+def _is_pipe(raw: Any) -> bool:  # noqa: ANN401 - a raw file of any kind
+    try:
+        return stat.S_ISFIFO(os.fstat(raw.fileno()).st_mode)
+    except (OSError, AttributeError, ValueError):
+        return False

@@ -1,0 +1,417 @@
+"""The settings: what each is called, means and may be, and the one form the rest works with.
+
+A value means the same wherever it comes from (a file, an environment variable, Meltano), so text
+is taken for the number or boolean that it spells, and an empty text for a setting left out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib import metadata
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from singer_sdk import typing as th
+
+from tap_cobrowser.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SEPARATORS = (";", ",", ":", "|")
+MIN_KEY_LENGTH = 4
+MAX_WINDOW_DAYS = 31
+MAX_CONCURRENT_REQUESTS = 16
+
+SCHEMA = th.PropertiesList(
+    th.Property(
+        "user",
+        th.StringType,
+        required=True,
+        title="User",
+        description="CoBrowser.net user name. Letter case counts.",
+    ),
+    th.Property(
+        "api_key",
+        th.StringType(min_length=MIN_KEY_LENGTH),
+        required=True,
+        secret=True,
+        title="API key",
+        description="API key of that user, as CoBrowser.net handed it out.",
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description=(
+            "First day to extract, as a date (that day in `timezone`) or a date-time (the day "
+            "that contains it there). Without it, 30 days before today."
+        ),
+    ),
+    th.Property(
+        "end_date",
+        th.DateTimeType,
+        title="End date",
+        description=(
+            "Last day to extract, included, told as `start_date` is. Without it, today. "
+            "With `start_date` it cuts a history into slices."
+        ),
+    ),
+    th.Property(
+        "timezone",
+        th.StringType,
+        default="Europe/Amsterdam",
+        title="Time zone",
+        description=(
+            "IANA name of the time zone whose midnights part the API's days: the one that the "
+            "CoBrowser.net account is set to."
+        ),
+    ),
+    th.Property(
+        "lookback_days",
+        th.IntegerType(minimum=0),
+        default=3,
+        title="Look-back",
+        description=(
+            "Days before the bookmark that each run reads again, for rows that arrive or change "
+            "late. Three cover a weekend."
+        ),
+    ),
+    th.Property(
+        "window_days",
+        th.IntegerType(minimum=1, maximum=MAX_WINDOW_DAYS),
+        default=2,
+        title="Window",
+        description=(
+            "Whole days in one request. The API allows 2; raise it only if CoBrowser.net granted "
+            "more."
+        ),
+    ),
+    th.Property(
+        "csv_separator",
+        th.StringType,
+        default=";",
+        allowed_values=list(SEPARATORS),
+        title="CSV separator",
+        description="Separator of the cells that the API is asked for.",
+    ),
+    th.Property(
+        "ccc_agent",
+        th.BooleanType,
+        default=False,
+        title="CCC agent",
+        description=(
+            "Whether the user is a CCC agent. True adds the four streams that the API gives to "
+            "CCC agents alone."
+        ),
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        default="https://client.cobrowser.net/generic/api/csv.php",
+        title="API URL",
+        description=(
+            "Address of the CSV export API. It has to be `https`; `http` is taken for a loopback "
+            "host only."
+        ),
+    ),
+    th.Property(
+        "request_timeout",
+        th.IntegerType(minimum=1),
+        default=300,
+        title="Request timeout",
+        description="Seconds of silence from the server after which a request has failed.",
+    ),
+    th.Property(
+        "max_retries",
+        th.IntegerType(minimum=0),
+        default=5,
+        title="Retries",
+        description=(
+            "How often a request that failed in a way that may pass is made again, with waits "
+            "that grow. A wait that the server asks for is kept if it is an hour at most, "
+            "otherwise the run ends."
+        ),
+    ),
+    th.Property(
+        "max_concurrent_requests",
+        th.IntegerType(minimum=1, maximum=MAX_CONCURRENT_REQUESTS),
+        default=4,
+        title="Concurrent requests",
+        description="Requests in flight at once. As many answers are held in memory at most.",
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        title="User agent",
+        description="`User-Agent` header of the requests. Without it, `tap-cobrowser/<version>`.",
+    ),
+).to_dict()
+"""JSON Schema of the tap's own settings; the SDK adds those of its capabilities."""
+
+OWN: dict[str, dict[str, Any]] = dict(SCHEMA["properties"])
+"""The tap's own settings alone, by name."""
+
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
+    r"(?:(Z)|([+-]\d{2}):?(\d{2}))?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings after all checks.
+
+    `start_date` and `end_date` are days of `timezone`, None where they are left out. Times are in
+    seconds.
+    """
+
+    user: str
+    api_key: str
+    start_date: date | None
+    end_date: date | None
+    timezone: ZoneInfo
+    lookback_days: int
+    window_days: int
+    csv_separator: str
+    ccc_agent: bool
+    api_url: str
+    request_timeout: int
+    max_retries: int
+    max_concurrent_requests: int
+    user_agent: str
+
+    def __repr__(self) -> str:
+        """Without the key, so that no traceback or debugger shows it."""
+        return f"<Settings of {self.user!r}>"
+
+
+def parse_day(text: str, zone: ZoneInfo) -> date:
+    """Return the day that an ISO 8601 date or date-time names in a zone.
+
+    Args:
+        text: A date (that day) or a date-time (the day that contains it in the zone). A date-time
+            without an offset is the zone's own.
+        zone: The zone of the days.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    text = text.strip()
+    if _DATE.fullmatch(text):
+        return date.fromisoformat(text)
+    found = _DATE_TIME.fullmatch(text)
+    if not found:
+        msg = f"not a date: {text!r}"
+        raise ValueError(msg)
+    day, minutes, seconds, _, zulu, hours_off, minutes_off = found.groups()
+    offset = "+00:00" if zulu else f"{hours_off}:{minutes_off}" if hours_off else ""
+    moment = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}{offset}")
+    try:
+        return (moment.astimezone(zone) if moment.tzinfo else moment).date()
+    except OverflowError:
+        msg = f"not a date: {text!r}"
+        raise ValueError(msg) from None
+
+
+def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
+    """Whether the catalog is to hold the CCC streams; a value that is no boolean counts as no."""
+    try:
+        return _boolean(config.get("ccc_agent") or "false", "ccc_agent")
+    except SettingError:
+        return False
+
+
+def check(config: Mapping[str, Any]) -> Settings:
+    """Check the settings and give them their types.
+
+    Args:
+        config: The values as they came, from any source.
+
+    Raises:
+        SettingError: If one is missing or wrong. It names the setting and never shows `api_key`.
+    """
+    values = _Values(config)
+    zone = values.zone("timezone")
+    start, end = values.day("start_date", zone), values.day("end_date", zone)
+    if start and end and end < start:
+        msg = f"Setting 'end_date' ({end}) is before 'start_date' ({start})"
+        raise SettingError(msg, advice="Give an end date on or after the start date.")
+    return Settings(
+        user=values.text("user"),
+        api_key=values.key("api_key"),
+        start_date=start,
+        end_date=end,
+        timezone=zone,
+        lookback_days=values.integer("lookback_days"),
+        window_days=values.integer("window_days"),
+        csv_separator=values.separator("csv_separator"),
+        ccc_agent=values.boolean("ccc_agent"),
+        api_url=values.url("api_url"),
+        request_timeout=values.integer("request_timeout"),
+        max_retries=values.integer("max_retries"),
+        max_concurrent_requests=values.integer("max_concurrent_requests"),
+        user_agent=values.header("user_agent", f"tap-cobrowser/{version()}"),
+    )
+
+
+def version() -> str:
+    """Return the installed version of the tap."""
+    try:
+        return metadata.version("tap-cobrowser")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+class _Values:
+    """The values as they came, read one by one; each method raises SettingError."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+
+    def raw(self, name: str) -> object:
+        """Return a value or its default; None for one left out, as null or an empty text."""
+        value: object = self._config.get(name)
+        if isinstance(value, str) and not value.strip():
+            value = None
+        return OWN[name].get("default") if value is None else value
+
+    def text(self, name: str) -> str:
+        value = self.raw(name)
+        if value is None:
+            msg = f"Setting '{name}' is missing"
+            variable = f"TAP_COBROWSER_{name.upper()}"
+            raise SettingError(
+                msg,
+                advice=f"Set it in the configuration, or as {variable} with `--config ENV`.",
+            )
+        if not isinstance(value, str):
+            msg = f"Setting '{name}' has to be text, not {_kind(value)}"
+            raise SettingError(msg, advice="Put it in quotes.")
+        return value.strip()
+
+    def key(self, name: str) -> str:
+        value = self.text(name)
+        if len(value) < MIN_KEY_LENGTH:
+            msg = f"Setting '{name}' is shorter than {MIN_KEY_LENGTH} characters"
+            raise SettingError(msg, advice="Give the whole key.")
+        return value
+
+    def integer(self, name: str) -> int:
+        value = self.raw(name)
+        schema = OWN[name]
+        least, most = schema["minimum"], schema.get("maximum")
+        wanted = f"from {least} to {most}" if most else f"of {least} or more"
+        number = None
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip(), re.ASCII):
+            number = int(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
+            number = int(value)
+        if number is None or number < least or (most and number > most):
+            msg = f"Setting '{name}' is {_shown(value)}"
+            raise SettingError(msg, advice=f"Give a whole number {wanted}.")
+        return number
+
+    def boolean(self, name: str) -> bool:
+        return _boolean(self.raw(name), name)
+
+    def zone(self, name: str) -> ZoneInfo:
+        value = self.text(name).strip()
+        # `available_timezones` reads the whole database: ask it only about what may not exist.
+        try:
+            return ZoneInfo(value)
+        except (LookupError, ValueError, OSError):
+            pass
+        alike = [zone for zone in available_timezones() if zone.lower() == value.lower()]
+        hint = f"Did you mean {alike[0]}?" if alike else "Give an IANA name, as Europe/Amsterdam."
+        msg = f"Setting '{name}' is {_shown(value)}, which is no known time zone"
+        raise SettingError(msg, advice=hint)
+
+    def day(self, name: str, zone: ZoneInfo) -> date | None:
+        value = self.raw(name)
+        if value is None:
+            return None
+        try:
+            day = parse_day(value, zone) if isinstance(value, str) else None
+        except ValueError:
+            day = None
+        # A margin of a year on both ends keeps every later calculation within the calendar.
+        if day is None or not date.min.year < day.year < date.max.year:
+            msg = f"Setting '{name}' is {_shown(value)}"
+            raise SettingError(msg, advice="Give a date, as 2026-01-31, or an ISO 8601 date-time.")
+        return day
+
+    def separator(self, name: str) -> str:
+        value = self.raw(name)
+        if value not in SEPARATORS:
+            msg = f"Setting '{name}' is {_shown(value)}"
+            raise SettingError(msg, advice=f"Give one of {' '.join(SEPARATORS)}")
+        return str(value)
+
+    def url(self, name: str) -> str:
+        value = self.text(name).strip()
+        try:
+            parts = urlsplit(value)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in {"http", "https"}:
+            msg = f"Setting '{name}' is not the address of a web server"
+            raise SettingError(msg, advice="Give one that begins with https://")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            msg = f"Setting '{name}' has more than a host and a path"
+            raise SettingError(msg, advice="Leave out user, password, query and fragment.")
+        if parts.scheme == "http" and not _is_loopback(host):
+            msg = f"Setting '{name}' would send the key unencrypted"
+            raise SettingError(msg, advice="Give an address that begins with https://")
+        return value
+
+    def header(self, name: str, default: str) -> str:
+        value = self.raw(name)
+        if value is None:
+            return default
+        if not isinstance(value, str) or not re.fullmatch(r"[ -~]+", value.strip()):
+            msg = f"Setting '{name}' cannot be sent as a header"
+            raise SettingError(msg, advice="Give one line of ASCII text.")
+        return value.strip()
+
+
+def _boolean(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    spelled = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if spelled in {"true", "1", "yes", "on"}:
+        return True
+    if spelled in {"false", "0", "no", "off"}:
+        return False
+    msg = f"Setting '{name}' is {_shown(value)}"
+    raise SettingError(msg, advice="Give true or false.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    return "a number" if isinstance(value, int | float) else "a list or an object"
+
+
+def _shown(value: object, most: int = 40) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def before_today(today: date, days: int = 30) -> date:
+    """Return the first day to extract where no `start_date` is set."""
+    return today - timedelta(days=days)

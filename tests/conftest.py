@@ -1,0 +1,206 @@
+"""What the tests share: a sandbox, the tap run as its users run it, and what it should emit."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tap_cobrowser.sandbox import Sandbox, World
+from tap_cobrowser.streams import STREAMS
+from tap_cobrowser.tap import TapCobrowser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
+TODAY = NOW.date()
+BY_NAME = {stream.name: stream for stream in STREAMS}
+WINDOWED = [stream.name for stream in STREAMS if stream.windowed]
+
+
+def days_ago(days: int) -> date:
+    """Return a day before the sandbox's today."""
+    return TODAY - timedelta(days=days)
+
+
+@dataclass
+class Output:
+    """What a run of the tap put out."""
+
+    messages: list[dict[str, Any]]
+    code: int = 0
+    stderr: str = ""
+    text: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, text: str, code: int = 0, stderr: str = "") -> Output:
+        """Parse standard output; every line has to be a whole message."""
+        assert not text or text.endswith("\n"), "standard output ends in the middle of a line"
+        return cls([json.loads(line) for line in text.splitlines()], code, stderr, text)
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """Return the records of a stream in the order of their messages."""
+        return [
+            message["record"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["stream"] == stream
+        ]
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """Return the messages of a type."""
+        return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The values of the STATE messages."""
+        return [message["value"] for message in self.of_type("STATE")]
+
+    def bookmark(self, stream: str) -> str | None:
+        """Return a stream's bookmark in the last STATE."""
+        bookmark = self.states[-1]["bookmarks"].get(stream, {}).get("replication_key_value")
+        assert bookmark is None or isinstance(bookmark, str)
+        return bookmark
+
+    @property
+    def last_line(self) -> str:
+        """The last line of the log."""
+        return self.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("TAP_COBROWSER_") or name == "LOGLEVEL":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox whose clock stands at NOW."""
+    with Sandbox(World(rows_per_day=30), clock=NOW, frozen=True) as server:
+        yield server
+
+
+@pytest.fixture
+def config(sandbox: Sandbox) -> dict[str, Any]:
+    """Settings for the sandbox: nine days, all streams."""
+    return {
+        "user": sandbox.user,
+        "api_key": sandbox.api_key,
+        "api_url": sandbox.url,
+        "ccc_agent": True,
+        "start_date": days_ago(8).isoformat(),
+        "max_retries": 0,
+    }
+
+
+def select(*streams: str, but: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """Return a catalog with some streams selected, without some of their columns."""
+    tap = TapCobrowser(config={"ccc_agent": True}, validate_config=False, setup_mapper=False)
+    catalog = tap.catalog_dict
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = entry["stream"] in streams
+            elif item["breadcrumb"][-1] in (but or {}).get(entry["stream"], []):
+                item["metadata"]["selected"] = False
+    return catalog
+
+
+def run(
+    config: dict[str, Any],
+    *,
+    catalog: dict[str, Any] | None = None,
+    state: dict[str, Any] | None = None,
+) -> Output:
+    """Run the tap in this process; errors are raised."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with redirect_stdout(out):
+        tap = TapCobrowser(config=dict(config), catalog=catalog, state=state)
+        tap.sync_all()
+    out.seek(0)
+    return Output.of(out.read())
+
+
+RunCommand = "Callable[..., Output]"
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Output]:
+    """Run `tap-cobrowser` as a process, with its settings in files."""
+
+    def run_command(
+        config: dict[str, Any] | None,
+        *arguments: str,
+        catalog: dict[str, Any] | None = None,
+        state: dict[str, Any] | None = None,
+        **environment: str,
+    ) -> Output:
+        words = [sys.executable, "-m", "tap_cobrowser"]
+        for name, content in {"config": config, "catalog": catalog, "state": state}.items():
+            if content is not None:
+                path = tmp_path / f"{name}.json"
+                path.write_text(json.dumps(content), encoding="utf-8")
+                words += [f"--{name}", str(path)]
+        done = subprocess.run(
+            [*words, *arguments],
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+            timeout=120,
+        )
+        if "--discover" in arguments or "--about" in arguments:
+            return Output([], done.returncode, done.stderr, done.stdout)
+        return Output.of(done.stdout, done.returncode, done.stderr)
+
+    return run_command
+
+
+def expected(
+    world: World,
+    stream: str,
+    first: date,
+    last: date = TODAY,
+    now: datetime = NOW,
+) -> list[dict[str, Any]]:
+    """Return the records that the tap should emit for what the sandbox holds."""
+    properties = BY_NAME[stream].schema["properties"]
+    keys = {*BY_NAME[stream].primary_keys, BY_NAME[stream].replication_key}
+    names = world.TABLES[stream]
+    return [
+        {
+            name: _singer(value, properties[name], key=name in keys)
+            for name, value in zip(names, row, strict=True)
+        }
+        for row in world.rows(stream, first, last, now)
+    ]
+
+
+def _singer(value: object, definition: dict[str, Any], *, key: bool) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat()
+    if value is None or value == "":
+        return "" if key else None
+    if "boolean" in definition["type"]:
+        return bool(int(str(value)))
+    if "string" in definition["type"]:
+        return str(value)
+    return value
+
+
+def ordered(records: list[dict[str, Any]]) -> list[str]:
+    """Return records in a form that compares whatever their order and that of their columns."""
+    return sorted(json.dumps(record, sort_keys=True) for record in records)
