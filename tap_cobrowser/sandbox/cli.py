@@ -1,0 +1,191 @@
+"""`tap-cobrowser-sandbox`: serves the sandbox, for itself or for as long as a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from zoneinfo import ZoneInfo
+
+from tap_cobrowser.sandbox.faults import KINDS
+from tap_cobrowser.sandbox.server import Sandbox
+from tap_cobrowser.sandbox.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NOT_FOUND = 127
+_GRACE = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve; return the exit code of the command, or of the signal that ended it."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.list_faults:
+        for name, change in KINDS.items():
+            print(f"{name:18} {change.__doc__}")  # noqa: T201
+        return 0
+    try:
+        world = World(options.seed, options.rows_per_day, options.timezone)
+        sandbox = Sandbox(
+            world,
+            port=options.port,
+            clock=options.clock,
+            frozen=options.frozen,
+            latency=options.latency,
+            window_days=options.window_days,
+            verbose=options.verbose,
+        )
+        for fault in options.fault:
+            _ask_for(sandbox, fault)
+    except (OSError, OverflowError, LookupError, ValueError) as error:
+        parser.error(f"cannot start: {error}")
+    with sandbox:
+        _say(f"Serving made-up data at {sandbox.url}, for trying and testing only.")
+        variables = sandbox.environment(plain_agent=options.plain_agent)
+        if options.command:
+            return _run(options.command, variables)
+        for name, value in variables.items():
+            _say(f"  {name}='{value}'")
+        _say("Set these and use `tap-cobrowser --config ENV`. Ctrl-C stops it.")
+        return _serve()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tap-cobrowser-sandbox",
+        description=(
+            "A CoBrowser.net of made-up data on a loopback port, for trying and testing only. "
+            "With COMMAND, runs it with the settings of tap-cobrowser in its environment, and "
+            "stops with it."
+        ),
+    )
+    add = parser.add_argument
+    add("--port", type=_number, default=0, help="port on 127.0.0.1 (default: a free one)")
+    add("--seed", type=int, default=1, help="other seeds have other rows (default: 1)")
+    add(
+        "--rows-per-day",
+        type=_number,
+        default=200,
+        help="conversations on a busy weekday, about (default: 200)",
+    )
+    add("--timezone", type=_zone, default="Europe/Amsterdam", help="zone of its days")
+    add("--clock", type=_moment, help="ISO 8601 date-time at which its clock begins")
+    add("--frozen", action="store_true", help="let that clock stand still")
+    add("--latency", type=float, default=0.0, help="seconds before each answer")
+    add("--window-days", type=_number, default=2, help="days that a request may ask for")
+    add("--plain-agent", action="store_true", help="be an agent who is no CCC agent")
+    add("--verbose", action="store_true", help="print each request, without user and key")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND[,command=C][,times=N][,after=N][,one_in=N]",
+        help="let requests fail, see --list-faults",
+    )
+    add("--list-faults", action="store_true", help="tell the kinds of faults")
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run")
+    return parser
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("has to be 0 or more")
+    return number
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (LookupError, ValueError, OSError):
+        msg = f"{text} is no known time zone"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
+    except ValueError:
+        msg = f"{text} is no ISO 8601 date-time, such as 2026-11-22T23:59:50+01:00"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _ask_for(sandbox: Sandbox, fault: str) -> None:
+    kind, *rest = fault.split(",")
+    if kind not in KINDS:
+        msg = f"no fault is called {kind}; see --list-faults"
+        raise ValueError(msg)
+    options = dict(each.partition("=")[::2] for each in rest)
+    command = options.pop("command", None)
+    if strange := options.keys() - {"times", "after", "one_in"}:
+        msg = f"a fault has no {', '.join(strange)}"
+        raise ValueError(msg)
+    numbers = {name: int(value) for name, value in options.items()}
+    sandbox.fail(
+        kind,
+        command,
+        times=numbers.get("times"),
+        after=numbers.get("after", 0),
+        one_in=numbers.get("one_in"),
+    )
+
+
+def _run(command: list[str], variables: dict[str, str]) -> int:
+    """Run a command until it ends, pass signals on, and return its exit code."""
+    # Beside this executable there are usually those that it is used with.
+    path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+    environment = {**os.environ, **variables, "PATH": path}
+    environment |= {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        _say(f"tap-cobrowser-sandbox: there is no command {command[0]}")
+        return _NOT_FOUND
+    process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603
+
+    def pass_on(signum: int, _: object) -> None:
+        if signum == signal.SIGINT:
+            # A terminal has sent it to the command as well; only what did not hear it needs help.
+            timer = threading.Timer(_GRACE, _interrupt, [process])
+            timer.daemon = True
+            timer.start()
+        else:
+            process.terminate()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, pass_on)
+    code = process.wait()
+    return 128 - code if code < 0 else code
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+
+
+def _serve() -> NoReturn:
+    ended = threading.Event()
+    codes: list[int] = []
+
+    def stop(signum: int, _: object) -> None:
+        codes.append(128 + signum)
+        ended.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop)
+    while not ended.wait(0.2):  # on Windows, a wait without an end hears no signal
+        pass
+    sys.exit(codes[0])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

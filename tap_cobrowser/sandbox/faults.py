@@ -1,0 +1,201 @@
+"""Faults on demand: what an undocumented API may answer instead of the promised CSV.
+
+Each kind changes a reply that was right; tests ask for one, and so can anyone who wants to see
+whether their alerting works.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class Reply:
+    """A reply, whole.
+
+    Attributes:
+        status: HTTP status.
+        headers: Its headers; `Date` is the server's own unless it is None.
+        body: Its body.
+        cut: Whether the connection is closed before the body is whole.
+        reset: Whether the connection is closed without any reply.
+        hang: Whether nothing is ever sent.
+    """
+
+    status: int
+    headers: dict[str, str | None]
+    body: bytes
+    cut: bool = False
+    reset: bool = False
+    hang: bool = False
+
+
+Change = "Callable[[Reply, str], None]"
+KINDS: dict[str, Callable[[Reply, str], None]] = {}
+"""What can go wrong, by name. The second argument is the request's path, with the key in it."""
+
+
+def _kind(name: str) -> Callable[[Callable[[Reply, str], None]], Callable[[Reply, str], None]]:
+    def register(change: Callable[[Reply, str], None]) -> Callable[[Reply, str], None]:
+        KINDS[name] = change
+        return change
+
+    return register
+
+
+def _status(status: HTTPStatus, text: str, **headers: str) -> None:
+    @_kind(f"status-{status.value}")
+    def change(reply: Reply, path: str) -> None:
+        reply.status = status
+        reply.body = text.format(path=path).encode()
+        reply.headers["Content-Type"] = "text/plain"
+        reply.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+
+    change.__doc__ = f"Answer {status.value} {status.phrase}."
+
+
+for _code in (400, 404, 408, 425, 500, 502, 503, 504):
+    _status(HTTPStatus(_code), "Something went wrong with {path}")
+_status(HTTPStatus.UNAUTHORIZED, "Invalid user or API key in {path}")
+_status(HTTPStatus.FORBIDDEN, "Not allowed: {path}")
+_status(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", Retry_After="1")
+_status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
+
+
+@_kind("retry-after-hours")
+def _hours(reply: Reply, _: str) -> None:
+    """Answer 503 with a Retry-After of two hours."""
+    reply.status, reply.headers["Retry-After"] = 503, "7200"
+
+
+@_kind("reset")
+def _reset(reply: Reply, _: str) -> None:
+    """Close the connection without a reply."""
+    reply.reset = True
+
+
+@_kind("hang")
+def _hang(reply: Reply, _: str) -> None:
+    """Never reply."""
+    reply.hang = True
+
+
+@_kind("cut")
+def _cut(reply: Reply, _: str) -> None:
+    """Close the connection before the promised length is sent."""
+    reply.cut = True
+
+
+@_kind("cut-text")
+def _cut_text(reply: Reply, _: str) -> None:
+    """End within a quoted cell, with a length that fits."""
+    reply.body = reply.body.rstrip()[:-2]
+
+
+@_kind("html")
+def _html(reply: Reply, path: str) -> None:
+    """Answer 200 with a page of HTML that echoes the request."""
+    reply.body = f"<!DOCTYPE html><html><body>Maintenance. {path}</body></html>".encode()
+    reply.headers["Content-Type"] = "text/html"
+
+
+@_kind("php-error")
+def _php_error(reply: Reply, _: str) -> None:
+    """Glue a PHP error to the end of the rows."""
+    error = b"<br />\n<b>Fatal error</b>:  Allowed memory size exhausted in <b>/srv/csv.php</b> on line <b>41</b><br />\n"
+    reply.body += error
+
+
+@_kind("empty")
+def _empty(reply: Reply, _: str) -> None:
+    """Answer without any byte."""
+    reply.body = b""
+
+
+@_kind("header-only")
+def _header_only(reply: Reply, _: str) -> None:
+    """Answer with a header and no row."""
+    reply.body = reply.body.split(b"\n", 1)[0] + b"\n"
+
+
+@_kind("status-204")
+def _no_content(reply: Reply, _: str) -> None:
+    """Answer 204 No Content."""
+    reply.status, reply.body = 204, b""
+
+
+@_kind("json")
+def _json(reply: Reply, path: str) -> None:
+    """Answer 200 with JSON that echoes the request."""
+    reply.body = f'{{"error": "unknown command in {path}"}}'.encode()
+
+
+@_kind("text")
+def _text(reply: Reply, path: str) -> None:
+    """Answer 200 with a line of text that echoes the request."""
+    reply.body = f"Sorry, no data for {path}".encode()
+
+
+@_kind("no-header")
+def _no_header(reply: Reply, _: str) -> None:
+    """Leave out the header."""
+    reply.body = reply.body.split(b"\n", 1)[1]
+
+
+@_kind("bom")
+def _bom(reply: Reply, _: str) -> None:
+    """Begin with a byte-order mark."""
+    reply.body = b"\xef\xbb\xbf" + reply.body
+
+
+@_kind("crlf")
+def _crlf(reply: Reply, _: str) -> None:
+    """End lines in CRLF; text keeps its own line ends."""
+    reply.body = re.sub(rb'"\n("|\Z)', rb'"\r\n\1', reply.body)
+
+
+@_kind("windows-1252")
+def _windows_1252(reply: Reply, _: str) -> None:
+    """Encode as Windows-1252 without saying so; what it lacks becomes a question mark."""
+    reply.body = reply.body.decode().encode("cp1252", "replace")
+    reply.headers["Content-Type"] = "text/csv"
+
+
+@_kind("upper-case")
+def _upper_case(reply: Reply, _: str) -> None:
+    """Spell the header in capitals."""
+    header, rest = reply.body.split(b"\n", 1)
+    reply.body = header.upper() + b"\n" + rest
+
+
+@_kind("renamed-column")
+def _renamed_column(reply: Reply, _: str) -> None:
+    """Give the last column another name."""
+    header, rest = reply.body.split(b"\n", 1)
+    reply.body = header[: header.rindex(b'"', 0, -1)] + b'"renamed"\n' + rest
+
+
+@_kind("no-key")
+def _no_key(reply: Reply, _: str) -> None:
+    """Give the columns that make the keys another name."""
+    header, rest = reply.body.split(b"\n", 1)
+    keys = rb'"(id|\w+_id|hourBegin_time)"'
+    reply.body = re.sub(keys, rb'"other_\1"', header) + b"\n" + rest
+
+
+@_kind("bad-number")
+def _bad_number(reply: Reply, _: str) -> None:
+    """Write the first whole number of up to six digits in a way that is none."""
+    reply.body = re.sub(rb';"(\d{1,3})"', rb';"\1 x"', reply.body, count=1)
+
+
+@_kind("no-date")
+def _no_date(reply: Reply, _: str) -> None:
+    """Leave out the Date header."""
+    reply.headers["Date"] = None

@@ -1,0 +1,407 @@
+"""Serves the sandbox's world over HTTP, by the rules of the API's page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tap_cobrowser.sandbox.faults import KINDS, Reply
+from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from tap_cobrowser.sandbox.world import Row, Value
+
+PATH = "/generic/api/csv.php"
+SEPARATORS = (";", ",", ":", "|")
+_BLOCK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the sandbox remembers it: never with the key.
+
+    Attributes:
+        command: The command, as it was sent.
+        start: The range's older end in days ago, None if it was not sent.
+        stop: The range's younger end in days ago, None if it was not sent.
+        status: The status it was answered with.
+        at: The sandbox's time when it came in.
+        in_flight: How many requests were being answered then, this one included.
+    """
+
+    command: str
+    start: int | None
+    stop: int | None
+    status: int
+    at: datetime
+    in_flight: int
+
+
+@dataclass
+class Fault:
+    """A fault that was asked for.
+
+    Attributes:
+        kind: Its name in KINDS.
+        command: The command it is for; None for all.
+        times: How often it still happens; None for always.
+        after: How many requests go well before.
+        one_in: At random once in so many requests; None for each.
+    """
+
+    kind: str
+    command: str | None = None
+    times: int | None = None
+    after: int = 0
+    one_in: int | None = None
+
+
+class _RefusedError(Exception):
+    """A request against the rules: a status and a line of text."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+class Sandbox:
+    """A server on a loopback port, running while it is used as a context manager."""
+
+    user = "ccc@sandbox.example"
+    api_key = "sandbox+key/of&a ccc=agent%"
+    plain_user = "agent@sandbox.example"
+    plain_api_key = "sandbox+key/of&a plain=agent%"
+
+    def __init__(  # noqa: PLR0913 - as many as the executable has options
+        self,
+        world: World | None = None,
+        *,
+        port: int = 0,
+        clock: datetime | Callable[[], datetime] | None = None,
+        frozen: bool = False,
+        latency: float = 0.0,
+        window_days: int = 2,
+        verbose: bool = False,
+    ) -> None:
+        """Bind the port; nothing is answered yet.
+
+        Args:
+            world: What is served.
+            port: The port on 127.0.0.1; 0 takes a free one.
+            clock: What time it is, or a moment at which the clock begins; None is the real time.
+            frozen: Whether a clock that begins at a moment stands still there.
+            latency: Seconds before each answer.
+            window_days: How many days one request may ask for.
+            verbose: Whether to print each request, without user and key.
+
+        Raises:
+            OSError: If the port is taken.
+        """
+        self.world = world or World()
+        self.latency = latency
+        self.window_days = window_days
+        self.verbose = verbose
+        self.requests: deque[Request] = deque(maxlen=100_000)
+        self.faults: list[Fault] = []
+        self.before_rows: Callable[[Request], None] | None = None
+        """Called after `Date` is stamped and before the rows are picked."""
+        self.set_clock(clock, frozen=frozen)
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._chance = Random(self.world.seed)  # noqa: S311 - no secrets here
+        self._server = _Server(("127.0.0.1", port), self)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the API."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}{PATH}"
+
+    def __enter__(self) -> Sandbox:
+        """Begin to answer."""
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def environment(self, *, plain_agent: bool = False) -> dict[str, str]:
+        """Return the variables that point tap-cobrowser here."""
+        variables = {
+            "TAP_COBROWSER_API_URL": self.url,
+            "TAP_COBROWSER_USER": self.plain_user if plain_agent else self.user,
+            "TAP_COBROWSER_API_KEY": self.plain_api_key if plain_agent else self.api_key,
+            "TAP_COBROWSER_TIMEZONE": self.world.zone.key,
+            "TAP_COBROWSER_CCC_AGENT": "false" if plain_agent else "true",
+        }
+        if self.window_days != 2:  # noqa: PLR2004 - the API's and the tap's default
+            variables["TAP_COBROWSER_WINDOW_DAYS"] = str(self.window_days)
+        return variables
+
+    # The clock
+
+    def now(self) -> datetime:
+        """Return the sandbox's time, in its zone."""
+        return self._clock().astimezone(self.world.zone)
+
+    def set_clock(
+        self, clock: datetime | Callable[[], datetime] | None, *, frozen: bool = False
+    ) -> None:
+        """Set the clock; see the constructor."""
+        if clock is None:
+            self._clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+        elif not isinstance(clock, datetime):
+            self._clock = clock
+        else:
+            moment, begun = clock.astimezone(timezone.utc), time.monotonic()
+            self._clock = lambda: moment + timedelta(
+                seconds=0 if frozen else time.monotonic() - begun
+            )
+
+    # Faults
+
+    def fail(
+        self,
+        kind: str,
+        command: str | None = None,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        one_in: int | None = None,
+    ) -> None:
+        """Let requests fail.
+
+        Args:
+            kind: A name in `faults.KINDS`.
+            command: Of this command alone.
+            times: So often, then no more.
+            after: Not the first so many.
+            one_in: At random once in so many.
+
+        Raises:
+            KeyError: If there is no such kind.
+        """
+        _ = KINDS[kind]
+        self.faults.append(Fault(kind, command, times, after, one_in))
+
+    def fault_of(self, command: str) -> str | None:
+        """Return the kind of fault that a request is to have, and count it."""
+        with self._lock:
+            for fault in self.faults:
+                if fault.command not in {None, command} or fault.times == 0:
+                    continue
+                if fault.after:
+                    fault.after -= 1
+                    continue
+                if fault.one_in and self._chance.random() * fault.one_in >= 1:
+                    continue
+                if fault.times:
+                    fault.times -= 1
+                return fault.kind
+        return None
+
+    # Answers
+
+    def began(self) -> int:
+        """Count a request that came in, and return how many are being answered."""
+        with self._lock:
+            self._in_flight += 1
+            return self._in_flight
+
+    def ended(self) -> None:
+        """Count a request that was answered."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def rows_of(self, query: dict[str, str], request: Request) -> tuple[str, Iterator[Row]]:
+        """Return the separator and the rows for a request, by the rules of the API's page.
+
+        Raises:
+            _RefusedError: If it is against them.
+        """
+        users = {self.user: self.api_key, self.plain_user: self.plain_api_key}
+        user, command = query.get("user", ""), request.command
+        if not query.get("apiKey") or users.get(user) != query["apiKey"]:
+            raise _RefusedError(HTTPStatus.UNAUTHORIZED, "Invalid user or apiKey")
+        if command not in TABLES:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Unknown command")
+        if command in CCC_ONLY and user != self.user:
+            raise _RefusedError(HTTPStatus.FORBIDDEN, "Only for CCC agents")
+        separator = query.get("csvseperator", ";")
+        if separator not in SEPARATORS:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Unknown csvseperator")
+        start, stop = request.start or 0, request.stop or 0
+        if command not in WITHOUT_RANGE:
+            if start < stop or stop < 0:
+                raise _RefusedError(HTTPStatus.BAD_REQUEST, "start has to be before stop")
+            if start - stop >= self.window_days:
+                raise _RefusedError(
+                    HTTPStatus.BAD_REQUEST, f"Range of more than {self.window_days} days"
+                )
+        now = self.now()
+        first, last = (now.date() - timedelta(days=ago) for ago in (start, stop))
+        return separator, self.world.rows(command, first, last, now)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that goes away is no trouble of the sandbox's."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    server_version = "tap-cobrowser-sandbox"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    wbufsize = _BLOCK
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+        """Answer a request for CSV."""
+        sandbox = self.server.sandbox
+        in_flight = sandbox.began()
+        try:
+            stamp = sandbox.now()
+            if sandbox.latency:
+                time.sleep(sandbox.latency)
+            self._answer(sandbox, stamp, in_flight)
+            self.wfile.flush()
+        except OSError:
+            self.close_connection = True
+        finally:
+            sandbox.ended()
+
+    def _answer(self, sandbox: Sandbox, stamp: datetime, in_flight: int) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        status, content_type = HTTPStatus.OK, "text/csv; charset=utf-8"
+        command = query.get("c", "")
+        request = Request(command, None, None, 0, stamp, in_flight)
+        body: Iterable[bytes]
+        try:
+            if parts.path != PATH:
+                raise _RefusedError(HTTPStatus.NOT_FOUND, "Not found")
+            start, stop = _days(query, "start"), _days(query, "stop")
+            request = Request(command, start, stop, 0, stamp, in_flight)
+            if sandbox.before_rows:
+                sandbox.before_rows(request)
+            separator, rows = sandbox.rows_of(query, request)
+            body = _csv(command, separator, rows)
+        except _RefusedError as refused:
+            status, content_type = refused.status, "text/plain; charset=utf-8"
+            body = [f"{refused.text}\n".encode()]
+        kind = sandbox.fault_of(command)
+        reply = None
+        if kind:
+            reply = Reply(status, {"Content-Type": content_type}, b"".join(body))
+            KINDS[kind](reply, self.path)
+            status = HTTPStatus(reply.status)
+        sandbox.requests.append(
+            Request(command, request.start, request.stop, status, stamp, in_flight)
+        )
+        if sandbox.verbose:
+            print(f"{status.value} {command} {request.start}..{request.stop}", flush=True)  # noqa: T201
+        if reply:
+            self._send_fault(reply, stamp)
+        else:
+            self._send(status, content_type, stamp, body)
+
+    def _send(
+        self, status: HTTPStatus, content_type: str, stamp: datetime, body: Iterable[bytes]
+    ) -> None:
+        chunked = self.request_version != "HTTP/1.0"
+        self.send_response_only(status)
+        self.send_header("Date", _http_date(stamp))
+        self.send_header("Content-Type", content_type)
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.close_connection = True
+        self.end_headers()
+        for block in body:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _send_fault(self, reply: Reply, stamp: datetime) -> None:
+        if reply.hang:
+            time.sleep(3600)
+        if reply.hang or reply.reset:
+            self.close_connection = True
+            return
+        self.send_response_only(reply.status)
+        for name, value in {"Date": _http_date(stamp), **reply.headers}.items():
+            if value is not None:
+                self.send_header(name, value)
+        if reply.status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
+        self.close_connection = self.close_connection or reply.cut
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base class
+        """Say nothing: the path has the key in it."""
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(timezone.utc), usegmt=True)
+
+
+def _days(query: dict[str, str], name: str) -> int | None:
+    if name not in query:
+        return None
+    if not (query[name].isascii() and query[name].isdigit()):
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{name} has to be a number of days")
+    return int(query[name])
+
+
+def _csv(command: str, separator: str, rows: Iterable[Row]) -> Iterator[bytes]:
+    """Yield the CSV in blocks, all values in quotes."""
+    block: list[str] = []
+    size = 0
+    for row in chain([TABLES[command]], rows):
+        line = separator.join([f'"{_text(value)}"' for value in row]) + "\n"
+        block.append(line)
+        size += len(line)
+        if size >= _BLOCK:
+            yield "".join(block).encode()
+            block, size = [], 0
+    if block:
+        yield "".join(block).encode()
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, datetime):
+        return format_datetime(value)
+    return "" if value is None else str(value).replace('"', '""')

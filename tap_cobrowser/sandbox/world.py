@@ -1,0 +1,655 @@
+"""The data of the sandbox: a few Dutch companies, their agents and what happens in their chats.
+
+Everything is a pure function of a seed, a day and the present moment, worked out anew whenever it
+is asked for. So the same question always has the same answer, millions of rows need no memory,
+and a row whose end lies in the future is not there yet, or has no end yet.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from datetime import timezone as fixed_zone
+from functools import lru_cache
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Value = str | int | float | datetime | None
+Row = tuple[Value, ...]
+
+_HOURLY = (
+    "hourBegin_time hourEnd_time hourOfDay num_vists num_pageviews num_visitors num_reactive "
+    "num_reactive_accepted num_proactive num_proactive_accepted"
+)
+TABLES: dict[str, tuple[str, ...]] = {
+    command: tuple(columns.split())
+    for command, columns in {
+        "conversations": (
+            "conversation_start browse_id account_id num_messages duration_secs avgMessageLength "
+            "maxMessageLength last_agent_id reseller_id visitor_id requestType assigned_agent_id "
+            "acceptUrl accept_host_id decisionTime firstResponseTime transcriptUrl "
+            "avgResponseTime maxResponseTime successcode firstReplyTime"
+        ),
+        "accounts": "id name postfix reseller_id",
+        "agents": "id username firstname lastname email account_id cccagent_id disabled",
+        "cccagents": "id username firstname lastname email cccaccount_id",
+        "cccagentgroups": "cccagent_id cccgroup_id cccgroup_name cccaccount_id",
+        "cccgroupaccounts": "cccgroup_id account_id cccgroup_name cccaccount_id",
+        "cccslotsactivity": (
+            "cccagent_id time_start action account_id browse_id session_id activity_id "
+            "numslots_used numslots_max"
+        ),
+        "accountspecshourly": f"account_id {_HOURLY}",
+        "hostspecshourly": f"host_id {_HOURLY} account_id",
+        "emails": "browse_id id timestamp agent_id to bcc subject from account_id",
+        "hosts": "id account_id hostname multiple_acc_id",
+        "agentactivity": "agent_id time_start time_end state duration_secs account_id activity_id",
+        "filterstatshourly": (
+            "account_id hourBegin_time hourEnd_time hourOfDay id filtername num_proactive "
+            "num_proactive_accepted num_proactive_declined num_proactive_match "
+            "num_proactive_cancelled num_proactive_no_availability num_proactive_expired "
+            "num_proactive_ignored"
+        ),
+        "slotsactivity": (
+            "agent_id time_start action account_id browse_id session_id activity_id numslots_used "
+            "numslots_max open_duration closed_duration new_duration sleeping_duration "
+            "burning_duration presetName"
+        ),
+        "agentperformance": (
+            "agent_id session_id preset session_start numChats numBreaks numIgnored numAbandoned "
+            "avgConcurrency firstResponseDuration openDuration closedDuration newDuration "
+            "sleepingDuration burningDuration onlineDuration offlineDuration availableDuration "
+            "idleDuration sessionDuration"
+        ),
+    }.items()
+}
+"""Commands of the API, and the columns of each, in the order and spelling of the API's page."""
+
+WITHOUT_RANGE = {
+    "accounts",
+    "agents",
+    "hosts",
+    "cccagents",
+    "cccagentgroups",
+    "cccgroupaccounts",
+    "cccslotsactivity",
+}
+CCC_ONLY = {"cccagents", "cccagentgroups", "cccgroupaccounts", "cccslotsactivity"}
+
+_RESELLER = "017"
+_CCC_ACCOUNT = "900"
+_UTC = fixed_zone.utc
+_ONE_DAY = timedelta(days=1)
+_LONGEST_CHAT = 1800
+# How many of a busy weekday's conversations begin in each hour
+_SHARES = [0.2, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 2, 6, 10, 11, 10, 8, 9, 10, 9, 7, 5, 4, 3.2, 2.4]
+_SHARES += [1.2, 0.5, 0.3]
+_WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
+_CCC_DAYS = 14
+
+
+class Account(NamedTuple):
+    """A company."""
+
+    id: str
+    name: str
+    postfix: str
+
+
+class Host(NamedTuple):
+    """A website of a company."""
+
+    id: str
+    account: str
+    name: str
+    multiple: str
+
+
+class Agent(NamedTuple):
+    """Somebody who chats with visitors."""
+
+    id: str
+    username: str
+    first: str
+    last: str
+    account: str
+    ccc: str | None
+    disabled: int
+    presets: tuple[str, ...]
+
+
+class Filter(NamedTuple):
+    """A rule by which visitors are invited."""
+
+    id: str
+    account: str
+    name: str
+
+
+_ACCOUNTS = (
+    Account("1001", "Energie Direct Noord", "energienoord.example"),
+    Account("1002", "De Groene Winkel; Wonen & Tuin", "groenewinkel.example"),
+    Account("0103", 'Zorgverzekeraar "Het Anker"', "hetanker.example"),
+)
+_HOSTS = (
+    Host("501", "1001", "www.energienoord.example", ""),
+    Host("502", "1001", "mijn.energienoord.example", "noord"),
+    Host("503", "1002", "groenewinkel.example", ""),
+    Host("504", "1002", "outlet.groenewinkel.example", "outlet|2"),
+    Host("0505", "0103", "www.hetanker.example", ""),
+)
+_AGENTS = (
+    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",)),
+    Agent("2002", "daan", "Daan", "Jansen", "1001", None, 0, ("Service", 'Verkoop "extra"')),
+    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, ("",)),
+    Agent("2004", "francois", "François", "Bakker", "1001", None, 0, ("Service", "Storing; gas")),
+    Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",)),
+    Agent("2006", "maud", "Maud", "Meijer", "1002", None, 0, ("Verkoop", "Retour\\ruil")),
+    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, ("",)),
+    Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",)),
+    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),
+    Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",)),
+    Agent("2011", "oud", "Pieter", "Dekker", "1001", None, 1, ("Service",)),
+)
+_CCC_AGENTS = (
+    ("31", "nora", "Nora", "Hendriks"),
+    ("32", "sem", "Sem", "Dijkstra"),
+    ("33", "ines", "Inès", "Peters"),
+    ("34", "koen", "Koen", "O'Brien"),
+)
+_CCC_GROUPS = (("71", "Avond & weekend", ("1001", "1002")), ("72", "Zorg: lijn 2", ("0103",)))
+_FILTERS = (
+    Filter("61", "1001", "Lang op tarievenpagina"),
+    Filter("62", "1001", 'Verhuizing: "snel regelen"'),
+    Filter("63", "1002", "Winkelmand > € 100; nog niet betaald"),
+    Filter("64", "1002", "Pad C:\\aanbieding\\"),
+    Filter("65", "0103", "Terugkerende bezoeker | polis"),
+)
+_SUBJECTS = (
+    "Transcript van uw gesprek",
+    "Uw chat met {agent}",
+    'Re: "offerte"; bedankt, tot snel',
+    "Vraag over factuur 💶 | mei",
+    "Twee regels:\nuw gesprek en de bijlage",
+    "Fwd: map C:\\facturen\\",
+    'Over de zgn. \\"speciale\\" korting',
+    "Één vraag, drie antwoorden\r\nmet vriendelijke groet",
+)
+_QUERIES = ("", "?q=gas;stroom", "?utm=a|b,c:d", '?naam="test"&x=1', "?zoek=caf%C3%A9#top", "?a=é")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation, in UTC; it is listed once its `end` has come."""
+
+    id: str
+    browse: str
+    start: datetime
+    end: datetime
+    slot: int
+    host: Host
+    agent: Agent
+    filter: Filter | None
+    visitor: str
+    preset: str
+    luck: float
+
+
+class World:
+    """All that the sandbox holds."""
+
+    TABLES = TABLES
+
+    def __init__(
+        self, seed: int = 1, rows_per_day: int = 200, timezone: str = "Europe/Amsterdam"
+    ) -> None:
+        """Choose a world.
+
+        Args:
+            seed: Other seeds have other rows.
+            rows_per_day: How many conversations begin on a busy weekday, about.
+            timezone: IANA name of the zone whose midnights part the days.
+        """
+        self.seed = seed
+        self.rows_per_day = rows_per_day
+        self.zone = ZoneInfo(timezone)
+        self._slots = lru_cache(maxsize=64)(self._slots_of_day)
+
+    def rows(self, command: str, first: date, last: date, now: datetime) -> Iterator[Row]:
+        """Yield the rows of a command, in the order of its columns in TABLES.
+
+        Args:
+            command: The command.
+            first: The first day, in the zone; of no meaning to commands without a range.
+            last: The last day, included.
+            now: The present: what has not happened yet is not there.
+        """
+        # In UTC throughout: of two moments in one zone, Python compares and subtracts wall clocks.
+        now = now.astimezone(_UTC)
+        today = now.astimezone(self.zone).date()
+        if command == "cccslotsactivity":
+            first, last = today - (_CCC_DAYS - 1) * _ONE_DAY, today
+        elif command in WITHOUT_RANGE:
+            yield from self._fixed(command)
+            return
+        of_day = self._of_day(command)
+        for ahead in range((min(last, today) - first).days + 1):
+            yield from of_day(first + ahead * _ONE_DAY, now)
+
+    def _of_day(self, command: str) -> Callable[[date, datetime], Iterator[Row]]:
+        return {
+            "conversations": self._conversation_rows,
+            "emails": self._emails,
+            "slotsactivity": self._slots_activity,
+            "cccslotsactivity": self._ccc_slots_activity,
+            "agentactivity": self._agent_activity,
+            "agentperformance": self._agent_performance,
+            "accountspecshourly": self._account_hours,
+            "hostspecshourly": self._host_hours,
+            "filterstatshourly": self._filter_hours,
+        }[command]
+
+    # What does not change
+
+    def _fixed(self, command: str) -> Iterator[Row]:
+        if command == "accounts":
+            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in _ACCOUNTS)
+        elif command == "hosts":
+            yield from _HOSTS
+        elif command == "agents":
+            for each in _AGENTS:
+                email = f"{each.username}@{self._account(each.account).postfix}"
+                names = (each.id, each.username, each.first, each.last, email)
+                yield (*names, each.account, each.ccc, each.disabled)
+        elif command == "cccagents":
+            for number, username, first, last in _CCC_AGENTS:
+                yield number, username, first, last, f"{username}@ccc.example", _CCC_ACCOUNT
+        elif command == "cccagentgroups":
+            for number, *_ in _CCC_AGENTS:
+                group, name, _ = _CCC_GROUPS[int(number) % 2]
+                yield number, group, name, _CCC_ACCOUNT
+        else:
+            for group, name, accounts in _CCC_GROUPS:
+                yield from ((group, account, name, _CCC_ACCOUNT) for account in accounts)
+
+    @staticmethod
+    def _account(number: str) -> Account:
+        return next(each for each in _ACCOUNTS if each.id == number)
+
+    # Days, hours and chance
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), self.zone).astimezone(_UTC)
+
+    def _slots_of_day(self, day: date) -> list[tuple[datetime, datetime]]:
+        """Return the begin and end, in UTC, of the day's hours: 23 to 25 of them, some not 60 min."""
+        begin, end = self._midnight(day), self._midnight(day + _ONE_DAY)
+        quarters = int((end - begin) / timedelta(minutes=15))
+        moments = [begin + quarter * timedelta(minutes=15) for quarter in range(quarters)]
+        begins = [begin]
+        begins += [each for each in moments[1:] if each.astimezone(self.zone).minute == 0]
+        return list(zip(begins, [*begins[1:], end], strict=True))
+
+    def _chance(self, *what: object) -> Random:
+        # Seeding by text is the same on every version and machine; `random()` is too.
+        return Random("/".join(map(str, (self.seed, *what))))  # noqa: S311 - no secrets here
+
+    def _local(self, day: date, hour: float) -> datetime:
+        return (datetime.combine(day, time(), self.zone) + timedelta(hours=hour)).astimezone(_UTC)
+
+    # Agents at work
+
+    def _works(self, agent: Agent, day: date) -> bool:
+        if agent.disabled:
+            return False
+        mates = [each for each in _AGENTS if each.account == agent.account and not each.disabled]
+        on_duty = mates[day.toordinal() % len(mates)] is agent
+        likely = 0.85 if day.weekday() < 5 else 0.3  # noqa: PLR2004 - Saturday
+        return on_duty or self._chance("works", agent.id, day).random() < likely
+
+    def _shift(self, agent: Agent, day: date) -> tuple[datetime, datetime, datetime, datetime]:
+        """Return when an agent logs in, goes to lunch, is back, and logs out."""
+        chance = self._chance("shift", agent.id, day)
+        login = self._local(day, 8 + round(chance.random() * 60) / 60)
+        lunch = self._local(day, 12 + round(chance.random() * 60) / 60)
+        back = lunch + timedelta(seconds=1500 + round(chance.random() * 900))
+        logout = self._local(day, 17 + round(chance.random() * 240) / 60)
+        return login, lunch, back, logout
+
+    # Conversations, and what follows from them
+
+    def _conversations(self, day: date, slots: range | None = None) -> Iterator[Conversation]:
+        """Yield a day's conversations in the order in which they begin, also those not over yet."""
+        hours = self._slots(day)
+        working = {
+            account.id: [
+                agent
+                for agent in _AGENTS
+                if agent.account == account.id and self._works(agent, day)
+            ]
+            for account in _ACCOUNTS
+        }
+        for slot in slots or range(len(hours)):
+            begin, end = hours[slot]
+            chance = self._chance("hour", day, slot)
+            local = begin.astimezone(self.zone)
+            share = _SHARES[local.hour] * _WEEKDAYS[day.weekday()] / 100
+            count = int(self.rows_per_day * share + chance.random())
+            earlier: Conversation | None = None
+            for number in range(count):
+                part = (number + chance.random()) / count
+                seconds = int((end - begin).total_seconds() * part)
+                start = begin + timedelta(seconds=seconds)
+                host = _HOSTS[int(chance.random() ** 1.5 * len(_HOSTS))]
+                identity = f"{day:%Y%m%d}{slot:02}{number:05}"
+                browse = f"{identity:0>20}" if chance.random() < 0.1 else identity  # noqa: PLR2004
+                visitor = f"v{int(chance.random() * 10**9):09}"
+                again = chance.random() < 0.05 and earlier and earlier.start < start  # noqa: PLR2004
+                if again and earlier:
+                    host, browse, visitor = earlier.host, earlier.browse, earlier.visitor
+                agents = working[host.account]
+                agent = agents[int(chance.random() * len(agents))]
+                filters = [each for each in _FILTERS if each.account == host.account]
+                chosen = filters[int(chance.random() * len(filters))]
+                proactive = chance.random() < 0.4  # noqa: PLR2004
+                duration = 45 + int(chance.random() ** 2 * (_LONGEST_CHAT - 45))
+                preset = agent.presets[int(chance.random() * len(agent.presets))]
+                earlier = Conversation(
+                    identity,
+                    browse,
+                    start,
+                    start + timedelta(seconds=duration),
+                    slot,
+                    host,
+                    agent,
+                    chosen if proactive else None,
+                    visitor,
+                    preset,
+                    chance.random(),
+                )
+                yield earlier
+
+    def _with_evening_before(self, day: date) -> Iterator[Conversation]:
+        """Yield a day's conversations after those of the evening before it that may reach into it."""
+        before = day - _ONE_DAY
+        hours = len(self._slots(before))
+        yield from self._conversations(before, range(hours - 3, hours))
+        yield from self._conversations(day)
+
+    def _conversation_rows(self, day: date, now: datetime) -> Iterator[Row]:
+        for each in self._conversations(day):
+            if each.end <= now:
+                yield self._conversation_row(each)
+
+    def _conversation_row(self, each: Conversation) -> Row:
+        seconds = (each.end - each.start).seconds
+        luck = each.luck
+        messages = 3 + int(seconds / 40 * (0.5 + luck))
+        first = round(2 + 30 * luck, 1)
+        return (
+            each.start.astimezone(self.zone),
+            each.browse,
+            each.host.account,
+            messages,
+            seconds,
+            round(20 + 60 * luck, 2),
+            80 + int(300 * luck),
+            each.agent.id,
+            _RESELLER,
+            each.visitor,
+            "ask_proactive" if each.filter else "ask_reactive",
+            each.agent.id,
+            f"https://{each.host.name}/{_QUERIES[int(luck * len(_QUERIES))]}",
+            each.host.id,
+            round(4 + 50 * luck, 1) if each.filter else None,
+            first,
+            f"https://client.cobrowser.example/transcript?id={each.id}",
+            round(first * 1.3, 2),
+            round(first * 3.7, 2),
+            ("", "sale", "lead", "service")[int(luck * 4)],
+            first + 1,
+        )
+
+    def _emails(self, day: date, now: datetime) -> Iterator[Row]:
+        for each in self._with_evening_before(day):
+            if each.luck >= 0.35:  # noqa: PLR2004
+                continue
+            sent = each.end + timedelta(seconds=60 + int(each.luck * 1500))
+            if sent > now or sent.astimezone(self.zone).date() != day:
+                continue
+            subject = _SUBJECTS[int(each.luck / 0.35 * len(_SUBJECTS))]
+            postfix = self._account(each.host.account).postfix
+            yield (
+                each.browse,
+                f"m{each.id}",
+                sent.astimezone(self.zone),
+                each.agent.id,
+                f'"Bezoeker, {each.visitor}" <{each.visitor}@mail.example>',
+                f"archief@{postfix}" if each.luck < 0.1 else None,  # noqa: PLR2004
+                subject.format(agent=each.agent.first),
+                f"{each.agent.first} <{each.agent.username}@{postfix}>",
+                each.host.account,
+            )
+
+    def _slot_events(
+        self, day: date, now: datetime
+    ) -> Iterator[tuple[datetime, Conversation, bool, int]]:
+        """Yield the changes of slots in order: when, of what, whether one more, how many then."""
+        in_use: Counter[str] = Counter()
+        ending: list[tuple[datetime, str, Conversation]] = []
+
+        def ended(until: datetime | None) -> Iterator[tuple[datetime, Conversation, bool, int]]:
+            while ending and (until is None or ending[0][0] <= until):
+                moment, _, over = heapq.heappop(ending)
+                in_use[over.agent.id] -= 1
+                yield moment, over, False, in_use[over.agent.id]
+
+        def all_events() -> Iterator[tuple[datetime, Conversation, bool, int]]:
+            for each in self._with_evening_before(day):
+                yield from ended(each.start)
+                in_use[each.agent.id] += 1
+                heapq.heappush(ending, (each.end, each.id, each))
+                yield each.start, each, True, in_use[each.agent.id]
+            yield from ended(None)
+
+        for event in all_events():
+            if event[0] <= now and event[0].astimezone(self.zone).date() == day:
+                yield event
+
+    def _slots_activity(self, day: date, now: datetime) -> Iterator[Row]:
+        for moment, each, more, used in self._slot_events(day, now):
+            seconds = (each.end - each.start).seconds
+            new = int(seconds * 0.1 * each.luck)
+            sleeping = int(seconds * 0.2 * each.luck)
+            burning = int(seconds * 0.05 * each.luck)
+            yield (
+                each.agent.id,
+                moment.astimezone(self.zone),
+                "add" if more else "remove",
+                each.host.account,
+                each.browse,
+                f"s{each.browse}",
+                f"{each.id}{'a' if more else 'r'}",
+                used,
+                max(4, used + more),
+                *(
+                    (None, None, None, None, None)
+                    if more
+                    else (seconds, new // 2, new, sleeping, burning)
+                ),
+                each.preset,
+            )
+
+    def _ccc_slots_activity(self, day: date, now: datetime) -> Iterator[Row]:
+        for moment, each, more, used in self._slot_events(day, now):
+            if each.agent.ccc:
+                yield (
+                    each.agent.ccc,
+                    moment.astimezone(self.zone),
+                    "add" if more else "remove",
+                    each.host.account,
+                    each.browse,
+                    f"s{each.browse}",
+                    f"c{each.id}{'a' if more else 'r'}",
+                    used,
+                    max(6, used + more),
+                )
+
+    def _agent_activity(self, day: date, now: datetime) -> Iterator[Row]:
+        for agent in _AGENTS:
+            if not self._works(agent, day):
+                continue
+            login, lunch, back, logout = self._shift(agent, day)
+            later = (day + ahead * _ONE_DAY for ahead in range(1, 30))
+            next_login = self._shift(agent, next(d for d in later if self._works(agent, d)))[0]
+            states = [
+                (login, lunch, "online"),
+                (lunch, back, "offline"),
+                (back, logout, "online"),
+                (logout, next_login, "offline"),
+            ]
+            for number, (begin, end, state) in enumerate(states):
+                if begin <= now:
+                    over = end <= now
+                    yield (
+                        agent.id,
+                        begin.astimezone(self.zone),
+                        end.astimezone(self.zone) if over else None,
+                        state,
+                        _seconds(begin, end) if over else None,
+                        agent.account,
+                        f"a{agent.id}{day:%Y%m%d}{number}",
+                    )
+
+    def _agent_performance(self, day: date, now: datetime) -> Iterator[Row]:
+        chats: Counter[tuple[str, str]] = Counter()
+        seconds: Counter[tuple[str, str]] = Counter()
+        for each in self._conversations(day):
+            if each.end <= now:
+                chats[each.agent.id, each.preset] += 1
+                seconds[each.agent.id, each.preset] += (each.end - each.start).seconds
+        for agent in _AGENTS:
+            login, lunch, back, logout = self._shift(agent, day)
+            if not self._works(agent, day) or login > now:
+                continue
+            whole = _seconds(login, min(logout, now))
+            away = _seconds(lunch, min(back, now)) if lunch < now else 0
+            for preset in agent.presets:
+                busy = seconds[agent.id, preset]
+                yield (
+                    agent.id,
+                    f"l{agent.id}{day:%Y%m%d}",
+                    preset,
+                    login.astimezone(self.zone),
+                    chats[agent.id, preset],
+                    int(lunch < now),
+                    chats[agent.id, preset] // 17,
+                    chats[agent.id, preset] // 29,
+                    round(busy / max(whole - away, 1), 2),
+                    chats[agent.id, preset] * 9,
+                    busy,
+                    busy // 20,
+                    busy // 10,
+                    busy // 8,
+                    busy // 40,
+                    whole - away,
+                    away,
+                    max(whole - away - busy // 4, 0),
+                    max(whole - away - busy, 0),
+                    whole,
+                )
+
+    # Hours
+
+    def _hours(
+        self, day: date, now: datetime
+    ) -> Iterator[tuple[tuple[Value, Value, Value], Counter[tuple[str, ...]], Random]]:
+        """Yield each hour that has begun: its times, its conversations counted, its chance."""
+        for slot, (begin, _) in enumerate(self._slots(day)):
+            if begin > now:
+                return
+            counted: Counter[tuple[str, ...]] = Counter()
+            for each in self._conversations(day, range(slot, slot + 1)):
+                if each.end <= now:
+                    kind = "proactive" if each.filter else "reactive"
+                    counted[each.host.id, kind] += 1
+                    if each.filter:
+                        counted["filter", each.filter.id] += 1
+            local = begin.astimezone(self.zone)
+            end = (begin + timedelta(seconds=3599)).astimezone(self.zone)
+            yield (local, end, local.hour), counted, self._chance("visits", day, slot)
+
+    def _invitations(self, counted: Counter[tuple[str, ...]], chance: Random) -> dict[str, Row]:
+        """Return, by filter, how many were accepted, declined, cancelled, and so on."""
+        outcomes: dict[str, Row] = {}
+        for each in _FILTERS:
+            accepted = counted["filter", each.id]
+            others = [int(accepted * 2 * chance.random() + chance.random()) for _ in range(5)]
+            outcomes[each.id] = (accepted, *others)
+        return outcomes
+
+    def _by_host(
+        self, day: date, now: datetime
+    ) -> Iterator[tuple[tuple[Value, Value, Value], dict[str, list[int]]]]:
+        for times, counted, chance in self._hours(day, now):
+            invitations = self._invitations(counted, chance)
+            figures: dict[str, list[int]] = {}
+            for host in _HOSTS:
+                reactive, proactive = counted[host.id, "reactive"], counted[host.id, "proactive"]
+                asked = reactive + int(reactive * chance.random())
+                invited = proactive
+                if host is next(each for each in _HOSTS if each.account == host.account):
+                    # those who did not come to chat are put down to the account's first host
+                    invited += sum(
+                        sum(int(str(n)) for n in invitations[each.id][1:])
+                        for each in _FILTERS
+                        if each.account == host.account
+                    )
+                visits = asked + invited + int((asked + invited + 1) * 6 * chance.random())
+                visitors = visits - int(visits * 0.2 * chance.random())
+                pages = visits * 3 + int(visits * chance.random())
+                figures[host.id] = [visits, pages, visitors, asked, reactive, invited, proactive]
+            yield times, figures
+
+    def _host_hours(self, day: date, now: datetime) -> Iterator[Row]:
+        for times, figures in self._by_host(day, now):
+            for host in _HOSTS:
+                yield (host.id, *times, *figures[host.id], host.account)
+
+    def _account_hours(self, day: date, now: datetime) -> Iterator[Row]:
+        for times, figures in self._by_host(day, now):
+            for account in _ACCOUNTS:
+                own = [figures[host.id] for host in _HOSTS if host.account == account.id]
+                yield (account.id, *times, *map(sum, zip(*own, strict=True)))
+
+    def _filter_hours(self, day: date, now: datetime) -> Iterator[Row]:
+        for times, counted, chance in self._hours(day, now):
+            for each, outcome in zip(
+                _FILTERS, self._invitations(counted, chance).values(), strict=True
+            ):
+                accepted, declined, cancelled, nobody, expired, ignored = outcome
+                invited = sum(int(str(number)) for number in outcome)
+                yield (
+                    each.account,
+                    *times,
+                    each.id,
+                    each.name,
+                    invited,
+                    accepted,
+                    declined,
+                    invited + int(invited * 0.5),
+                    cancelled,
+                    nobody,
+                    expired,
+                    ignored,
+                )
+
+
+def _seconds(begin: datetime, end: datetime) -> int:
+    return int((end - begin).total_seconds())
