@@ -386,7 +386,8 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         if trouble:
             # Outside of the `except`: the original error quotes the URL, and the key with it.
             raise ConnectionFailedError(trouble)
-        self._write_request_duration_log(self.path, response, None, None)
+        if self.logger.isEnabledFor(logging.DEBUG):  # a backfill has thousands of requests
+            self._write_request_duration_log(self.path, response, None, None)
         return response
 
     @override

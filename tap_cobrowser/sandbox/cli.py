@@ -34,7 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:18} {change.__doc__}")  # noqa: T201
         return 0
     try:
-        world = World(options.seed, options.rows_per_day, options.timezone)
+        world = World(
+            options.seed,
+            options.rows_per_day,
+            options.timezone,
+            unnamed_preset=options.unnamed_preset,
+        )
         sandbox = Sandbox(
             world,
             port=options.port,
@@ -83,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency", type=float, default=0.0, help="seconds before each answer")
     add("--window-days", type=_number, default=2, help="days that a request may ask for")
     add("--plain-agent", action="store_true", help="be an agent who is no CCC agent")
+    add("--unnamed-preset", action="store_true", help="let a preset's name be empty")
     add("--verbose", action="store_true", help="print each request, without user and key")
     add(
         "--fault",

@@ -94,6 +94,9 @@ _WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
 _CCC_DAYS = 14
 
 
+_GENERAL = "general"
+
+
 class Account(NamedTuple):
     """A company."""
 
@@ -147,11 +150,11 @@ _HOSTS = (
 _AGENTS = (
     Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",)),
     Agent("2002", "daan", "Daan", "Jansen", "1001", None, 0, ("Service", 'Verkoop "extra"')),
-    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, ("",)),
+    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, (_GENERAL,)),
     Agent("2004", "francois", "François", "Bakker", "1001", None, 0, ("Service", "Storing; gas")),
     Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",)),
     Agent("2006", "maud", "Maud", "Meijer", "1002", None, 0, ("Verkoop", "Retour\\ruil")),
-    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, ("",)),
+    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (_GENERAL,)),
     Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",)),
     Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),
     Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",)),
@@ -207,7 +210,12 @@ class World:
     TABLES = TABLES
 
     def __init__(
-        self, seed: int = 1, rows_per_day: int = 200, timezone: str = "Europe/Amsterdam"
+        self,
+        seed: int = 1,
+        rows_per_day: int = 200,
+        timezone: str = "Europe/Amsterdam",
+        *,
+        unnamed_preset: bool = False,
     ) -> None:
         """Choose a world.
 
@@ -215,10 +223,13 @@ class World:
             seed: Other seeds have other rows.
             rows_per_day: How many conversations begin on a busy weekday, about.
             timezone: IANA name of the zone whose midnights part the days.
+            unnamed_preset: Whether one of the presets has an empty name, which is then part of
+                keys: not every target takes that.
         """
         self.seed = seed
         self.rows_per_day = rows_per_day
         self.zone = ZoneInfo(timezone)
+        self._general_preset = "" if unnamed_preset else "Algemeen"
         self._slots = lru_cache(maxsize=64)(self._slots_of_day)
 
     def rows(self, command: str, first: date, last: date, now: datetime) -> Iterator[Row]:
@@ -322,6 +333,9 @@ class World:
         logout = self._local(day, 17 + round(chance.random() * 240) / 60)
         return login, lunch, back, logout
 
+    def _presets(self, agent: Agent) -> tuple[str, ...]:
+        return tuple(self._general_preset if p == _GENERAL else p for p in agent.presets)
+
     # Conversations, and what follows from them
 
     def _conversations(self, day: date, slots: range | None = None) -> Iterator[Conversation]:
@@ -359,7 +373,8 @@ class World:
                 chosen = filters[int(chance.random() * len(filters))]
                 proactive = chance.random() < 0.4  # noqa: PLR2004
                 duration = 45 + int(chance.random() ** 2 * (_LONGEST_CHAT - 45))
-                preset = agent.presets[int(chance.random() * len(agent.presets))]
+                presets = self._presets(agent)
+                preset = presets[int(chance.random() * len(presets))]
                 earlier = Conversation(
                     identity,
                     browse,
@@ -540,7 +555,7 @@ class World:
                 continue
             whole = _seconds(login, min(logout, now))
             away = _seconds(lunch, min(back, now)) if lunch < now else 0
-            for preset in agent.presets:
+            for preset in self._presets(agent):
                 busy = seconds[agent.id, preset]
                 yield (
                     agent.id,
