@@ -6,7 +6,6 @@ whole before its first record goes out, then the bookmark moves behind it and a 
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -17,9 +16,9 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
-from itertools import compress, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
@@ -34,7 +33,6 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 
 from tap_cobrowser.ahead import FetchAhead, Planned
 from tap_cobrowser.errors import (
-    BrokenAnswerError,
     CccAgentError,
     ClockError,
     ConnectionFailedError,
@@ -58,11 +56,11 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from backoff.types import Details
     from singer_sdk.helpers._batch import BatchConfig
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Context
     from singer_sdk.mapper import StreamMap
     from singer_sdk.tap_base import Tap
 
@@ -106,7 +104,9 @@ class Run:
     Safe to use from many threads.
     """
 
-    def __init__(self, settings: Settings, streams: Callable[[], Iterable[CobrowserStream]]) -> None:
+    def __init__(
+        self, settings: Settings, streams: Callable[[], Iterable[CobrowserStream]]
+    ) -> None:
         """Prepare a run; nothing is requested yet.
 
         Args:
@@ -152,6 +152,8 @@ class Run:
 class CobrowserStream(RESTStream[DateWindow], ABC):
     """A command of the API."""
 
+    name: str
+
     windowed: ClassVar[bool] = False
     """Whether the command takes a range of days."""
 
@@ -164,6 +166,9 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
     def __init__(self, tap: Tap, *args: Any, **kwargs: Any) -> None:
         """Take part in the tap's run."""
         super().__init__(tap, *args, **kwargs)
+        # All commands have one URL, in which the command is a parameter: metrics tell by this.
+        self.path = self.name
+        self._documented_replication_key = self.replication_key
         self._done_until: date | None = None
         self._blank = False
 
@@ -181,7 +186,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
     def apply_catalog(self, catalog: singer.Catalog) -> None:
         super().apply_catalog(catalog)
         # The API knows days by one date of each row. Another key, or none, cannot be replicated by.
-        self.replication_key = type(self).replication_key
+        self.replication_key = self._documented_replication_key
         if self.replication_key is None:
             self.forced_replication_method = None
 
@@ -223,13 +228,10 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             return None
         state = self.tap_state.get("bookmarks", {}).get(self.name) or {}
         where = f"State of stream '{self.name}'"
-        if not isinstance(state, dict):
-            msg = f"It is {quote(state, 60)}, not an object"
-            raise StateError(msg, where=where)
         value = state.get("replication_key_value")
         if value is None:
             if strange := state.keys() - _STATE_KEYS:
-                msg = f"It has {quote(sorted(strange)[0], 60)}, but no 'replication_key_value'"
+                msg = f"It has {quote(min(strange), 60)}, but no 'replication_key_value'"
                 raise StateError(msg, where=where)
             return None
         if state.get("replication_key", self.replication_key) != self.replication_key:
@@ -250,7 +252,9 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         return first
 
     def _look_back(self, bookmark: date) -> date:
-        return bookmark - timedelta(days=min(self._settings.lookback_days, bookmark.toordinal() - 366))
+        return bookmark - timedelta(
+            days=min(self._settings.lookback_days, bookmark.toordinal() - 366)
+        )
 
     @property
     def _last_day(self) -> date:
@@ -271,26 +275,21 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         same: only the answer tells whether it is one.
         """
         if not self.windowed:
-            yield lambda: self.fetch(None)
+            yield partial(self.fetch, None)
             return
         paginator = self.get_new_paginator()
         if paginator.finished and not self._run.clock.known and not self._done_until:
             window = paginator.current_value
             first = window.first
             if not self._settings.end_date or first <= self._settings.end_date:
-                yield lambda: self.fetch(DateWindow(first, first))
+                yield partial(self.fetch, DateWindow(first, first))
             return
         while not paginator.finished:
             window = paginator.current_value
-            yield lambda window=window: self.fetch(window)
+            yield partial(self.fetch, window)
             paginator.advance()
 
     # One request
-
-    @property
-    def path(self) -> str:
-        """The command: all of them have one URL, and metrics tell them apart by this."""
-        return self.name
 
     @property
     @override
@@ -335,7 +334,9 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         Raises:
             TapCobrowserError: If there is none.
         """
-        return cast("Answer", self.request_decorator(cast("Any", self._attempt))(cast("Any", window), None))
+        return cast(
+            "Answer", self.request_decorator(cast("Any", self._attempt))(cast("Any", window), None)
+        )
 
     def _attempt(self, window: DateWindow | None, _: Context | None) -> Answer:
         try:
@@ -404,11 +405,15 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         text = " ".join(decode(response.content, response.encoding).split())
         said = f"The server answered {status} {response.reason or ''}".rstrip()
         said += f": {quote(text)}" if text else ""
-        if status in {
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.TOO_EARLY,
-            HTTPStatus.TOO_MANY_REQUESTS,
-        } or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if (
+            status
+            in {
+                HTTPStatus.REQUEST_TIMEOUT,
+                HTTPStatus.TOO_EARLY,
+                HTTPStatus.TOO_MANY_REQUESTS,
+            }
+            or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        ):
             pause = _retry_after(response)
             if pause is not None and pause > _LONGEST_PAUSE:
                 msg = f"{said}; it asks to wait {pause:.0f} seconds"
@@ -579,7 +584,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        """Emit window by window: a BATCH message of what its RECORD messages would hold, its STATE."""
+        """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
         self._begin_version()
         with self.get_batch_counter() as batches, self.get_record_counter() as counter:
             for answer in self._answers():
@@ -738,7 +743,9 @@ def _reason(error: BaseException, timeout: int) -> str:
     """
     if isinstance(error, requests.exceptions.Timeout):
         return f"The server did not answer within {timeout} seconds"
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+    if isinstance(
+        error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+    ):
         return "The answer was cut short"
     if isinstance(error, requests.exceptions.ProxyError):
         return "The proxy could not be reached or refused the connection"
@@ -748,7 +755,12 @@ def _reason(error: BaseException, timeout: int) -> str:
         if isinstance(cause, OSError) and cause.strerror and cause.errno:
             return f"The server could not be reached: {quote(cause.strerror, 100)}"
         if isinstance(cause, BaseException):
-            chain += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
+            chain += [
+                getattr(cause, "reason", None),
+                cause.__cause__,
+                cause.__context__,
+                *cause.args,
+            ]
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return f"The request could not be sent: {quote(error)}"
     return f"The request failed ({type(error).__name__})"

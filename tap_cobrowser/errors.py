@@ -50,9 +50,7 @@ class InputFileError(TapCobrowserError):
 class StateError(TapCobrowserError):
     """A bookmark in the state is not one that this tap can continue from."""
 
-    advice = (
-        "Set the bookmark to a date such as 2026-01-31, or remove it to start from start_date."
-    )
+    advice = "Set the bookmark to a date such as 2026-01-31, or remove it to start from start_date."
 
 
 class PausedError(TapCobrowserError):

@@ -155,7 +155,7 @@ def _blocks(lines: bytes, most: int) -> Iterator[bytes]:
         start = end
 
 
-def _is_pipe(raw: Any) -> bool:  # noqa: ANN401 - a raw file of any kind
+def _is_pipe(raw: Any) -> bool:
     try:
         return stat.S_ISFIFO(os.fstat(raw.fileno()).st_mode)
     except (OSError, AttributeError, ValueError):

@@ -59,7 +59,9 @@ def redact(text: str) -> str:
 def quote(value: object, most: int = 200) -> str:
     """Return a value as one line to be quoted in a message: redacted first, then shortened."""
     text = " ".join(redact(str(value)).split())
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    text = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
     return repr(text) if len(text) <= most else f"{text[:most]!r}…"
 
 
@@ -116,7 +118,7 @@ class _RedactedStream(TextIOBase):
 
     @property
     @override
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override] # nobody is to set it
         return self._inner.encoding
 
 

@@ -308,11 +308,12 @@ class _Values:
         schema = OWN[name]
         least, most = schema["minimum"], schema.get("maximum")
         wanted = f"from {least} to {most}" if most else f"of {least} or more"
+        spelled = str(value).strip()
+        if isinstance(value, float) and value % 1 == 0:
+            spelled = str(int(value))
         number = None
-        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip(), re.ASCII):
-            number = int(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0:
-            number = int(value)
+        if not isinstance(value, bool) and re.fullmatch(r"[+-]?\d{1,9}", spelled, re.ASCII):
+            number = int(spelled)
         if number is None or number < least or (most and number > most):
             msg = f"Setting '{name}' is {_shown(value)}"
             raise SettingError(msg, advice=f"Give a whole number {wanted}.")

@@ -97,9 +97,7 @@ class Agents(CobrowserStream):
             th.StringType,
             description="The CCC agent that this agent is, if any; joins `cccagents.id`.",
         ),
-        th.Property(
-            "disabled", th.BooleanType, description="True if the agent has been deleted."
-        ),
+        th.Property("disabled", th.BooleanType, description="True if the agent has been deleted."),
     ).to_dict()
 
 
@@ -141,12 +139,8 @@ class Conversations(CobrowserStream):
             description="Visit in which the conversation took place.",
         ),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "num_messages", th.IntegerType, description="How many lines were exchanged."
-        ),
-        th.Property(
-            "duration_secs", th.NumberType, description="How long it lasted, in seconds."
-        ),
+        th.Property("num_messages", th.IntegerType, description="How many lines were exchanged."),
+        th.Property("duration_secs", th.NumberType, description="How long it lasted, in seconds."),
         th.Property(
             "avgMessageLength",
             th.NumberType,
@@ -243,12 +237,8 @@ class Emails(CobrowserStream):
             description="Visit that the e-mail is about; joins `conversations.browse_id`.",
         ),
         th.Property("id", th.StringType, required=True, description="Id of the e-mail."),
-        th.Property(
-            "timestamp", th.DateTimeType, required=True, description="When it was sent."
-        ),
-        th.Property(
-            "agent_id", th.StringType, description="Agent who sent it; joins `agents.id`."
-        ),
+        th.Property("timestamp", th.DateTimeType, required=True, description="When it was sent."),
+        th.Property("agent_id", th.StringType, description="Agent who sent it; joins `agents.id`."),
         th.Property("to", th.StringType, description="Its recipients."),
         th.Property("bcc", th.StringType, description="Its hidden recipients."),
         th.Property("subject", th.StringType, description="Its subject line."),
@@ -319,9 +309,7 @@ class SlotsActivity(CobrowserStream):
             th.StringType,
             description="Visit as its conversation knows it.",
         ),
-        th.Property(
-            "activity_id", th.StringType, required=True, description="Id of the change."
-        ),
+        th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
         th.Property(
             "numslots_used",
             th.IntegerType,
@@ -386,9 +374,7 @@ class AgentPerformance(CobrowserStream):
             description="When the agent logged in.",
         ),
         th.Property("numChats", th.IntegerType, description="How many chats the agent got."),
-        th.Property(
-            "numBreaks", th.IntegerType, description="How often the agent went offline."
-        ),
+        th.Property("numBreaks", th.IntegerType, description="How often the agent went offline."),
         th.Property(
             "numIgnored",
             th.IntegerType,
@@ -409,17 +395,13 @@ class AgentPerformance(CobrowserStream):
             th.NumberType,
             description="Seconds in which a chat was waiting for the agent's first reply.",
         ),
-        th.Property(
-            "openDuration", th.NumberType, description="Seconds in which a chat was open."
-        ),
+        th.Property("openDuration", th.NumberType, description="Seconds in which a chat was open."),
         th.Property(
             "closedDuration",
             th.NumberType,
             description="Seconds in which a chat was closed or offline.",
         ),
-        th.Property(
-            "newDuration", th.NumberType, description="Seconds in which a chat was new."
-        ),
+        th.Property("newDuration", th.NumberType, description="Seconds in which a chat was new."),
         th.Property(
             "sleepingDuration",
             th.NumberType,
@@ -599,9 +581,7 @@ class CccAgentGroups(CobrowserStream):
         ),
         th.Property("cccgroup_id", th.StringType, required=True, description="Id of the group."),
         th.Property("cccgroup_name", th.StringType, description="Name of the group."),
-        th.Property(
-            "cccaccount_id", th.StringType, description="CCC account that both belong to."
-        ),
+        th.Property("cccaccount_id", th.StringType, description="CCC account that both belong to."),
     ).to_dict()
 
 
@@ -659,12 +639,8 @@ class CccSlotsActivity(CobrowserStream):
             th.StringType,
             description="Visit that the slot was for; joins `conversations.browse_id`.",
         ),
-        th.Property(
-            "session_id", th.StringType, description="Visit as its conversation knows it."
-        ),
-        th.Property(
-            "activity_id", th.StringType, required=True, description="Id of the change."
-        ),
+        th.Property("session_id", th.StringType, description="Visit as its conversation knows it."),
+        th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
         th.Property(
             "numslots_used",
             th.IntegerType,

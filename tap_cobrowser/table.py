@@ -38,7 +38,9 @@ csv.field_size_limit(2**31 - 1)
 _LARGEST_INTEGER = 2**63 - 1
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
-_PHP_ERROR = re.compile(r"(Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b.* on line ", re.DOTALL)
+_PHP_ERROR = re.compile(
+    r"(Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b.* on line ", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class TableReader:
             return Table(blank=True)
         dialect, rows = self._rows(text)
         header = [name.strip().lower() for name in rows[0]]
-        notes = []
+        notes: list[str] = []
         if self._is_header(header):
             first_row = 1
             positions = self._positions(header, notes)
@@ -188,7 +190,9 @@ class TableReader:
                 positions[column.name] = at
         unknown = sorted(quote(name, 40) for name in header if name not in self._by_name)
         if unknown:
-            notes.append(f"The answer has columns that this tap does not know: {', '.join(unknown)}")
+            notes.append(
+                f"The answer has columns that this tap does not know: {', '.join(unknown)}"
+            )
         missing = [column for column in self._columns if column.name not in positions]
         for column in missing:
             if column.key:
@@ -213,7 +217,7 @@ def decode(body: bytes, charset: str | None) -> str:
         try:
             if encoding:
                 return body.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeDecodeError, LookupError):  # noqa: PERF203 - twice at most
             continue
     # Five bytes mean nothing in Windows-1252; they stay visible rather than being dropped.
     return body.decode("cp1252", "backslashreplace")
@@ -286,7 +290,11 @@ class _UnfitError(Exception):
 
 def _cell_error(column: Column, error: _UnfitError, line: int) -> CellError:
     where = f"line {line}, column '{column.name}'"
-    what = f"{quote(error.cell, 60)} is not {error.wanted}" if error.cell else f"is empty, not {error.wanted}"
+    what = (
+        f"{quote(error.cell, 60)} is not {error.wanted}"
+        if error.cell
+        else f"is empty, not {error.wanted}"
+    )
     if column.key:
         advice = "The column is part of the key, so rows would be lost; ask CoBrowser.net about it."
     else:
@@ -303,15 +311,13 @@ def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
     return NotCsvError(f"The answer is {kind}, not CSV: {quote(text)}")
 
 
-def _each(
-    cells: Sequence[str], convert: Callable[[str], Value], wanted: str
-) -> list[Value]:
+def _each(cells: Sequence[str], convert: Callable[[str], Value], wanted: str) -> list[Value]:
     """Convert cell by cell, to take the unusual spellings and to find the one that is wrong."""
     values: list[Value] = []
     for row, cell in enumerate(cells):
         try:
             values.append(convert(cell))
-        except (ValueError, OverflowError, InvalidOperation):
+        except (ValueError, OverflowError, InvalidOperation):  # noqa: PERF203 - the slow path
             raise _UnfitError(row, cell, wanted) from None
     return values
 
@@ -389,14 +395,15 @@ def _boolean(cell: str) -> bool | None:
         raise ValueError from None
 
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _RFC_2822 = re.compile(
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )? ?(\d{1,2}) "
     rf"({'|'.join(_MONTHS)})[a-z]* (\d{{4}}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{{4}}|[A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
+    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
@@ -463,8 +470,13 @@ class _Moments:
             year, month, day, hour, minute, second, fraction, offset = found.groups()
         else:
             raise ValueError
-        local = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second or 0),
+        local = datetime(  # noqa: DTZ001 - its offset is what comes next
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
+            int(second or 0),
             int((fraction or "0")[:6].ljust(6, "0")),
         )
         if offset is None:
@@ -510,7 +522,6 @@ class _Hours(dict[str, str]):
         super().__init__()
         self._moments = moments
 
-    @override
     def __missing__(self, hour: str) -> str:
         """Work out an hour.
 

@@ -31,6 +31,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 
@@ -48,7 +49,12 @@ class TapCobrowser(Tap):
         Raises:
             SettingError: If a setting is missing or wrong.
         """
-        return Run(settings.check(self.config), lambda: self.streams.values())
+        return Run(settings.check(self.config), self._commands)
+
+    def _commands(self) -> Iterator[CobrowserStream]:
+        for stream in self.streams.values():
+            if isinstance(stream, CobrowserStream):  # as the SDK's type cannot say: all are
+                yield stream
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -107,7 +113,7 @@ class TapCobrowser(Tap):
             config_jsonschema["properties"].setdefault(name, schema)
 
     @property
-    def _env_var_config(self) -> dict[str, Any]:  # type: ignore[override]
+    def _env_var_config(self) -> dict[str, Any]:
         """Settings from the environment, ours as the text they are: `settings` types them.
 
         Raises:
@@ -221,12 +227,18 @@ class _Command(SingerCommand):
     """Ends in one line and exit code 1 on any trouble; with a traceback at level DEBUG alone."""
 
     @override
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        *,
+        standalone_mode: bool = True,
+        **kwargs: Any,
+    ) -> Any:
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **kwargs)
+            return super().main(args, standalone_mode=False, **kwargs)
         guard_outputs()
         try:
-            code = super().main(*args, standalone_mode=False, **kwargs)
+            code = super().main(args, standalone_mode=False, **kwargs)
         except TapCobrowserError as error:
             code = self._fail(str(error))
         except click.UsageError as error:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.streams import STREAMS
+from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
 TODAY = NOW.date()
-BY_NAME = {stream.name: stream for stream in STREAMS}
-WINDOWED = [stream.name for stream in STREAMS if stream.windowed]
+STREAMS = TapCobrowser(config={"ccc_agent": True}, validate_config=False).streams
+WINDOWED = [name for name in STREAMS if name not in WITHOUT_RANGE]
 
 
 def days_ago(days: int) -> date:
@@ -177,9 +177,9 @@ def expected(
     now: datetime = NOW,
 ) -> list[dict[str, Any]]:
     """Return the records that the tap should emit for what the sandbox holds."""
-    properties = BY_NAME[stream].schema["properties"]
-    keys = {*BY_NAME[stream].primary_keys, BY_NAME[stream].replication_key}
-    names = world.TABLES[stream]
+    properties = STREAMS[stream].schema["properties"]
+    keys = {*STREAMS[stream].primary_keys, STREAMS[stream].replication_key}
+    names = TABLES[stream]
     return [
         {
             name: _singer(value, properties[name], key=name in keys)

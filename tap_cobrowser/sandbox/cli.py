@@ -105,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
 def _number(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError("has to be 0 or more")
+        msg = "has to be 0 or more"
+        raise argparse.ArgumentTypeError(msg)
     return number
 
 

@@ -108,8 +108,8 @@ def _html(reply: Reply, path: str) -> None:
 @_kind("php-error")
 def _php_error(reply: Reply, _: str) -> None:
     """Glue a PHP error to the end of the rows."""
-    error = b"<br />\n<b>Fatal error</b>:  Allowed memory size exhausted in <b>/srv/csv.php</b> on line <b>41</b><br />\n"
-    reply.body += error
+    reply.body += b"<br />\n<b>Fatal error</b>:  Allowed memory size exhausted in "
+    reply.body += b"<b>/srv/csv.php</b> on line <b>41</b><br />\n"
 
 
 @_kind("empty")

@@ -11,12 +11,14 @@ def main(path: str) -> None:
     """Print a line for each table of the file."""
     with duckdb.connect(path, read_only=True) as database:
         tables = database.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL"
+            "SELECT database_name, schema_name, table_name FROM duckdb_tables() ORDER BY ALL"
         ).fetchall()
         print(f"{path} has {len(tables)} tables:")  # noqa: T201
-        for schema, table in tables:
-            (count,) = database.table(f'"{schema}"."{table}"').count("*").fetchone() or (0,)
-            print(f"{count:>9} rows in {schema}.{table}")  # noqa: T201
+        for names in tables:
+            # All three names: a file and its schema may have the same one.
+            table = ".".join(f'"{name}"' for name in names)
+            (count,) = database.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)  # noqa: S608 - names of the file's own
+            print(f"{count:>9} rows in {names[1]}.{names[2]}")  # noqa: T201
 
 
 main(*sys.argv[1:])

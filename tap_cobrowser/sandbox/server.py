@@ -15,6 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from typing_extensions import Self
+
 from tap_cobrowser.sandbox.faults import KINDS, Reply
 from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
 
@@ -130,7 +132,7 @@ class Sandbox:
         """The address of the API."""
         return f"http://127.0.0.1:{self._server.server_address[1]}{PATH}"
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         """Begin to answer."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -177,8 +179,8 @@ class Sandbox:
             self._clock = clock
         else:
             moment, begun = clock.astimezone(timezone.utc), time.monotonic()
-            self._clock = lambda: moment + timedelta(
-                seconds=0 if frozen else time.monotonic() - begun
+            self._clock = lambda: (
+                moment + timedelta(seconds=0 if frozen else time.monotonic() - begun)
             )
 
     # Faults
@@ -287,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = _BLOCK
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
+    def do_GET(self) -> None:
         """Answer a request for CSV."""
         sandbox = self.server.sandbox
         in_flight = sandbox.began()
@@ -310,8 +312,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(command, None, None, 0, stamp, in_flight)
         body: Iterable[bytes]
         try:
-            if parts.path != PATH:
-                raise _RefusedError(HTTPStatus.NOT_FOUND, "Not found")
+            _look_for(parts.path)
             start, stop = _days(query, "start"), _days(query, "stop")
             request = Request(command, start, stop, 0, stamp, in_flight)
             if sandbox.before_rows:
@@ -376,6 +377,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(timezone.utc), usegmt=True)
+
+
+def _look_for(path: str) -> None:
+    if path != PATH:
+        raise _RefusedError(HTTPStatus.NOT_FOUND, "Not found")
 
 
 def _days(query: dict[str, str], name: str) -> int | None:

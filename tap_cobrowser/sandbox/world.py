@@ -156,7 +156,7 @@ _AGENTS = (
     Agent("2006", "maud", "Maud", "Meijer", "1002", None, 0, ("Verkoop", "Retour\\ruil")),
     Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (_GENERAL,)),
     Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",)),
-    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),
+    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),  # noqa: RUF001 - his name
     Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",)),
     Agent("2011", "oud", "Pieter", "Dekker", "1001", None, 1, ("Service",)),
 )
@@ -299,7 +299,7 @@ class World:
         return datetime.combine(day, time(), self.zone).astimezone(_UTC)
 
     def _slots_of_day(self, day: date) -> list[tuple[datetime, datetime]]:
-        """Return the begin and end, in UTC, of the day's hours: 23 to 25 of them, some not 60 min."""
+        """Return the begin and end, in UTC, of the 23 to 25 hours of a day; some are shorter."""
         begin, end = self._midnight(day), self._midnight(day + _ONE_DAY)
         quarters = int((end - begin) / timedelta(minutes=15))
         moments = [begin + quarter * timedelta(minutes=15) for quarter in range(quarters)]
@@ -391,7 +391,7 @@ class World:
                 yield earlier
 
     def _with_evening_before(self, day: date) -> Iterator[Conversation]:
-        """Yield a day's conversations after those of the evening before it that may reach into it."""
+        """Yield those of the evening before, which may last into the day, and the day's own."""
         before = day - _ONE_DAY
         hours = len(self._slots(before))
         yield from self._conversations(before, range(hours - 3, hours))
