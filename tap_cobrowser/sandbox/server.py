@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -332,7 +333,9 @@ class _Handler(BaseHTTPRequestHandler):
             Request(command, request.start, request.stop, status, stamp, in_flight)
         )
         if sandbox.verbose:
-            print(f"{status.value} {command} {request.start}..{request.stop}", flush=True)  # noqa: T201
+            # In one piece, and not among the data that a command writes to standard output.
+            line = f"sandbox: {status.value} {command} {request.start}..{request.stop}\n"
+            print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         if reply:
             self._send_fault(reply, stamp)
         else:

@@ -1,0 +1,324 @@
+"""The tap as its users run it: what it emits, how it takes its settings, what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cobrowser.sandbox import Sandbox, World
+from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
+from tests.conftest import (
+    NOW,
+    STREAMS,
+    TODAY,
+    WINDOWED,
+    Output,
+    days_ago,
+    expected,
+    ordered,
+    run,
+    select,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+CLOCK = NOW.isoformat()
+
+
+def test_forty_days_through_the_sandbox_command_are_exactly_its_rows() -> None:
+    world = World(seed=7, rows_per_day=25)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "tap_cobrowser.sandbox", "--seed", "7", "--rows-per-day", "25"),
+            *("--clock", CLOCK, "--frozen", "--verbose"),
+            *(sys.executable, "-m", "tap_cobrowser", "--config", "ENV"),
+        ],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env={**os.environ, "TAP_COBROWSER_START_DATE": days_ago(39).isoformat()},
+        timeout=120,
+    )
+    asked = [line for line in done.stderr.splitlines() if line.startswith("sandbox: ")]
+    output = Output.of(done.stdout, done.returncode, done.stderr)
+    assert output.code == 0
+    for stream in TABLES:
+        first = days_ago(39) if stream in WINDOWED else TODAY
+        assert ordered(output.records(stream)) == ordered(expected(world, stream, first)), stream
+    # Each day was asked for, never more than two of them at a time.
+    days: dict[str, set[int]] = {}
+    for line in asked:
+        _, status, command, start, stop = re.split(r" |\.\.", line)
+        assert status == "200"
+        if start != "None":
+            assert 0 <= int(start) - int(stop) <= 1
+            days.setdefault(command, set()).update(range(int(stop), int(start) + 1))
+    assert days.keys() == set(WINDOWED)
+    assert all(set(range(40)) <= asked_for for asked_for in days.values())
+
+
+def test_a_state_follows_the_records_of_each_window(
+    sandbox: Sandbox, config: dict[str, Any]
+) -> None:
+    output = run(config, catalog=select("slotsactivity"))
+    seen: list[str] = []
+    bookmarks: list[str] = []
+    for message in output.messages:
+        if message["type"] == "RECORD":
+            seen.append(message["record"]["time_start"])
+        elif message["type"] == "STATE":
+            bookmark = message["value"]["bookmarks"]["slotsactivity"]["replication_key_value"]
+            # nothing before the last STATE's bookmark comes after it, nothing is claimed early
+            assert all(time >= (bookmarks or [""])[-1] for time in seen)
+            assert all(time < bookmark or bookmark == _utc(0) for time in seen)
+            bookmarks.append(bookmark)
+            seen = []
+    assert not seen
+    assert bookmarks == [_utc(6), _utc(4), _utc(2), _utc(0), _utc(0)]
+    assert len(sandbox.requests) == len(bookmarks)
+
+
+def _utc(days: int) -> str:
+    day = days_ago(days)
+    return datetime(day.year, day.month, day.day, tzinfo=NOW.tzinfo).astimezone(
+        timezone.utc
+    ).isoformat()  # fmt: skip
+
+
+def test_a_second_run_begins_at_the_bookmark_less_the_look_back(
+    sandbox: Sandbox, config: dict[str, Any]
+) -> None:
+    first = run(config)
+    sandbox.requests.clear()
+    second = run(config, state=first.states[-1])
+    for stream in TABLES:
+        begin = days_ago(3)
+        if stream == "cccslotsactivity":
+            rows = [
+                row
+                for row in expected(sandbox.world, stream, TODAY)
+                if row["time_start"] >= _utc(3)
+            ]
+        else:
+            rows = expected(sandbox.world, stream, begin)
+        assert ordered(second.records(stream)) == ordered(rows), stream
+    asked = [(each.start, each.stop) for each in sandbox.requests if each.command == "emails"]
+    assert asked == [(3, 2), (1, 0)]
+    assert second.states[-1] == first.states[-1]
+
+
+def test_ccc_streams_are_in_the_catalog_of_ccc_agents_alone(command: Command) -> None:
+    plain = command(None, "--discover")
+    names = {stream["stream"] for stream in json.loads(plain.text)["streams"]}
+    assert names == TABLES.keys() - CCC_ONLY
+    assert "ccc_agent" in plain.stderr
+    assert "cccslotsactivity" in plain.stderr
+    full = command({"ccc_agent": "true"}, "--discover")
+    assert {stream["stream"] for stream in json.loads(full.text)["streams"]} == TABLES.keys()
+
+
+def test_columns_are_those_of_the_api_in_its_order_and_spelling() -> None:
+    # The sandbox has them written down from the API's page on its own.
+    for name, stream in STREAMS.items():
+        assert tuple(stream.schema["properties"]) == TABLES[name]
+    assert STREAMS.keys() == TABLES.keys()
+
+
+@pytest.mark.parametrize("form", ["json", "markdown"])
+def test_about_needs_no_settings(command: Command, form: str) -> None:
+    output = command(None, "--about", f"--format={form}")
+    assert output.code == 0
+    assert "lookback_days" in output.text
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"api_key": 5, "start_date": "yesterday", "window_days": "x", "ccc_agent": "perhaps"}],
+)
+def test_no_setting_however_bad_stops_discovery(command: Command, settings: dict[str, Any]) -> None:
+    assert command(settings, "--discover").code == 0
+    assert command(settings, "--about", "--format=json").code == 0
+
+
+def test_the_dry_run_asks_for_one_window_of_each_stream_and_keeps_no_bookmark_behind_it(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    output = command(config, "--test")
+    assert output.code == 0, output.stderr
+    asked = [each.command for each in sandbox.requests]
+    assert sorted(set(asked)) == sorted(TABLES)
+    # a night without any row is passed over, but nothing is asked for beyond the first record
+    assert len(asked) <= len(TABLES) + 2
+    assert len(output.records("slotsactivity")) == 1
+    assert "Traceback" not in output.stderr
+
+
+SETTINGS_AS_TEXT = {
+    "start_date": days_ago(5).isoformat(),
+    "end_date": days_ago(2).isoformat(),
+    "lookback_days": "1",
+    "window_days": "1",
+    "ccc_agent": "True",
+    "csv_separator": "|",
+    "max_concurrent_requests": "2",
+    "request_timeout": "30",
+    "max_retries": "",
+    "user_agent": "",
+}
+SETTINGS_AS_TYPES = {
+    **SETTINGS_AS_TEXT,
+    "lookback_days": 1,
+    "window_days": 1,
+    "ccc_agent": True,
+    "max_concurrent_requests": 2,
+    "request_timeout": 30,
+    "max_retries": None,
+    "user_agent": None,
+}
+
+
+def test_settings_mean_the_same_in_a_file_and_in_the_environment(
+    sandbox: Sandbox, command: Command
+) -> None:
+    place = {"user": sandbox.user, "api_key": sandbox.api_key, "api_url": sandbox.url}
+    outputs = [
+        command({**place, **SETTINGS_AS_TYPES}),
+        command({**place, **SETTINGS_AS_TEXT}),
+        command(
+            None,
+            *("--config", "ENV"),
+            **{
+                f"TAP_COBROWSER_{name.upper()}": value
+                for name, value in {**place, **SETTINGS_AS_TEXT}.items()
+            },
+        ),
+    ]
+    without_time = [
+        [_timeless(message) for message in output.messages if output.code == 0]
+        for output in outputs
+    ]
+    assert without_time[0]
+    assert without_time[0] == without_time[1] == without_time[2]
+
+
+def _timeless(message: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if name != "time_extracted"}
+
+
+def _closed_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/csv.php"
+
+
+BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
+    "no user": ({"user": None}, "Setting 'user' is missing."),
+    "no key": ({"api_key": ""}, "Setting 'api_key' is missing."),
+    "short key": ({"api_key": "abc"}, "Setting 'api_key' is shorter than 4 characters."),
+    "key of another type": ({"api_key": ["sandbox+key"]}, "Setting 'api_key' has to be text"),
+    "no date": ({"start_date": "22-11-2026"}, "Setting 'start_date' is '22-11-2026'."),
+    "end before start": ({"end_date": "2020-01-01"}, "Setting 'end_date' (2020-01-01) is before"),
+    "no zone": ({"timezone": "Amsterdam"}, "Setting 'timezone' is 'Amsterdam'"),
+    "window too wide": ({"window_days": 32}, "Setting 'window_days' is 32."),
+    "plain http": ({"api_url": "http://example.org/"}, "Setting 'api_url' would send the key"),
+    "a setting of the SDK's": ({"stream_maps": 5}, "Setting 'stream_maps' is not valid"),
+    "unreachable": ({"api_url": _closed_port()}, "The server could not be reached"),
+    "wrong key": ({"api_key": "wrong key"}, "Check `user` (letter case counts) and `api_key`."),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_one_line_that_says_what_to_do(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, case: str
+) -> None:
+    settings, said = BAD_INPUT[case]
+    output = command({**config, **settings})
+    assert output.code == 1
+    assert said in output.last_line
+    assert not output.of_type("RECORD")
+    assert "Traceback" not in output.stderr
+    if "Setting" in said:
+        assert not sandbox.requests
+    assert sandbox.api_key not in output.stderr
+    assert "sandbox+key" not in output.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config", "there-is-none.json"], "cannot be read"),
+        (["--confg", "x"], "No such option"),
+        (["--config", "README.md"], "cannot be read"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_line_too(
+    command: Command, arguments: list[str], said: str
+) -> None:
+    output = command(None, *arguments)
+    assert output.code == 1
+    assert said in output.last_line
+    assert "Traceback" not in output.stderr
+
+
+@pytest.mark.parametrize("name", ["state", "catalog"])
+def test_a_broken_state_or_catalog_file_gets_one_line(
+    command: Command, config: dict[str, Any], name: str
+) -> None:
+    content: dict[str, Any] = {name: ["not an object"]}
+    output = command(config, **content)
+    assert output.code == 1
+    assert f"The {name} file" in output.last_line
+
+
+def test_a_plain_agent_is_told_that_a_ccc_stream_needs_a_ccc_agent(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    plain = {"user": sandbox.plain_user, "api_key": sandbox.plain_api_key}
+    output = command({**config, **plain}, catalog=select("cccagents"))
+    assert output.code == 1
+    assert "Stream 'cccagents'" in output.last_line
+    assert "needs a CCC agent" in output.last_line
+
+
+def test_a_selected_stream_that_is_not_there_is_told(
+    config: dict[str, Any], command: Command
+) -> None:
+    output = command({**config, "ccc_agent": False}, catalog=select("accounts", "cccagents"))
+    assert output.code == 0
+    assert "'cccagents'" in output.stderr
+    assert "ccc_agent: true" in output.stderr
+
+
+def test_key_columns_are_there_even_if_deselected(config: dict[str, Any]) -> None:
+    but = {"emails": ["id", "timestamp", "subject", "to"]}
+    output = run(config, catalog=select("emails", but=but))
+    (schema,) = output.of_type("SCHEMA")
+    columns = set(TABLES["emails"]) - {"subject", "to"}
+    assert schema["schema"]["properties"].keys() == columns
+    assert output.records("emails")
+    assert all(record.keys() == columns for record in output.records("emails"))
+
+
+def test_nothing_left_to_read_is_no_trouble(config: dict[str, Any], sandbox: Sandbox) -> None:
+    state = {"bookmarks": {"emails": {"replication_key_value": "2026-11-20T23:00:00+00:00"}}}
+    settings = {**config, "start_date": days_ago(30).isoformat(), "end_date": "2026-11-10"}
+    output = run(settings, catalog=select("emails"), state=state)
+    assert not output.records("emails")
+    assert not sandbox.requests
+    assert output.states[-1] == state
+
+
+def test_every_stream_without_a_range_takes_one_request(
+    config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    run(config, catalog=select(*WITHOUT_RANGE))
+    assert sorted(each.command for each in sandbox.requests) == sorted(WITHOUT_RANGE)
