@@ -278,7 +278,8 @@ class _Values:
     def raw(self, name: str) -> object:
         """Return a value or its default; None for one left out, as null or an empty text."""
         value: object = self._config.get(name)
-        if isinstance(value, str) and not value.strip():
+        blanks = " " if name == "csv_separator" else None  # a tab would be a separator
+        if isinstance(value, str) and not value.strip(blanks):
             value = None
         return OWN[name].get("default") if value is None else value
 

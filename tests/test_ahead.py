@@ -1,0 +1,121 @@
+"""Requests in flight: order, bounds and errors, told by counting."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_cobrowser.ahead import FetchAhead, Planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PLAN = {"first": 7, "without any": 0, "second": 5}
+
+
+class Fetches:
+    """A plan of numbered requests that counts what is under way."""
+
+    def __init__(self, *, failing: set[tuple[str, int]] | None = None) -> None:
+        self.failing = failing or set()
+        self.asked: list[tuple[str, int]] = []
+        self.lock = threading.Lock()
+        self.running = self.most_running = 0
+
+    def plan(self, first: str) -> Iterator[Planned[str, tuple[str, int]]]:
+        sources = list(PLAN)
+        for source in sources[sources.index(first) :]:
+            for number in range(PLAN[source]):
+                yield Planned(source, self.fetch(source, number))
+            yield Planned(source, None)
+
+    def fetch(self, source: str, number: int) -> Callable[[], tuple[str, int]]:
+        def fetch() -> tuple[str, int]:
+            with self.lock:
+                self.asked.append((source, number))
+                self.running += 1
+                self.most_running = max(self.most_running, self.running)
+            threading.Event().wait(0.001 * (number % 3))
+            with self.lock:
+                self.running -= 1
+            if (source, number) in self.failing:
+                raise ValueError(source, number)
+            return source, number
+
+        return fetch
+
+
+@pytest.mark.parametrize("most", [1, 2, 4, 16])
+def test_answers_come_in_the_order_of_the_plan(most: int) -> None:
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, most)
+    for source, count in PLAN.items():
+        assert list(ahead.answers(source)) == [(source, number) for number in range(count)]
+    assert sorted(fetches.asked) == sorted(
+        (source, number) for source, count in PLAN.items() for number in range(count)
+    )
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_no_more_is_fetched_than_may_be_in_flight_until_it_is_taken(most: int) -> None:
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, most)
+    for taken, _ in enumerate(ahead.answers("first"), 1):
+        threading.Event().wait(0.01)  # a slow target: whatever may be fetched has been
+        with fetches.lock:
+            assert len(fetches.asked) <= taken + most
+    assert fetches.most_running <= most
+
+
+def test_the_next_source_is_fetched_while_one_is_emitted() -> None:
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, 4)
+    answers = ahead.answers("first")
+    for _ in range(PLAN["first"]):
+        next(answers)
+    while ("second", 3) not in fetches.asked:
+        threading.Event().wait(0.001)
+
+
+def test_an_error_is_raised_in_its_turn() -> None:
+    ahead = FetchAhead(Fetches(failing={("first", 3)}).plan, 4)
+    answers = ahead.answers("first")
+    assert [next(answers) for _ in range(3)] == [("first", number) for number in range(3)]
+    with pytest.raises(ValueError, match="3"):
+        next(answers)
+
+
+def test_one_by_one_asks_for_nothing_before_it_is_wanted() -> None:
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, 4)
+    answers = ahead.answers("first", one_by_one=True)
+    for number in range(3):
+        assert next(answers) == ("first", number)
+        assert len(fetches.asked) == number + 1
+    assert next(ahead.answers("second", one_by_one=True)) == ("second", 0)
+    assert len(fetches.asked) == 4
+
+
+def test_planning_again_drops_what_was_under_way() -> None:
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, 2)
+    answers = ahead.answers("first")
+    next(answers)
+    ahead.plan_again("first")
+    assert list(ahead.answers("first")) == [("first", number) for number in range(7)]
+
+
+def test_a_source_may_be_left_out_or_begun_before_the_one_before_it_ended() -> None:
+    ahead = FetchAhead(Fetches().plan, 4)
+    next(ahead.answers("first"))
+    assert list(ahead.answers("second")) == [("second", number) for number in range(5)]
+
+
+def test_threads_do_not_hold_the_exit() -> None:
+    ahead = FetchAhead(Fetches().plan, 4)
+    list(ahead.answers("first"))
+    workers = [each for each in threading.enumerate() if each.name.startswith("request-")]
+    assert workers
+    assert all(worker.daemon for worker in workers)

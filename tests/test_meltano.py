@@ -1,0 +1,191 @@
+"""The whole pipe as users run it: the sandbox, real Meltano, real targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from tap_cobrowser.sandbox import Sandbox, World
+from tap_cobrowser.sandbox.world import TABLES
+from tests.conftest import NOW, STREAMS, days_ago, expected, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Project = Callable[..., subprocess.CompletedProcess[str]]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parent.parent
+JOB = "dev:tap-cobrowser-to-target-duckdb"
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a clone has, as Meltano needs it, so that nothing is left in this one."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(
+        ROOT / "tap_cobrowser",
+        folder / "tap_cobrowser",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    (folder / "output").mkdir()
+    return folder
+
+
+@pytest.fixture
+def meltano(project_folder: Path) -> Project:
+    """Run Meltano, with a state and an output folder of the test's own."""
+    for leftover in (project_folder / "output").iterdir():
+        leftover.unlink()
+    (project_folder / ".meltano" / "meltano.db").unlink(missing_ok=True)
+
+    def run_meltano(
+        *arguments: str, code: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "meltano"), *arguments],
+            capture_output=True,
+            check=False,
+            cwd=project_folder,
+            encoding="utf-8",
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "NO_COLOR": "1",
+                **environment,
+            },
+            timeout=500,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run_meltano
+
+
+def rows_in_duckdb(path: Path, stream: str) -> list[dict[str, Any]]:
+    """Return the rows of a table, in the form and with the names of the tap's records."""
+    with duckdb.connect(str(path), read_only=True) as database:
+        found = database.execute(f'SELECT * FROM cobrowser.cobrowser."{stream}"')
+        columns = [column[0] for column in found.description or []]
+        rows = found.fetchall()
+    names = {name.lower(): name for name in STREAMS[stream].schema["properties"]}
+    return [
+        {
+            names[column]: _as_record(value)
+            for column, value in zip(columns, row, strict=True)
+            if not column.startswith("_sdc_")
+        }
+        for row in rows
+    ]
+
+
+def _as_record(value: object) -> object:
+    if isinstance(value, datetime):
+        # DuckDB hands out a date-time with zone in the zone of the machine
+        return value.astimezone(timezone.utc).isoformat()
+    return value
+
+
+def latest(stream: str, *runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what an upserting target has after some runs."""
+    rows = {
+        tuple(row[name] for name in STREAMS[stream].primary_keys): row
+        for records in runs
+        for row in records
+    }
+    return list(rows.values())
+
+
+def test_meltano_brings_every_row_and_value_into_duckdb_and_the_next_day_upserts(
+    project_folder: Path, meltano: Project
+) -> None:
+    path = project_folder / "output" / "cobrowser.duckdb"
+    tomorrow = NOW + timedelta(days=1)
+    with Sandbox(World(rows_per_day=60), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(9).isoformat(),
+        }
+        first = meltano("run", "demo", **environment)
+        said = first.stdout + first.stderr
+        before = {}
+        for stream in TABLES:
+            before[stream] = expected(sandbox.world, stream, days_ago(9))
+            assert before[stream]
+            found = rows_in_duckdb(path, stream)
+            assert ordered(found) == ordered(before[stream]), stream
+            assert f"{len(found)} rows in cobrowser.{stream}\n" in said
+        old = _bookmarks(meltano)
+
+        sandbox.set_clock(tomorrow, frozen=True)
+        sandbox.requests.clear()
+        meltano("run", "demo", **environment)
+        for stream in TABLES:
+            after = expected(sandbox.world, stream, days_ago(3), tomorrow.date(), tomorrow)
+            found = rows_in_duckdb(path, stream)
+            assert ordered(found) == ordered(latest(stream, before[stream], after)), stream
+        assert max(request.start or 0 for request in sandbox.requests) == 4  # the look-back
+        new = _bookmarks(meltano)
+    assert set(old.values()) == {"2026-11-21T23:00:00+00:00"}
+    assert set(new.values()) == {"2026-11-22T23:00:00+00:00"}
+    assert old.keys() == {name for name, stream in STREAMS.items() if stream.replication_key}
+    assert sandbox.api_key not in said
+
+
+def _bookmarks(meltano: Project) -> dict[str, str]:
+    state = json.loads(meltano("state", "get", JOB).stdout)["singer_state"]
+    return {
+        stream: bookmark["replication_key_value"]
+        for stream, bookmark in state["bookmarks"].items()
+        if bookmark
+    }
+
+
+def test_meltano_hands_on_settings_of_every_kind(project_folder: Path, meltano: Project) -> None:
+    with Sandbox(World(rows_per_day=20), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(plain_agent=True),
+            "TAP_COBROWSER_START_DATE": days_ago(6).isoformat(),
+            "TAP_COBROWSER_END_DATE": days_ago(3).isoformat(),
+            "TAP_COBROWSER_WINDOW_DAYS": "1",
+            "TAP_COBROWSER_CSV_SEPARATOR": "|",
+            "TAP_COBROWSER_MAX_CONCURRENT_REQUESTS": "1",
+            "TAP_COBROWSER_REQUEST_TIMEOUT": "20",
+            "TAP_COBROWSER_LOOKBACK_DAYS": "0",
+        }
+        meltano("config", "test", "tap-cobrowser", **environment)
+        sandbox.requests.clear()
+        meltano("run", "tap-cobrowser", "target-jsonl", **environment)
+        asked = [(each.start, each.stop) for each in sandbox.requests if each.command == "emails"]
+        # the first asks on the machine's day, which is not the sandbox's
+        assert asked[-4:] == [(6, 6), (5, 5), (4, 4), (3, 3)]
+        text = (project_folder / "output" / "emails.jsonl").read_text(encoding="utf-8")
+        records = [json.loads(line) for line in text.splitlines()]
+        assert ordered(records) == ordered(
+            expected(sandbox.world, "emails", days_ago(6), days_ago(3))
+        )
+
+
+def test_a_wrong_setting_ends_meltano_with_the_tap_s_own_line(meltano: Project) -> None:
+    done = meltano(
+        *("run", "tap-cobrowser", "target-jsonl"),
+        code=1,
+        TAP_COBROWSER_USER="somebody",
+        TAP_COBROWSER_API_KEY="a key that is secret",
+        TAP_COBROWSER_TIMEZONE="Nowhere",
+    )
+    said = done.stdout + done.stderr
+    assert "Setting 'timezone' is 'Nowhere', which is no known time zone" in said
+    assert "Traceback (most recent call last)" not in said
+    assert "a key that is secret" not in said
