@@ -636,7 +636,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                         maps[0].stream_alias,
                         table.names,
                         block,
-                        time_extracted=extracted.isoformat(),
+                        time_extracted=extracted,
                         version=self._stream_version,
                     )
                 )

@@ -28,6 +28,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from singer_sdk.singerlib.encoding.simple import Message
 
@@ -48,7 +49,7 @@ def record_lines(
     names: tuple[str, ...],
     rows: Iterable[Sequence[Any]],
     *,
-    time_extracted: str,
+    time_extracted: datetime,
     version: int | None,
 ) -> bytes:
     """Return the RECORD messages of rows, a line each.
@@ -57,7 +58,7 @@ def record_lines(
         stream: Name of the stream.
         names: Names of the columns.
         rows: Values of the rows, in the order of the names.
-        time_extracted: ISO 8601 date-time.
+        time_extracted: When the answer came, in UTC.
         version: Version of the table, for ACTIVATE_VERSION.
     """
     record = _record_type(names)

@@ -506,8 +506,8 @@ class _Moments:
         before, after = (near.astimezone(self._zone).utcoffset() for near in around)
         if before == after:
             self.foreign = (
-                f"Setting 'timezone' is {self._zone.key}, but the rows say "
-                f"{moment.isoformat(sep=' ')}, which is not its offset: days may be cut at the "
+                f"Setting 'timezone' is {self._zone.key}, but the rows of {moment.date()} have "
+                f"the offset {moment.isoformat()[-6:]}, which it has not: days may be cut at the "
                 "wrong midnight. Set `timezone` to the zone of the CoBrowser.net account"
             )
 

@@ -13,10 +13,19 @@ from tap_cobrowser.tap import TapCobrowser
 from tests.conftest import NOW, STREAMS, days_ago
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from syrupy.assertion import SnapshotAssertion
 
-# Served for as long as the tests run: the SDK's suite wants its settings on import.
-_SANDBOX = Sandbox(World(rows_per_day=30), clock=NOW, frozen=True).__enter__()
+# Bound at once, since the SDK's suite wants its settings on import.
+_SANDBOX = Sandbox(World(rows_per_day=30), clock=NOW, frozen=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _serve() -> Iterator[None]:
+    with _SANDBOX:
+        yield
+
 
 TestTapCobrowser = get_tap_test_class(
     TapCobrowser,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser.sandbox.faults import KINDS
-from tap_cobrowser.sandbox.server import Sandbox
+from tap_cobrowser.sandbox.server import Fault, Sandbox
 from tap_cobrowser.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -49,10 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             window_days=options.window_days,
             verbose=options.verbose,
         )
-        for fault in options.fault:
-            _ask_for(sandbox, fault)
     except (OSError, OverflowError, LookupError, ValueError) as error:
         parser.error(f"cannot start: {error}")
+    sandbox.faults += options.fault
     with sandbox:
         _say(f"Serving made-up data at {sandbox.url}, for trying and testing only.")
         variables = sandbox.environment(plain_agent=options.plain_agent)
@@ -93,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--fault",
         action="append",
+        type=_fault,
         default=[],
         metavar="KIND[,command=C][,times=N][,after=N][,one_in=N]",
         help="let requests fail, see --list-faults",
@@ -126,24 +126,18 @@ def _moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _ask_for(sandbox: Sandbox, fault: str) -> None:
-    kind, *rest = fault.split(",")
+def _fault(text: str) -> Fault:
+    kind, *rest = text.split(",")
     if kind not in KINDS:
         msg = f"no fault is called {kind}; see --list-faults"
-        raise ValueError(msg)
+        raise argparse.ArgumentTypeError(msg)
     options = dict(each.partition("=")[::2] for each in rest)
     command = options.pop("command", None)
-    if strange := options.keys() - {"times", "after", "one_in"}:
-        msg = f"a fault has no {', '.join(strange)}"
-        raise ValueError(msg)
-    numbers = {name: int(value) for name, value in options.items()}
-    sandbox.fail(
-        kind,
-        command,
-        times=numbers.get("times"),
-        after=numbers.get("after", 0),
-        one_in=numbers.get("one_in"),
-    )
+    try:
+        return Fault(kind, command, **{name: int(value) for name, value in options.items()})
+    except (TypeError, ValueError):
+        msg = f"{text} is not KIND[,command=C][,times=N][,after=N][,one_in=N]"
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def _run(command: list[str], variables: dict[str, str]) -> int:
