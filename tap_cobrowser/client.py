@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 from tap_cobrowser.ahead import FetchAhead, Planned
 from tap_cobrowser.errors import (
     CccAgentError,
+    CertificateError,
     ClockError,
     ConnectionFailedError,
     CredentialsError,
@@ -71,6 +73,10 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 3600.0
 _ROWS_AT_ONCE = 2_000
 _ASK_AGAIN = 4
+_CUT_SHORT = (
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 _STATE_KEYS = {
     "replication_key",
     "replication_key_value",
@@ -369,7 +375,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
 
     def _send(self, page: PageContext[DateWindow]) -> requests.Response:
         request = self.get_http_request(page=page)
-        trouble = ""
+        trouble: TapCobrowserError | None = None
         try:
             prepared = requests.Request(
                 "GET", request.url, params=request.encode_params(), headers=request.headers
@@ -383,10 +389,10 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                 prepared, timeout=self.timeout, allow_redirects=self.allow_redirects, **options
             )
         except (requests.RequestException, OSError, ValueError) as error:
-            trouble = _reason(error, self.timeout)
+            trouble = _trouble(error, self.timeout)
         if trouble:
             # Outside of the `except`: the original error quotes the URL, and the key with it.
-            raise ConnectionFailedError(trouble)
+            raise trouble
         if self.logger.isEnabledFor(logging.DEBUG):  # a backfill has thousands of requests
             self._write_request_duration_log(self.path, response, None, None)
         return response
@@ -736,31 +742,41 @@ def _retry_after(response: requests.Response) -> float | None:
     return max((until - now).total_seconds(), 0.0)
 
 
-def _reason(error: BaseException, timeout: int) -> str:
+def _trouble(error: Exception, timeout: int) -> TapCobrowserError:
     """Say why a request failed in words of our own and the system's, never the library's.
 
     The library's quote the URL, and the API's URL has the key in it.
     """
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"The server did not answer within {timeout} seconds"
-    if isinstance(
-        error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
-    ):
-        return "The answer was cut short"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy could not be reached or refused the connection"
-    chain: deque[object] = deque([error])
-    while chain:
-        cause = chain.popleft()
-        if isinstance(cause, OSError) and cause.strerror and cause.errno:
-            return f"The server could not be reached: {quote(cause.strerror, 100)}"
-        if isinstance(cause, BaseException):
-            chain += [
-                getattr(cause, "reason", None),
-                cause.__cause__,
-                cause.__context__,
-                *cause.args,
-            ]
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = cause.verify_message.rstrip(".")
+            return CertificateError(f"The server's certificate is not trusted: {reason}")
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return f"The request could not be sent: {quote(error)}"
-    return f"The request failed ({type(error).__name__})"
+        # `requests` checks by itself that there is a file of certificates
+        return CertificateError(f"The request could not be sent: {quote(error)}")
+    system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
+    if isinstance(error, requests.exceptions.Timeout):
+        said = f"The server did not answer within {timeout} seconds"
+    elif isinstance(error, _CUT_SHORT):
+        said = "The answer was cut short"
+    elif isinstance(error, requests.exceptions.ProxyError):
+        said = "The proxy could not be reached or refused the connection"
+    elif reason := next((each for each in system if each), ""):
+        said = f"The server could not be reached: {quote(reason, 100)}"
+    else:
+        said = f"The request failed ({type(error).__name__})"
+    return ConnectionFailedError(said)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it was made from, which libraries keep in different places."""
+    found: deque[object] = deque([error])
+    seen: set[int] = set()
+    while found:
+        cause = found.popleft()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            reason = getattr(cause, "reason", None)
+            found += [reason, cause.__cause__, cause.__context__, *cause.args]
