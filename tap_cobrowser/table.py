@@ -150,7 +150,11 @@ class TableReader:
 
     def _rows(self, text: str) -> tuple[_Dialect, list[list[str]]]:
         """Return the cells, by the first dialect under which all rows are equally wide."""
-        for dialect in _DIALECTS:
+        # A script that is stopped leaves an answer that is whole to HTTP, cut at any byte. Where
+        # the header is quoted and the last line has no end, a row that is whole ends in a quote.
+        header = text.split("\n", 1)[0].rstrip()
+        cut = header[-1:] == '"' and text[-1] not in '"\r\n'
+        for dialect in () if cut else _DIALECTS:
             try:
                 rows = dialect.rows(text, self._separator)
             except csv.Error:
@@ -159,8 +163,7 @@ class TableReader:
                 return dialect, rows
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
-        first_line = text.split("\n", 1)[0]
-        names = [name.strip(' "\r').lower() for name in first_line.split(self._separator)]
+        names = [name.strip(' "').lower() for name in header.split(self._separator)]
         if self._is_header(names) or text.lstrip().startswith('"'):
             end = redact(text[-2_000:])[-80:]
             what = "The answer is not whole: a quote is open or a row has too few or too many cells"

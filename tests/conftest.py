@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import html
 import io
 import json
 import os
-import subprocess
-import sys
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as percent
+from urllib.parse import quote_plus, urlsplit
+from urllib.request import url2pathname
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +25,7 @@ from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
 from tap_cobrowser.tap import TapCobrowser
 from tap_cobrowser.windows import ServerClock
+from tests import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,12 +59,18 @@ class Output:
         return cls([json.loads(line) for line in text.splitlines()], code, stderr, text)
 
     def records(self, stream: str) -> list[dict[str, Any]]:
-        """Return the records of a stream in the order of their messages."""
-        return [
-            message["record"]
-            for message in self.messages
-            if message["type"] == "RECORD" and message["stream"] == stream
-        ]
+        """Return the records of a stream in their order, those of BATCH files included."""
+        found: list[dict[str, Any]] = []
+        for message in self.messages:
+            if message.get("stream") == stream and message["type"] == "RECORD":
+                found.append(message["record"])
+            elif message.get("stream") == stream and message["type"] == "BATCH":
+                for url in message["manifest"]:
+                    with gzip.open(
+                        url2pathname(urlsplit(url).path), "rt", encoding="utf-8"
+                    ) as file:
+                        found += map(json.loads, file)
+        return found
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         """Return the messages of a type."""
@@ -79,6 +91,34 @@ class Output:
     def last_line(self) -> str:
         """The last line of the log."""
         return self.stderr.strip().splitlines()[-1]
+
+
+def spellings(key: str) -> Iterator[str]:
+    """Yield the ways in which libraries spell a text that they quote."""
+    yield key
+    for safe in ("", "/", "+", "/+&="):
+        yield percent(key, safe=safe)
+        yield quote_plus(key, safe=safe)
+        yield percent(percent(key, safe=safe), safe="")
+    yield re.sub("%..", lambda found: found[0].lower(), percent(key, safe=""))
+    yield "".join(f"%{byte:02x}" for byte in key.encode())
+    yield repr(key)[1:-1]
+    yield ascii(key)[1:-1]
+    yield repr(key.encode())[2:-1]
+    yield repr(repr(key))[2:-2]
+    yield json.dumps(key)[1:-1]
+    yield json.dumps(key, ensure_ascii=False)[1:-1]
+    yield json.dumps(json.dumps(key))[3:-3]
+    yield html.escape(key)
+    yield html.escape(key, quote=False)
+    yield "".join(f"&#{ord(character)};" for character in key)
+    yield base64.b64encode(key.encode()).decode()
+    yield base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def shows_key(text: str, key: str = Sandbox.api_key) -> bool:
+    """Tell whether a text has the key in it, however it is spelled."""
+    return any(spelling in text for spelling in set(spellings(key)))
 
 
 @pytest.fixture(autouse=True)
@@ -161,23 +201,21 @@ def command(tmp_path: Path) -> Command:
         state: dict[str, Any] | None = None,
         **environment: str,
     ) -> Output:
-        words = [sys.executable, "-m", "tap_cobrowser"]
+        words: list[str] = []
         for name, content in {"config": config, "catalog": catalog, "state": state}.items():
             if content is not None:
                 path = tmp_path / f"{name}.json"
                 path.write_text(json.dumps(content), encoding="utf-8")
                 words += [f"--{name}", str(path)]
-        done = subprocess.run(
-            [*words, *arguments],
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-            timeout=120,
-        )
+        outputs = tmp_path / "stdout", tmp_path / "stderr"
+        done = process.start([*words, *arguments], {**os.environ, **environment}, *outputs)
+        done.join(120)
+        assert done.exitcode is not None, "it does not end"
+        stdout, stderr = (path.read_text(encoding="utf-8") for path in outputs)
+        assert not shows_key(stderr)
         if "--discover" in arguments or "--about" in arguments:
-            return Output([], done.returncode, done.stderr, done.stdout)
-        return Output.of(done.stdout, done.returncode, done.stderr)
+            return Output([], done.exitcode, stderr, stdout)
+        return Output.of(stdout, done.exitcode, stderr)
 
     return run_command
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
-import json
 import logging
-import re
 import sys
 from contextlib import redirect_stderr
-from typing import TYPE_CHECKING
-from urllib.parse import quote as percent
-from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import example, given
@@ -21,9 +14,7 @@ from singer_sdk.logging import StructuredFormatter
 
 from tap_cobrowser import redaction
 from tap_cobrowser.redaction import guard_outputs, protect, quote, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.conftest import spellings
 
 KEY = 'Ä+k/e&y "=%42\\'
 
@@ -31,29 +22,6 @@ KEY = 'Ä+k/e&y "=%42\\'
 @pytest.fixture(autouse=True)
 def _nothing_protected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_patterns", {})
-
-
-def spellings(key: str) -> Iterator[str]:
-    """Yield the ways in which libraries spell a text that they quote."""
-    yield key
-    for safe in ("", "/", "+", "/+&="):
-        yield percent(key, safe=safe)
-        yield quote_plus(key, safe=safe)
-        yield percent(percent(key, safe=safe), safe="")
-    yield re.sub("%..", lambda found: found[0].lower(), percent(key, safe=""))
-    yield "".join(f"%{byte:02x}" for byte in key.encode())
-    yield repr(key)[1:-1]
-    yield ascii(key)[1:-1]
-    yield repr(key.encode())[2:-1]
-    yield repr(repr(key))[2:-2]
-    yield json.dumps(key)[1:-1]
-    yield json.dumps(key, ensure_ascii=False)[1:-1]
-    yield json.dumps(json.dumps(key))[3:-3]
-    yield html.escape(key)
-    yield html.escape(key, quote=False)
-    yield "".join(f"&#{ord(character)};" for character in key)
-    yield base64.b64encode(key.encode()).decode()
-    yield base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
 KEYS = st.text(st.characters(codec="utf-8"), min_size=4, max_size=40)

@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         type=_fault,
         default=[],
-        metavar="KIND[,command=C][,times=N][,after=N][,one_in=N]",
+        metavar="KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]",
         help="let requests fail, see --list-faults",
     )
     add("--list-faults", action="store_true", help="tell the kinds of faults")
@@ -136,7 +136,7 @@ def _fault(text: str) -> Fault:
     try:
         return Fault(kind, command, **{name: int(value) for name, value in options.items()})
     except (TypeError, ValueError):
-        msg = f"{text} is not KIND[,command=C][,times=N][,after=N][,one_in=N]"
+        msg = f"{text} is not KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]"
         raise argparse.ArgumentTypeError(msg) from None
 
 

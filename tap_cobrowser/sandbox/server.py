@@ -63,6 +63,7 @@ class Fault:
         times: How often it still happens; None for always.
         after: How many requests go well before.
         one_in: At random once in so many requests; None for each.
+        start: For requests with this range alone: its older end in days ago.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Fault:
     times: int | None = None
     after: int = 0
     one_in: int | None = None
+    start: int | None = None
 
 
 class _RefusedError(Exception):
@@ -186,7 +188,7 @@ class Sandbox:
 
     # Faults
 
-    def fail(
+    def fail(  # noqa: PLR0913 - as many as a fault has sides
         self,
         kind: str,
         command: str | None = None,
@@ -194,6 +196,7 @@ class Sandbox:
         times: int | None = None,
         after: int = 0,
         one_in: int | None = None,
+        start: int | None = None,
     ) -> None:
         """Let requests fail.
 
@@ -203,18 +206,21 @@ class Sandbox:
             times: So often, then no more.
             after: Not the first so many.
             one_in: At random once in so many.
+            start: With this range alone: its older end in days ago.
 
         Raises:
             KeyError: If there is no such kind.
         """
         _ = KINDS[kind]
-        self.faults.append(Fault(kind, command, times, after, one_in))
+        self.faults.append(Fault(kind, command, times, after, one_in, start))
 
-    def fault_of(self, command: str) -> str | None:
+    def fault_of(self, request: Request) -> str | None:
         """Return the kind of fault that a request is to have, and count it."""
         with self._lock:
             for fault in self.faults:
-                if fault.command not in {None, command} or fault.times == 0:
+                if fault.command not in {None, request.command} or fault.times == 0:
+                    continue
+                if fault.start not in {None, request.start}:
                     continue
                 if fault.after:
                     fault.after -= 1
@@ -323,7 +329,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _RefusedError as refused:
             status, content_type = refused.status, "text/plain; charset=utf-8"
             body = [f"{refused.text}\n".encode()]
-        kind = sandbox.fault_of(command)
+        kind = sandbox.fault_of(request)
         reply = None
         if kind:
             reply = Reply(status, {"Content-Type": content_type}, b"".join(body))

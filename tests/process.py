@@ -1,0 +1,43 @@
+"""Runs `tap-cobrowser` in a process of its own that has its modules imported already.
+
+Most of the time of a short run is spent on imports. A fork server, where there is one, spends it
+once for all the tests, and each run is a real process all the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tap_cobrowser.tap import TapCobrowser
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+_METHOD = "spawn" if os.name == "nt" else "forkserver"
+_CONTEXT: Any = multiprocessing.get_context(_METHOD)
+_CONTEXT.set_forkserver_preload(["tests.process", "pytest"])
+
+
+def start(
+    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path
+) -> BaseProcess:
+    """Start a run whose standard output and error go to files."""
+    process: BaseProcess = _CONTEXT.Process(
+        target=_run, args=(arguments, environment, stdout, stderr)
+    )
+    process.start()
+    return process
+
+
+def _run(arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(target, stream.fileno())
+        os.close(target)
+    TapCobrowser.cli.main(arguments, prog_name="tap-cobrowser")
