@@ -17,35 +17,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _Source = TypeVar("_Source")
+_Page = TypeVar("_Page")
 _Answer = TypeVar("_Answer")
 
 
-class Planned(NamedTuple, Generic[_Source, _Answer]):
-    """A request of a source (a stream), or its end where `fetch` is None."""
+class Planned(NamedTuple, Generic[_Source, _Page]):
+    """A request of a source (a stream) for a page of it, or the end of that source."""
 
     source: _Source
-    fetch: Callable[[], _Answer] | None
+    page: _Page | None = None
+    end: bool = False
 
 
-class FetchAhead(Generic[_Source, _Answer]):
+class FetchAhead(Generic[_Source, _Page, _Answer]):
     """Carries out a plan ahead of those who take its answers."""
 
     def __init__(
         self,
-        plan: Callable[[_Source], Iterator[Planned[_Source, _Answer]]],
+        plan: Callable[[_Source], Iterator[Planned[_Source, _Page]]],
+        fetch: Callable[[_Source, _Page | None], _Answer],
         most: int,
     ) -> None:
         """Prepare; nothing is requested yet.
 
         Args:
             plan: Returns the requests from a source on: its own, then those of all that follow.
+            fetch: Makes a request; called from several threads.
             most: How many requests may be in flight or wait for delivery.
         """
         self._make_plan = plan
+        self._fetch = fetch
         self._most = most
-        self._plan: Iterator[Planned[_Source, _Answer]] = iter(())
-        self._under_way: deque[tuple[_Source, Future[_Answer] | None]] = deque()
-        self._work: SimpleQueue[tuple[Callable[[], _Answer], Future[_Answer]]] = SimpleQueue()
+        self._plan: Iterator[Planned[_Source, _Page]] = iter(())
+        self._under_way: deque[tuple[Planned[_Source, _Page], Future[_Answer]]] = deque()
+        self._kept: dict[Planned[_Source, _Page], Future[_Answer]] = {}
+        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Answer]]] = SimpleQueue()
         self._threads = 0
 
     def answers(self, source: _Source, *, one_by_one: bool = False) -> Iterator[_Answer]:
@@ -57,54 +63,57 @@ class FetchAhead(Generic[_Source, _Answer]):
             source: The stream whose turn it is.
             one_by_one: Whether to request nothing before it is asked for.
         """
-        if not self._under_way or self._under_way[0][0] is not source:
+        if not self._under_way or self._under_way[0][0].source is not source:
             self.plan_again(source)
         while True:
             if not (one_by_one and self._under_way):
                 self._fill(1 if one_by_one else self._most)
-            _, future = self._under_way.popleft()
-            if future is None:
+            planned, future = self._under_way.popleft()
+            if planned.end:
                 return
             if not one_by_one:
                 self._fill(self._most)
             yield future.result()
 
     def plan_again(self, source: _Source) -> None:
-        """Drop what is under way and plan anew from a source on."""
-        for _, future in self._under_way:
-            if future:
-                future.cancel()
+        """Plan anew from a source on; of what is under way, only what the new plan has is kept."""
+        self._kept.update(self._under_way)
         self._under_way.clear()
         self._plan = self._make_plan(source)
 
     def _fill(self, most: int) -> None:
-        requests = sum(future is not None for _, future in self._under_way)
+        requests = sum(not planned.end for planned, _ in self._under_way)
         while requests < most:
             planned = next(self._plan, None)
             if planned is None:
-                return
-            future = self._submit(planned.fetch) if planned.fetch else None
-            requests += future is not None
-            self._under_way.append((planned.source, future))
+                break
+            future = self._kept.pop(planned, None)
+            if future is None:
+                future = Future()
+                if not planned.end:
+                    self._submit(planned, future)
+            self._under_way.append((planned, future))
+            requests += not planned.end
+        for future in self._kept.values():
+            future.cancel()
+        self._kept.clear()
 
-    def _submit(self, fetch: Callable[[], _Answer]) -> Future[_Answer]:
-        future: Future[_Answer] = Future()
-        self._work.put((fetch, future))
+    def _submit(self, planned: Planned[_Source, _Page], future: Future[_Answer]) -> None:
+        self._work.put((planned, future))
         if self._threads < self._most:
             self._threads += 1
             # Those of concurrent.futures would hold the exit until their requests end.
             threading.Thread(target=self._run, name=f"request-{self._threads}", daemon=True).start()
-        return future
 
     def _run(self) -> None:
         while True:
-            fetch, future = self._work.get()
+            planned, future = self._work.get()
             if future.set_running_or_notify_cancel():
                 try:
-                    answer = fetch()
+                    answer = self._fetch(planned.source, planned.page)
                 except BaseException as error:  # noqa: BLE001 - raised where the answer is taken
                     future.set_exception(error)
                 else:
                     future.set_result(answer)
                     del answer
-            del fetch, future
+            del planned, future

@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property, partial
+from functools import cached_property
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -121,8 +121,10 @@ class Run:
         """
         self.settings = settings
         self.clock = ServerClock(settings.timezone)
-        self.ahead: FetchAhead[CobrowserStream, Answer] = FetchAhead(
-            self._plan, settings.max_concurrent_requests
+        self.ahead: FetchAhead[CobrowserStream, DateWindow | None, Answer] = FetchAhead(
+            self._plan,
+            lambda stream, window: stream.fetch(window),
+            settings.max_concurrent_requests,
         )
         self.told: set[tuple[str, str]] = set()
         self._streams = streams
@@ -145,14 +147,16 @@ class Run:
         while (left := self._resume_at - time.monotonic()) > 0:
             time.sleep(left)
 
-    def _plan(self, first: CobrowserStream) -> Iterator[Planned[CobrowserStream, Answer]]:
+    def _plan(
+        self, first: CobrowserStream
+    ) -> Iterator[Planned[CobrowserStream, DateWindow | None]]:
         due = False
         for stream in self._streams():
             due = due or stream is first
             if stream is first or (due and stream.selected):
-                for fetch in stream.requests_to_make():
-                    yield Planned(stream, fetch)
-                yield Planned(stream, None)
+                for window in stream.requests_to_make():
+                    yield Planned(stream, window)
+                yield Planned(stream, end=True)
 
 
 class CobrowserStream(RESTStream[DateWindow], ABC):
@@ -274,25 +278,24 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             first = max(first, self._done_until + ONE_DAY)
         return WindowPaginator(first, self._last_day, self._settings.window_days)
 
-    def requests_to_make(self) -> Iterator[Callable[[], Answer]]:
-        """Yield the requests that this stream still needs, in order.
+    def requests_to_make(self) -> Iterator[DateWindow | None]:
+        """Yield the windows that this stream still needs, in order; None is the whole table.
 
         While the server's clock is a guess, a start that lies in its future is asked for all the
         same: only the answer tells whether it is one.
         """
         if not self.windowed:
-            yield partial(self.fetch, None)
+            yield None
             return
         paginator = self.get_new_paginator()
         if paginator.finished and not self._run.clock.known and not self._done_until:
             window = paginator.current_value
             first = window.first
             if not self._settings.end_date or first <= self._settings.end_date:
-                yield partial(self.fetch, DateWindow(first, first))
+                yield DateWindow(first, first)
             return
         while not paginator.finished:
-            window = paginator.current_value
-            yield partial(self.fetch, window)
+            yield paginator.current_value
             paginator.advance()
 
     # One request
@@ -667,6 +670,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         Never past the server's today, whose rows are still to come, and never back, which a
         look-back longer than a window would do.
         """
+        self._blank = self._blank and answer.table.blank
         if self.is_incremental:
             day = answer.today
             if answer.window:
@@ -686,7 +690,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
     def _begin_version(self) -> None:
         if not self.is_incremental and self.config.get("emit_activate_version_messages"):
             self._stream_version = self._initialized_at // 1000
-            self._blank = True
+        self._blank = True
 
     def _activate_version(self) -> None:
         """Let the target drop what older full tables left, now that the new one is there.
@@ -760,6 +764,8 @@ def _trouble(error: Exception, timeout: int) -> TapCobrowserError:
         said = f"The server did not answer within {timeout} seconds"
     elif isinstance(error, _CUT_SHORT):
         said = "The answer was cut short"
+    elif any(isinstance(each, ConnectionResetError) for each in causes):
+        said = "The server closed the connection before it answered"
     elif isinstance(error, requests.exceptions.ProxyError):
         said = "The proxy could not be reached or refused the connection"
     elif reason := next((each for each in system if each), ""):

@@ -125,10 +125,15 @@ class TableReader:
             return Table(blank=True)
         dialect, rows = self._rows(text)
         header = [name.strip().lower() for name in rows[0]]
+        known = len(self._by_name.keys() & set(header))
         notes: list[str] = []
         if self._is_header(header):
             first_row = 1
             positions = self._positions(header, notes)
+        elif known > 1:
+            # Neither a header to go by nor a row: as one, it would be a row that nobody wrote.
+            msg = f"The header has only {known} of {len(self._columns)} documented columns"
+            raise MissingColumnError(msg)
         elif len(header) == len(self._columns) and self._is_all_quoted(text):
             first_row = 0
             positions = {column.name: at for at, column in enumerate(self._columns)}

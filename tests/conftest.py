@@ -190,34 +190,40 @@ def run(
 Command = Callable[..., Output]
 
 
-@pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """Run `tap-cobrowser` as a process, with its settings in files."""
+def start(
+    folder: Path,
+    config: dict[str, Any] | None,
+    *arguments: str,
+    catalog: dict[str, Any] | None = None,
+    state: dict[str, Any] | None = None,
+    **environment: str,
+) -> Callable[[], Output]:
+    """Start `tap-cobrowser` as a process; what is returned waits for its end."""
+    words: list[str] = []
+    for name, content in {"config": config, "catalog": catalog, "state": state}.items():
+        if content is not None:
+            path = folder / f"{name}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            words += [f"--{name}", str(path)]
+    outputs = folder / "stdout", folder / "stderr"
+    begun = process.start([*words, *arguments], {**os.environ, **environment}, *outputs)
 
-    def run_command(
-        config: dict[str, Any] | None,
-        *arguments: str,
-        catalog: dict[str, Any] | None = None,
-        state: dict[str, Any] | None = None,
-        **environment: str,
-    ) -> Output:
-        words: list[str] = []
-        for name, content in {"config": config, "catalog": catalog, "state": state}.items():
-            if content is not None:
-                path = tmp_path / f"{name}.json"
-                path.write_text(json.dumps(content), encoding="utf-8")
-                words += [f"--{name}", str(path)]
-        outputs = tmp_path / "stdout", tmp_path / "stderr"
-        done = process.start([*words, *arguments], {**os.environ, **environment}, *outputs)
-        done.join(120)
-        assert done.exitcode is not None, "it does not end"
+    def wait() -> Output:
+        begun.join(120)
+        assert begun.exitcode is not None, "it does not end"
         stdout, stderr = (path.read_text(encoding="utf-8") for path in outputs)
         assert not shows_key(stderr)
         if "--discover" in arguments or "--about" in arguments:
-            return Output([], done.exitcode, stderr, stdout)
-        return Output.of(stdout, done.exitcode, stderr)
+            return Output([], begun.exitcode, stderr, stdout)
+        return Output.of(stdout, begun.exitcode, stderr)
 
-    return run_command
+    return wait
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Run `tap-cobrowser` as a process, with its settings in files."""
+    return lambda *arguments, **options: start(tmp_path, *arguments, **options)()
 
 
 def expected(

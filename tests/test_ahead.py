@@ -10,7 +10,7 @@ import pytest
 from tap_cobrowser.ahead import FetchAhead, Planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 PLAN = {"first": 7, "without any": 0, "second": 5}
 
@@ -24,33 +24,31 @@ class Fetches:
         self.lock = threading.Lock()
         self.running = self.most_running = 0
 
-    def plan(self, first: str) -> Iterator[Planned[str, tuple[str, int]]]:
+    def plan(self, first: str) -> Iterator[Planned[str, int]]:
         sources = list(PLAN)
         for source in sources[sources.index(first) :]:
             for number in range(PLAN[source]):
-                yield Planned(source, self.fetch(source, number))
-            yield Planned(source, None)
+                yield Planned(source, number)
+            yield Planned(source, end=True)
 
-    def fetch(self, source: str, number: int) -> Callable[[], tuple[str, int]]:
-        def fetch() -> tuple[str, int]:
-            with self.lock:
-                self.asked.append((source, number))
-                self.running += 1
-                self.most_running = max(self.most_running, self.running)
-            threading.Event().wait(0.001 * (number % 3))
-            with self.lock:
-                self.running -= 1
-            if (source, number) in self.failing:
-                raise ValueError(source, number)
-            return source, number
-
-        return fetch
+    def fetch(self, source: str, number: int | None) -> tuple[str, int]:
+        assert number is not None
+        with self.lock:
+            self.asked.append((source, number))
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        threading.Event().wait(0.001 * (number % 3))
+        with self.lock:
+            self.running -= 1
+        if (source, number) in self.failing:
+            raise ValueError(source, number)
+        return source, number
 
 
 @pytest.mark.parametrize("most", [1, 2, 4, 16])
 def test_answers_come_in_the_order_of_the_plan(most: int) -> None:
     fetches = Fetches()
-    ahead = FetchAhead(fetches.plan, most)
+    ahead = FetchAhead(fetches.plan, fetches.fetch, most)
     for source, count in PLAN.items():
         assert list(ahead.answers(source)) == [(source, number) for number in range(count)]
     assert sorted(fetches.asked) == sorted(
@@ -61,7 +59,7 @@ def test_answers_come_in_the_order_of_the_plan(most: int) -> None:
 @pytest.mark.parametrize("most", [1, 2, 4])
 def test_no_more_is_fetched_than_may_be_in_flight_until_it_is_taken(most: int) -> None:
     fetches = Fetches()
-    ahead = FetchAhead(fetches.plan, most)
+    ahead = FetchAhead(fetches.plan, fetches.fetch, most)
     for taken, _ in enumerate(ahead.answers("first"), 1):
         threading.Event().wait(0.01)  # a slow target: whatever may be fetched has been
         with fetches.lock:
@@ -71,7 +69,7 @@ def test_no_more_is_fetched_than_may_be_in_flight_until_it_is_taken(most: int) -
 
 def test_the_next_source_is_fetched_while_one_is_emitted() -> None:
     fetches = Fetches()
-    ahead = FetchAhead(fetches.plan, 4)
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     answers = ahead.answers("first")
     for _ in range(PLAN["first"]):
         next(answers)
@@ -80,7 +78,8 @@ def test_the_next_source_is_fetched_while_one_is_emitted() -> None:
 
 
 def test_an_error_is_raised_in_its_turn() -> None:
-    ahead = FetchAhead(Fetches(failing={("first", 3)}).plan, 4)
+    fetches = Fetches(failing={("first", 3)})
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     answers = ahead.answers("first")
     assert [next(answers) for _ in range(3)] == [("first", number) for number in range(3)]
     with pytest.raises(ValueError, match="3"):
@@ -89,7 +88,7 @@ def test_an_error_is_raised_in_its_turn() -> None:
 
 def test_one_by_one_asks_for_nothing_before_it_is_wanted() -> None:
     fetches = Fetches()
-    ahead = FetchAhead(fetches.plan, 4)
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     answers = ahead.answers("first", one_by_one=True)
     for number in range(3):
         assert next(answers) == ("first", number)
@@ -98,23 +97,26 @@ def test_one_by_one_asks_for_nothing_before_it_is_wanted() -> None:
     assert len(fetches.asked) == 4
 
 
-def test_planning_again_drops_what_was_under_way() -> None:
+def test_planning_again_asks_anew_only_for_what_is_not_under_way() -> None:
     fetches = Fetches()
-    ahead = FetchAhead(fetches.plan, 2)
-    answers = ahead.answers("first")
-    next(answers)
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 3)
+    assert next(ahead.answers("first")) == ("first", 0)
+    ahead.plan_again("second")
     ahead.plan_again("first")
     assert list(ahead.answers("first")) == [("first", number) for number in range(7)]
+    assert [fetches.asked.count(("first", number)) for number in range(7)].count(2) == 1
 
 
 def test_a_source_may_be_left_out_or_begun_before_the_one_before_it_ended() -> None:
-    ahead = FetchAhead(Fetches().plan, 4)
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     next(ahead.answers("first"))
     assert list(ahead.answers("second")) == [("second", number) for number in range(5)]
 
 
 def test_threads_do_not_hold_the_exit() -> None:
-    ahead = FetchAhead(Fetches().plan, 4)
+    fetches = Fetches()
+    ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     list(ahead.answers("first"))
     workers = [each for each in threading.enumerate() if each.name.startswith("request-")]
     assert workers

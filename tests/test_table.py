@@ -292,6 +292,12 @@ def test_a_key_column_that_is_missing_is_an_error(key: str) -> None:
         read(answer(ROW, header=header))
 
 
+def test_a_header_that_is_hardly_known_is_not_taken_for_a_row() -> None:
+    header = (*NAMES[:3], *(f"new_{name}" for name in NAMES[3:]))
+    with pytest.raises(MissingColumnError, match="only 3 of 7 documented columns"):
+        read(answer(ROW, header=header))
+
+
 def test_a_column_that_is_there_twice_is_an_error() -> None:
     with pytest.raises(MissingColumnError, match="'id' twice"):
         read(answer((*ROW, "9"), header=(*NAMES, "ID")))

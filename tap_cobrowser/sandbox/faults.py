@@ -65,6 +65,7 @@ for _code in (400, 404, 408, 425, 500, 502, 503, 504):
 _status(HTTPStatus.UNAUTHORIZED, "Invalid user or API key in {path}")
 _status(HTTPStatus.FORBIDDEN, "Not allowed: {path}")
 _status(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", Retry_After="1")
+_status(HTTPStatus.PARTIAL_CONTENT, "half of {path}")
 _status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
 
 

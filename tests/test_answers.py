@@ -1,0 +1,439 @@
+"""Every kind of answer of the contract's table, in both forms of output, early and late in a run.
+
+The sandbox gives the answers; what is held is what a user sees: records, bookmark, exit code, the
+one line at the end of the log, and that the key is nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from time import monotonic
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cobrowser.errors import (
+    BrokenAnswerError,
+    CellError,
+    ConnectionFailedError,
+    CredentialsError,
+    MissingColumnError,
+    NotCsvError,
+    PausedError,
+    RefusedError,
+    ServerBusyError,
+    TapCobrowserError,
+)
+from tap_cobrowser.sandbox import Sandbox, World
+from tap_cobrowser.sandbox.faults import KINDS
+from tap_cobrowser.windows import DateWindow
+from tests.conftest import NOW, TODAY, days_ago, expected, ordered, run, select, shows_key, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Command
+
+STREAM = "slotsactivity"
+FIRST = 8  # days ago
+MODES = ["RECORD", "BATCH"]
+LEVELS = ["INFO", "DEBUG"]
+# by how many days ago the window begins whose answer is bad
+PLACES = {"first": FIRST, "later": FIRST - 4}
+
+AT_ONCE: dict[str, tuple[type[TapCobrowserError], str]] = {
+    "status-400": (RefusedError, "The server answered 400"),
+    "status-401": (CredentialsError, "The server answered 401"),
+    "status-403": (CredentialsError, "The server answered 403"),
+    "status-404": (RefusedError, "The server answered 404"),
+    "status-302": (RefusedError, "The server answered 302"),
+    "status-206": (RefusedError, "The server answered 206"),
+    "retry-after-hours": (PausedError, "it asks to wait 7200 seconds"),
+    "text": (NotCsvError, "The answer is text, not CSV: 'Sorry, no data for"),
+    "json": (NotCsvError, "The answer is JSON, not CSV"),
+    "no-key": (MissingColumnError, "The answer lacks the column 'activity_id'"),
+    "bad-number": (CellError, "is not an integer"),
+}
+ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
+    "reset": (ConnectionFailedError, "The server closed the connection before it answered"),
+    "hang": (ConnectionFailedError, "The server did not answer within 1 seconds"),
+    "cut": (ConnectionFailedError, "The answer was cut short"),
+    "cut-text": (BrokenAnswerError, "The answer is not whole"),
+    "html": (BrokenAnswerError, "The answer is a page of HTML"),
+    "php-error": (BrokenAnswerError, "The answer is not whole"),
+    "status-408": (ServerBusyError, "The server answered 408"),
+    "status-425": (ServerBusyError, "The server answered 425"),
+    "status-429": (ServerBusyError, "The server answered 429"),
+    "status-500": (ServerBusyError, "The server answered 500"),
+    "status-502": (ServerBusyError, "The server answered 502"),
+    "status-503": (ServerBusyError, "The server answered 503"),
+    "status-504": (ServerBusyError, "The server answered 504"),
+}
+# What is understood, and what is said of it.
+UNDERSTOOD = {
+    "empty": "",
+    "header-only": "",
+    "status-204": "",
+    "no-header": "has no header",
+    "bom": "",
+    "crlf": "",
+    "windows-1252": "",
+    "upper-case": "",
+    "renamed-column": "'renamed'",
+    "no-date": "",
+}
+WITHOUT_ROWS = {"empty", "header-only", "status-204"}
+
+
+def test_every_fault_of_the_sandbox_is_tried() -> None:
+    assert AT_ONCE.keys() | ASKED_AGAIN.keys() | UNDERSTOOD.keys() == KINDS.keys()
+
+
+@pytest.fixture
+def settings(config: dict[str, Any], tmp_path: Path, mode: str) -> dict[str, Any]:
+    batches = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    return {**config, **({"batch_config": batches} if mode == "BATCH" else {})}
+
+
+def midnight(day: int) -> str:
+    day_begins = datetime.combine(days_ago(day), datetime.min.time(), NOW.tzinfo)
+    return day_begins.astimezone(timezone.utc).isoformat()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", [*AT_ONCE, *ASKED_AGAIN])
+def test_a_bad_answer_ends_the_run_behind_what_precedes_it(
+    sandbox: Sandbox, settings: dict[str, Any], command: Command, kind: str, place: str, level: str
+) -> None:
+    bad = PLACES[place]
+    sandbox.fail(kind, STREAM, start=bad)
+    settings["request_timeout"] = 1 if kind == "hang" else 30
+    output = command(settings, catalog=select(STREAM), TAP_COBROWSER_LOGLEVEL=level)
+    error, said = (AT_ONCE | ASKED_AGAIN)[kind]
+    assert output.code == 1
+    window = DateWindow(days_ago(bad), days_ago(bad - 1))
+    (line,) = [line for line in output.stderr.splitlines() if f"'{STREAM}', window" in line][-1:]
+    if level == "INFO":
+        assert line == output.last_line
+        assert "Traceback" not in output.stderr
+    assert f"Stream '{STREAM}', window {window}" in line
+    assert said in line
+    assert error.advice in line
+    assert sum(each.start == bad for each in sandbox.requests) == 1
+    before = expected(sandbox.world, STREAM, days_ago(FIRST), days_ago(bad + 1))
+    assert ordered(output.records(STREAM)) == ordered(before)
+    if place == "first":
+        assert not output.states
+    else:
+        assert output.bookmark(STREAM) == midnight(bad)
+    assert not shows_key(output.text)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_may_pass_is_asked_again_and_nothing_is_lost_or_doubled(
+    settings: dict[str, Any], tmp_path: Path, place: str, level: str
+) -> None:
+    bad = PLACES[place]
+    window = DateWindow(days_ago(bad), days_ago(bad - 1))
+    with ExitStack() as sandboxes:
+        runs = {}
+        for kind in ASKED_AGAIN:  # side by side, since each run waits
+            sandbox = Sandbox(World(rows_per_day=30), clock=NOW, frozen=True)
+            sandboxes.enter_context(sandbox)
+            sandbox.fail(kind, STREAM, start=bad, times=1)
+            settings |= {"api_url": sandbox.url, "max_retries": 1}
+            settings["request_timeout"] = 1 if kind == "hang" else 30
+            (tmp_path / kind).mkdir()
+            runs[kind] = start(
+                tmp_path / kind,
+                settings,
+                catalog=select(STREAM),
+                TAP_COBROWSER_LOGLEVEL=level,
+            )
+        for kind, wait in runs.items():
+            output = wait()
+            assert output.code == 0, output.stderr
+            assert ordered(output.records(STREAM)) == ordered(
+                expected(sandbox.world, STREAM, days_ago(FIRST))
+            )
+            assert output.bookmark(STREAM) == midnight(0)
+            (line,) = [line for line in output.stderr.splitlines() if "Trying again in" in line]
+            assert f"Stream '{STREAM}', window {window}" in line
+            assert ASKED_AGAIN[kind][1] in line
+            assert "(retry 1 of 1)" in line
+            assert not shows_key(output.text)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", UNDERSTOOD)
+def test_an_unusual_answer_is_understood(
+    sandbox: Sandbox, settings: dict[str, Any], command: Command, kind: str, place: str, level: str
+) -> None:
+    bad = PLACES[place]
+    sandbox.fail(kind, STREAM, start=bad)
+    output = command(settings, catalog=select(STREAM), TAP_COBROWSER_LOGLEVEL=level)
+    assert output.code == 0, output.stderr
+    found = output.records(STREAM)
+    days = [(FIRST, 0)] if kind not in WITHOUT_ROWS else [(FIRST, bad + 1), (bad - 2, 0)]
+    rows = [
+        row
+        for first, last in days
+        for row in expected(sandbox.world, STREAM, days_ago(first), days_ago(last))
+    ]
+    if kind == "renamed-column":  # it is the last one, presetName
+        rows = [{**row, "presetName": None} for row in rows]
+        found = [{**row, "presetName": None} for row in found]
+    assert ordered(found) == ordered(rows)
+    assert output.bookmark(STREAM) == midnight(0)
+    warnings = [line for line in output.stderr.splitlines() if "WARNING" in line]
+    assert len(warnings) == bool(UNDERSTOOD[kind]) * (2 if kind == "renamed-column" else 1)
+    assert not warnings or UNDERSTOOD[kind] in "".join(warnings)
+
+
+def test_an_error_of_one_stream_leaves_what_others_had_committed(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    sandbox.fail("text", "slotsactivity", start=4)
+    output = command(config, catalog=select("accounts", "agentactivity", "slotsactivity"))
+    assert output.code == 1
+    for stream in ("accounts", "agentactivity"):
+        rows = expected(sandbox.world, stream, days_ago(FIRST))
+        assert ordered(output.records(stream)) == ordered(rows)
+    assert output.bookmark("agentactivity") == midnight(0)
+    assert output.bookmark("slotsactivity") == midnight(4)
+    # and the next run completes what was left
+    sandbox.faults.clear()
+    rest = command(config, catalog=select("slotsactivity"), state=output.states[-1])
+    rows = expected(sandbox.world, "slotsactivity", days_ago(FIRST))
+    both = {row["activity_id"]: row for row in rest.records("slotsactivity")}
+    both |= {row["activity_id"]: row for row in output.records("slotsactivity")}
+    assert ordered(list(both.values())) == ordered(rows)
+
+
+@pytest.mark.parametrize("activate", [True, False])
+def test_a_full_table_without_any_byte_is_warned_of_and_activates_no_version(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, *, activate: bool
+) -> None:
+    config["emit_activate_version_messages"] = activate
+    whole = command(config, catalog=select("accounts"))
+    assert len(whole.of_type("ACTIVATE_VERSION")) == activate
+    sandbox.fail("empty", "accounts")
+    output = command(config, catalog=select("accounts"))
+    assert output.code == 0
+    assert not output.records("accounts")
+    assert not output.of_type("ACTIVATE_VERSION")
+    (line,) = [line for line in output.stderr.splitlines() if "WARNING" in line]
+    assert "Stream" in line or "accounts" in line
+    assert "is empty" in line
+
+
+def test_no_activate_version_precedes_a_table_that_could_not_be_read(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    config["emit_activate_version_messages"] = True
+    sandbox.fail("status-400", "accounts")
+    output = command(config, catalog=select("accounts"))
+    assert output.code == 1
+    assert not output.of_type("ACTIVATE_VERSION")
+
+
+def test_deselecting_the_column_is_the_way_past_a_cell_that_does_not_fit(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    sandbox.fail("bad-number", "accountspecshourly")
+    broken = command(config, catalog=select("accountspecshourly"))
+    assert broken.code == 1
+    assert "column 'hourOfDay'" in broken.last_line
+    assert "To go on without the column, deselect it in the catalog." in broken.last_line
+    catalog = select("accountspecshourly", but={"accountspecshourly": ["hourOfDay"]})
+    output = command(config, catalog=catalog)
+    assert output.code == 0
+    rows = expected(sandbox.world, "accountspecshourly", days_ago(FIRST))
+    without = [{name: row[name] for name in row if name != "hourOfDay"} for row in rows]
+    assert ordered(output.records("accountspecshourly")) == ordered(without)
+
+
+def test_every_ccc_command_says_that_it_needs_a_ccc_agent(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    config |= {"user": sandbox.plain_user, "api_key": sandbox.plain_api_key}
+    output = command(config, catalog=select("cccslotsactivity"))
+    assert output.code == 1
+    assert "needs a CCC agent" in output.last_line
+    assert not shows_key(output.stderr, sandbox.plain_api_key)
+
+
+# Waits
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let waits pass at once, and return how long each would have been."""
+    waits: list[float] = []
+    time = SimpleNamespace(monotonic=lambda: monotonic() + sum(waits), sleep=waits.append)
+    monkeypatch.setattr("tap_cobrowser.client.time", time)
+    monkeypatch.setattr("backoff._sync.time", time)
+    return waits
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_that_the_server_asks_for_is_kept_by_all_requests(
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    waited: list[float],
+    form: str,
+) -> None:
+    after = "20" if form == "seconds" else format_datetime(NOW + timedelta(seconds=20))
+    monkeypatch.setitem(KINDS, "busy", lambda reply, _: _busy(reply, after))
+    sandbox.fail("busy", STREAM, times=1)
+    output = run({**config, "max_retries": 1}, catalog=select(STREAM))
+    assert ordered(output.records(STREAM)) == ordered(
+        expected(sandbox.world, STREAM, days_ago(FIRST))
+    )
+    # the one that was refused, and those that were not yet sent
+    assert max(waited) == pytest.approx(20, abs=1)
+
+
+def _busy(reply: Any, after: str) -> None:
+    reply.status, reply.headers["Retry-After"], reply.body = 503, after, b"Busy"
+
+
+@pytest.mark.parametrize("after", ["3601", "99999999999", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_no_server_can_park_the_tap_for_hours(
+    sandbox: Sandbox, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    monkeypatch.setitem(KINDS, "busy", lambda reply, _: _busy(reply, after))
+    sandbox.fail("busy", STREAM)
+    with pytest.raises(PausedError, match="it asks to wait"):
+        run({**config, "max_retries": 1}, catalog=select(STREAM))
+
+
+def test_waits_grow_and_are_spread_and_end_after_max_retries(
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    waited: list[float],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sandbox.fail("status-500", STREAM)
+    config |= {"max_retries": 8, "max_concurrent_requests": 1}
+    with caplog.at_level(logging.WARNING), pytest.raises(ServerBusyError):
+        run(config, catalog=select(STREAM))
+    assert len(sandbox.requests) == 9
+    retries = [line for line in caplog.messages if "Trying again in" in line]
+    assert [line.rsplit("(", 1)[1] for line in retries] == [
+        f"retry {number} of 8)." for number in range(1, 9)
+    ]
+    # 1, 2, 4 ... seconds, a minute at most, and up to a second more
+    waits = [float(line.split("Trying again in ")[1].split(" ")[0]) for line in retries]
+    least = [min(2**number, 60) for number in range(8)]
+    assert all(low <= wait <= low + 1 for low, wait in zip(least, waits, strict=True))
+    assert any(wait % 1 for wait in waits)
+    assert sum(waited) >= sum(waits) - 1
+
+
+# The key
+
+
+def test_no_redirect_takes_the_key_elsewhere(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(World(rows_per_day=1)) as elsewhere:
+
+        def redirect(reply: Any, path: str) -> None:
+            place = elsewhere.url.split("/generic")[0] + path
+            reply.status, reply.headers["Location"], reply.body = 302, place, b""
+
+        monkeypatch.setitem(KINDS, "redirect", redirect)
+        sandbox.fail("redirect")
+        output = command(config, catalog=select("accounts"))
+        assert output.code == 1
+        assert "The server answered 302" in output.last_line
+        assert not elsewhere.requests
+
+
+KEYS = ["abcd", "****", "%2525", "a\"b\\c'd", "sleutel é€😀", "a b+c/d=e&f#g?h", "<b>&amp;</b>"]
+
+
+@pytest.fixture(params=KEYS)
+def key(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(Sandbox, "api_key", request.param)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("kind", ["status-400", "html", "text", "json", "reset", "no-key"])
+def test_a_key_of_any_letters_stays_out_of_a_debug_log(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, key: str, kind: str
+) -> None:
+    sandbox.fail(kind)
+    output = command(
+        {**config, "api_key": key}, catalog=select("accounts"), TAP_COBROWSER_LOGLEVEL="DEBUG"
+    )
+    assert output.code == 1
+    # urllib3 logs the address, with the key struck out
+    assert "csv.php" in output.stderr or kind == "reset"
+    # "abcd" and "****" could stand in a log by chance: look where a key would stand
+    assert f"apiKey={key}" not in output.stderr
+    if key not in {"****", "abcd"}:
+        assert not shows_key(output.stderr, key)
+
+
+def test_structured_logs_do_not_show_the_key_either(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, tmp_path: Path
+) -> None:
+    logs = {
+        "version": 1,
+        "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"level": "DEBUG", "handlers": ["console"]},
+    }
+    path = tmp_path / "logging.json"
+    path.write_text(json.dumps(logs), encoding="utf-8")
+    sandbox.fail("reset")
+    output = command(
+        config,
+        catalog=select("accounts"),
+        SINGER_SDK_LOG_CONFIG=str(path),
+        TAP_COBROWSER_LOGLEVEL="DEBUG",
+    )
+    assert output.code == 1
+    lines = [json.loads(line) for line in output.stderr.splitlines() if line.startswith("{")]
+    assert "closed the connection" in lines[-1]["message"]
+
+
+def test_proxies_and_custom_ca_are_taken_from_the_environment_as_requests_users_expect(
+    config: dict[str, Any], command: Command, tmp_path: Path
+) -> None:
+    config["api_url"] = "https://127.0.0.1:9/csv.php"
+    output = command(
+        config, catalog=select("accounts"), REQUESTS_CA_BUNDLE=str(tmp_path / "there is none.pem")
+    )
+    assert output.code == 1
+    assert "there is none.pem" in output.last_line
+    assert "REQUESTS_CA_BUNDLE" in output.last_line
+
+
+def test_today_is_part_of_what_is_read(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    run(config, catalog=select(STREAM))
+    assert sandbox.requests[-1].at.date() == TODAY
+    assert min(each.stop for each in sandbox.requests if each.stop is not None) == 0
