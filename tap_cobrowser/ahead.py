@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ _Page = TypeVar("_Page")
 _Answer = TypeVar("_Answer")
 
 
-class Planned(NamedTuple, Generic[_Source, _Page]):
+@dataclass(frozen=True, slots=True)
+class Planned(Generic[_Source, _Page]):
     """A request of a source (a stream) for a page of it, or the end of that source."""
 
     source: _Source

@@ -197,8 +197,12 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         super().apply_catalog(catalog)
         # The API knows days by one date of each row. Another key, or none, cannot be replicated by.
         self.replication_key = self._documented_replication_key
+        entry = catalog.get_stream(self.name)
         if self.replication_key is None:
             self.forced_replication_method = None
+        elif entry and entry.metadata.root.forced_replication_method == REPLICATION_FULL_TABLE:
+            # Which the SDK passes over where the entry says what discovery wrote there.
+            self.forced_replication_method = REPLICATION_FULL_TABLE
 
     @cached_property
     def _columns(self) -> tuple[Column, ...]:
@@ -255,11 +259,11 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
 
     @property
     def _first_day(self) -> date:
-        settings = self._settings
-        first = settings.start_date or before_today(self._run.clock.run_day)
+        start = self._settings.start_date
         if bookmark := self.bookmark:
-            first = max(first, self._look_back(bookmark))
-        return first
+            # A start that nobody has set must not skip what a pause of the runs has left.
+            return max(start or date.min, self._look_back(bookmark))
+        return start or before_today(self._run.clock.run_day)
 
     def _look_back(self, bookmark: date) -> date:
         return bookmark - timedelta(
@@ -547,7 +551,16 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                         planned_on, pending = run.clock.run_day, self.windowed
                         run.ahead.plan_again(self)
                         break
-        if self.windowed and self._done_until is None:
+        if self.bookmark and self.bookmark > run.clock.today() + ONE_DAY:
+            self.log(
+                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
+                "then are not read, unless you set it back or remove it.",
+                self.name,
+                self.bookmark,
+                run.clock.today(),
+                level=logging.WARNING,
+            )
+        elif self.windowed and self._done_until is None:
             self.log(
                 "Nothing to read: the first day (%s) is after the last one (%s).",
                 self._first_day,

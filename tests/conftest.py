@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import settings
 
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
@@ -30,6 +31,11 @@ from tests import process
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Examples differ in how long they take; `--hypothesis-profile=long` is for searching by the hour.
+settings.register_profile("project", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=100_000)
+settings.load_profile("project")
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
@@ -176,15 +182,23 @@ def run(
     catalog: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
     machine: Callable[[], datetime] = lambda: NOW,
+    output: list[Output] | None = None,
 ) -> Output:
-    """Run the tap in this process, with the machine's clock as given; errors are raised."""
+    """Run the tap in this process, with the machine's clock as given; errors are raised.
+
+    What was put out before an error is in `output`.
+    """
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with redirect_stdout(out):
-        tap = TapCobrowser(config=dict(config), catalog=catalog, state=state)
-        tap.run.clock = ServerClock(tap.run.settings.timezone, machine)
-        tap.sync_all()
-    out.seek(0)
-    return Output.of(out.read())
+    found = [] if output is None else output
+    try:
+        with redirect_stdout(out):
+            tap = TapCobrowser(config=dict(config), catalog=catalog, state=state)
+            tap.run.clock = ServerClock(tap.run.settings.timezone, machine)
+            tap.sync_all()
+    finally:
+        out.seek(0)
+        found.append(Output.of(out.read()))
+    return found[0]
 
 
 Command = Callable[..., Output]
