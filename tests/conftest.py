@@ -94,6 +94,12 @@ class Output:
         return bookmark
 
     @property
+    def warnings(self) -> list[str]:
+        """The warnings of the log, without those of the interpreter's."""
+        lines = [line for line in self.stderr.splitlines() if "WARNING" in line]
+        return [line for line in lines if "py.warnings" not in line]
+
+    @property
     def last_line(self) -> str:
         """The last line of the log."""
         return self.stderr.strip().splitlines()[-1]
@@ -132,6 +138,28 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("TAP_COBROWSER_") or name == "LOGLEVEL":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_output_has_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Look for the key, when all is done, in every file that the tests or what they ran have left.
+
+    Files with settings may have it: that is where users put it.
+    """
+    yield
+    wanted = {
+        spelling.encode()
+        for key in (Sandbox.api_key, Sandbox.plain_api_key)
+        for spelling in spellings(key)
+    }
+    left = [path for path in tmp_path_factory.getbasetemp().rglob("*") if path.is_file()]
+    assert left
+    shown = []
+    for path in left:
+        if not path.name.endswith(("config.json", ".pyc")):
+            content = path.read_bytes()
+            shown += [path for spelling in wanted if spelling in content]
+    assert not shown
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -31,8 +31,20 @@ from tap_cobrowser.errors import (
 )
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.faults import KINDS
+from tap_cobrowser.sandbox.world import TABLES
 from tap_cobrowser.windows import DateWindow
-from tests.conftest import NOW, TODAY, days_ago, expected, ordered, run, select, shows_key, start
+from tests.conftest import (
+    NOW,
+    TODAY,
+    WINDOWED,
+    days_ago,
+    expected,
+    ordered,
+    run,
+    select,
+    shows_key,
+    start,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,7 +211,7 @@ def test_an_unusual_answer_is_understood(
         found = [{**row, "presetName": None} for row in found]
     assert ordered(found) == ordered(rows)
     assert output.bookmark(STREAM) == midnight(0)
-    warnings = [line for line in output.stderr.splitlines() if "WARNING" in line]
+    warnings = output.warnings
     assert len(warnings) == bool(UNDERSTOOD[kind]) * (2 if kind == "renamed-column" else 1)
     assert not warnings or UNDERSTOOD[kind] in "".join(warnings)
 
@@ -236,8 +248,8 @@ def test_a_full_table_without_any_byte_is_warned_of_and_activates_no_version(
     assert output.code == 0
     assert not output.records("accounts")
     assert not output.of_type("ACTIVATE_VERSION")
-    (line,) = [line for line in output.stderr.splitlines() if "WARNING" in line]
-    assert "Stream" in line or "accounts" in line
+    (line,) = output.warnings
+    assert "accounts" in line
     assert "is empty" in line
 
 
@@ -437,3 +449,38 @@ def test_today_is_part_of_what_is_read(sandbox: Sandbox, config: dict[str, Any])
     run(config, catalog=select(STREAM))
     assert sandbox.requests[-1].at.date() == TODAY
     assert min(each.stop for each in sandbox.requests if each.stop is not None) == 0
+
+
+# All that can pass, at random, over years
+
+
+CAN_PASS = sorted(ASKED_AGAIN.keys() - {"hang"})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_years_of_all_streams_survive_one_failure_in_five_requests(
+    config: dict[str, Any], waited: list[float]
+) -> None:
+    world = World(rows_per_day=4)
+    with Sandbox(world, clock=NOW, frozen=True) as sandbox:
+        for kind in CAN_PASS:
+            sandbox.fail(kind, one_in=5 * len(CAN_PASS) - len(CAN_PASS) // 2)
+        config |= {
+            "api_url": sandbox.url,
+            "start_date": days_ago(730).isoformat(),
+            "max_retries": 12,
+            "window_days": 2,
+        }
+        output = run(config)
+        failed = sum(each.status != 200 for each in sandbox.requests)
+        least = 8 * 366 + 7
+        assert len(sandbox.requests) > least * 1.15
+        assert failed > least / 20  # some kinds fail with status 200
+    for stream in TABLES:
+        rows = expected(world, stream, days_ago(730))
+        assert ordered(output.records(stream)) == ordered(rows), stream
+        if stream in WINDOWED:
+            assert output.bookmark(stream) == midnight(0)
+    assert len(output.states) == least
+    assert waited

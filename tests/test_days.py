@@ -405,7 +405,7 @@ def test_a_bookmark_in_the_server_s_future_is_warned_of_and_stays(
     assert output.code == 0
     assert not output.records("emails")
     assert output.bookmark("emails") == "2031-01-01"
-    (line,) = [line for line in output.stderr.splitlines() if "WARNING" in line]
+    (line,) = output.warnings
     assert "'emails'" in line
     assert "2031-01-01" in line
 
