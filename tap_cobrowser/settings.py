@@ -49,7 +49,7 @@ SCHEMA = th.PropertiesList(
         title="Start date",
         description=(
             "First day to extract, as a date (that day in `timezone`) or a date-time (the day "
-            "that contains it there). Without it, 30 days before today."
+            "that contains it there). Without it, what the bookmark tells, or 30 days before today."
         ),
     ),
     th.Property(

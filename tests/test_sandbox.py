@@ -297,6 +297,24 @@ def test_faults_happen_as_often_as_asked_for(sandbox: Sandbox) -> None:
         sandbox.fail("no such kind")
 
 
+def test_the_control_door_sets_faults_and_clock_and_tells_the_requests(sandbox: Sandbox) -> None:
+    door = sandbox.url.replace("/generic/api/csv.php", "/sandbox")
+    fault = {"kind": "status-503", "command": "accounts", "times": 1}
+    assert requests.post(f"{door}/faults", json=fault, timeout=5).status_code == 204
+    assert [get(sandbox, "accounts").status_code for _ in range(2)] == [503, 200]
+    requests.post(f"{door}/faults", json={"kind": "empty"}, timeout=5)
+    requests.delete(f"{door}/faults", timeout=5)
+    assert get(sandbox, "accounts").content
+    made = requests.get(f"{door}/requests", timeout=5).json()
+    assert [request["status"] for request in made] == [503, 200, 200]
+    clock = {"now": "2026-01-01T12:00:00Z", "frozen": True}
+    assert requests.put(f"{door}/clock", json=clock, timeout=5).status_code == 204
+    assert get(sandbox, "accounts").headers["Date"] == "Thu, 01 Jan 2026 12:00:00 GMT"
+    for wrong in ({"kind": "none"}, {"nothing": 1}, {}):
+        assert requests.post(f"{door}/faults", json=wrong, timeout=5).status_code == 400
+    assert requests.post(f"{door}/elsewhere", json=fault, timeout=5).status_code == 404
+
+
 def test_ranges_are_told_from_commands_without_one() -> None:
     assert set(WINDOWED) | WITHOUT_RANGE == TABLES.keys()
     assert timedelta(0) < NOW - datetime.combine(TODAY, datetime.min.time(), AMSTERDAM)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.sandbox.world import Row, Value
 
 PATH = "/generic/api/csv.php"
+DOOR = "/sandbox"
 SEPARATORS = (";", ",", ":", "|")
 _BLOCK = 64 * 1024
 
@@ -299,6 +301,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a request for CSV."""
         sandbox = self.server.sandbox
+        if self.path == f"{DOOR}/requests":
+            made = [asdict(request) for request in sandbox.requests]
+            self._say(HTTPStatus.OK, json.dumps(made, default=str))
+            return
         in_flight = sandbox.began()
         try:
             stamp = sandbox.now()
@@ -310,6 +316,44 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             sandbox.ended()
+
+    def do_POST(self) -> None:
+        """Ask for a fault, with the arguments of `Sandbox.fail` as a JSON object."""
+        self._control("faults", lambda sandbox, given: sandbox.fail(**given))
+
+    def do_DELETE(self) -> None:
+        """Drop all faults."""
+        self._control("faults", lambda sandbox, _: sandbox.faults.clear())
+
+    def do_PUT(self) -> None:
+        """Set the clock, with `now` and `frozen` of a JSON object."""
+
+        def set_clock(sandbox: Sandbox, given: dict[str, Any]) -> None:
+            now = datetime.fromisoformat(given.pop("now").replace("Z", "+00:00"))
+            sandbox.set_clock(now, **given)
+
+        self._control("clock", set_clock)
+
+    def _control(self, what: str, change: Callable[[Sandbox, dict[str, Any]], None]) -> None:
+        status, text = HTTPStatus.NO_CONTENT, ""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            if self.path != f"{DOOR}/{what}":
+                _look_for("")
+            change(self.server.sandbox, json.loads(body or b"{}"))
+        except _RefusedError as refused:
+            status, text = refused.status, refused.text
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            status, text = HTTPStatus.BAD_REQUEST, f"{type(error).__name__}: {error}"
+        self._say(status, text)
+
+    def _say(self, status: HTTPStatus, text: str) -> None:
+        self.send_response_only(status)
+        if status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+        self.wfile.flush()
 
     def _answer(self, sandbox: Sandbox, stamp: datetime, in_flight: int) -> None:
         parts = urlsplit(self.path)
