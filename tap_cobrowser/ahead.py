@@ -53,7 +53,8 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
         self._plan: Iterator[Planned[_Source, _Page]] = iter(())
         self._under_way: deque[tuple[Planned[_Source, _Page], Future[_Answer]]] = deque()
         self._kept: dict[Planned[_Source, _Page], Future[_Answer]] = {}
-        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Answer]]] = SimpleQueue()
+        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Answer]] | None]
+        self._work = SimpleQueue()
         self._threads = 0
 
     def answers(self, source: _Source, *, one_by_one: bool = False) -> Iterator[_Answer]:
@@ -72,16 +73,32 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
                 self._fill(1 if one_by_one else self._most)
             planned, future = self._under_way.popleft()
             if planned.end:
-                return
+                break
             if not one_by_one:
                 self._fill(self._most)
-            yield future.result()
+            try:
+                answer = future.result()
+            except BaseException:
+                self._end()
+                raise
+            yield answer
+        if not self._under_way:
+            self._end()
 
     def plan_again(self, source: _Source) -> None:
         """Plan anew from a source on; of what is under way, only what the new plan has is kept."""
         self._kept.update(self._under_way)
         self._under_way.clear()
         self._plan = self._make_plan(source)
+
+    def _end(self) -> None:
+        """Let the threads end: there is no more to fetch, or no use for it."""
+        for _, future in self._under_way:
+            future.cancel()
+        self._under_way.clear()
+        for _ in range(self._threads):
+            self._work.put(None)
+        self._threads = 0
 
     def _fill(self, most: int) -> None:
         requests = sum(not planned.end for planned, _ in self._under_way)
@@ -108,8 +125,8 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
             threading.Thread(target=self._run, name=f"request-{self._threads}", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            planned, future = self._work.get()
+        while work := self._work.get():
+            planned, future = work
             if future.set_running_or_notify_cancel():
                 try:
                     answer = self._fetch(planned.source, planned.page)
@@ -118,4 +135,4 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
                 else:
                     future.set_result(answer)
                     del answer
-            del planned, future
+            del work, planned, future

@@ -77,7 +77,9 @@ _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+_BEGAN = "lookback_from"
 _STATE_KEYS = {
+    _BEGAN,
     "replication_key",
     "replication_key_value",
     "replication_key_signpost",
@@ -251,11 +253,15 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         if state.get("replication_key", self.replication_key) != self.replication_key:
             msg = f"It is of {quote(state['replication_key'], 60)}, not of '{self.replication_key}'"
             raise StateError(msg, where=where)
+        return self._day_in_state("replication_key_value")
+
+    def _day_in_state(self, name: str) -> date:
+        value = self.tap_state["bookmarks"][self.name][name]
         try:
             return parse_day(value, self._settings.timezone)
         except (ValueError, TypeError, AttributeError):
-            msg = f"Its 'replication_key_value' is {quote(value, 60)}, which is no date"
-        raise StateError(msg, where=where)
+            msg = f"Its '{name}' is {quote(value, 60)}, which is no date"
+        raise StateError(msg, where=f"State of stream '{self.name}'")
 
     @property
     def _first_day(self) -> date:
@@ -266,9 +272,15 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         return start or before_today(self._run.clock.run_day)
 
     def _look_back(self, bookmark: date) -> date:
-        return bookmark - timedelta(
-            days=min(self._settings.lookback_days, bookmark.toordinal() - 366)
-        )
+        """Return the first day that is read again.
+
+        A run over midnight moves the bookmark by its last answer. What it read before that
+        midnight may have changed since, so the look-back counts from the day that it began on.
+        """
+        if self.tap_state["bookmarks"][self.name].get(_BEGAN):
+            bookmark = min(bookmark, self._day_in_state(_BEGAN))
+        days = min(self._settings.lookback_days, bookmark.toordinal() - 366)
+        return bookmark - timedelta(days=days)
 
     @property
     def _last_day(self) -> date:
@@ -641,8 +653,8 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         """Leave out what a command without a range repeats from before bookmark and look-back."""
         if self.windowed or not self.bookmark or not len(table):
             return table
-        least = midnight(self._look_back(self.bookmark), self._settings.timezone)
-        return table.since(cast("str", self.replication_key), least.isoformat())
+        least = self._midnight(self._look_back(self.bookmark))
+        return table.since(cast("str", self.replication_key), least)
 
     def _write_records(
         self, writer: LineWriter, table: Table, extracted: datetime, most: int | None = None
@@ -690,10 +702,14 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                 day = min(day, answer.window.last + ONE_DAY)
             if not self.bookmark or day > self.bookmark:
                 self.stream_state["replication_key"] = self.replication_key
-                self.stream_state["replication_key_value"] = midnight(
-                    day, self._settings.timezone
-                ).isoformat()
+                self.stream_state["replication_key_value"] = self._midnight(day)
+            self.stream_state.pop(_BEGAN, None)
+            if answer.window and self._run.clock.run_day < answer.today:
+                self.stream_state[_BEGAN] = self._midnight(self._run.clock.run_day)
         self._write_state()
+
+    def _midnight(self, day: date) -> str:
+        return midnight(day, self._settings.timezone).isoformat()
 
     def _write_state(self) -> None:
         _ = self.stream_state  # so that every stream has its place in the state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,10 +115,18 @@ def test_a_source_may_be_left_out_or_begun_before_the_one_before_it_ended() -> N
     assert list(ahead.answers("second")) == [("second", number) for number in range(5)]
 
 
-def test_threads_do_not_hold_the_exit() -> None:
-    fetches = Fetches()
+@pytest.mark.parametrize("failing", [True, False])
+def test_threads_do_not_hold_the_exit_and_end_with_the_run(*, failing: bool) -> None:
+    before = set(threading.enumerate())
+    fetches = Fetches(failing={("second", 3)} if failing else None)
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
     list(ahead.answers("first"))
-    workers = [each for each in threading.enumerate() if each.name.startswith("request-")]
-    assert workers
+    workers = set(threading.enumerate()) - before
+    assert len(workers) == 4
     assert all(worker.daemon for worker in workers)
+    list(ahead.answers("without any"))
+    with pytest.raises(ValueError, match="second") if failing else nullcontext():
+        list(ahead.answers("second"))
+    for worker in workers:
+        worker.join(5)
+        assert not worker.is_alive()
