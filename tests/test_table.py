@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import (
@@ -226,7 +226,6 @@ def test_a_text_may_end_in_a_backslash(ending: str, sep: str) -> None:
     assert len(strings(body, sep)) == len(table)
 
 
-@settings(max_examples=400)
 @given(cut=st.integers(1, 400))
 def test_a_body_cut_short_never_has_a_row_that_is_not_whole(cut: int) -> None:
     whole = answer(*[(str(at), *ROW[1:6], f'a "text"; of\nlines {at}') for at in range(8)])
@@ -478,7 +477,6 @@ def test_a_day_around_the_clock_change_notes_no_offset() -> None:
 # Anything at all
 
 
-@settings(max_examples=300)
 @given(body=st.binary(max_size=300) | st.text('ab;,"\\\n\r\0<{é', max_size=80).map(str.encode))
 @example(body=b'"')
 @example(body=b"\xff\xfe")
