@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -16,10 +17,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from tap_cobrowser.errors import (
     BrokenAnswerError,
     CellError,
+    CertificateError,
     ConnectionFailedError,
     CredentialsError,
     MissingColumnError,
@@ -433,13 +436,42 @@ def test_structured_logs_do_not_show_the_key_either(
     assert "closed the connection" in lines[-1]["message"]
 
 
-def test_proxies_and_custom_ca_are_taken_from_the_environment_as_requests_users_expect(
+@pytest.fixture
+def encrypted(sandbox: Sandbox, tmp_path: Path) -> Path:
+    """Let the sandbox speak TLS with a certificate of a CA of its own, whose file is returned."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = sandbox._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_and_a_custom_ca_is_taken(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, encrypted: Path
+) -> None:
+    config["api_url"] = sandbox.url.replace("http:", "https:")
+    trusted = command(config, catalog=select("accounts"), REQUESTS_CA_BUNDLE=str(encrypted))
+    assert trusted.code == 0, trusted.stderr
+    assert ordered(trusted.records("accounts")) == ordered(
+        expected(sandbox.world, "accounts", TODAY)
+    )
+    sandbox.requests.clear()
+    refused = command({**config, "max_retries": 3}, catalog=select("accounts"))
+    assert refused.code == 1
+    assert "Stream 'accounts': The server's certificate is not trusted: " in refused.last_line
+    assert CertificateError.advice in refused.last_line
+    assert "Trying again" not in refused.stderr  # it will not be trusted the next time either
+    assert not sandbox.requests
+
+
+def test_a_ca_file_that_is_not_there_is_told(
     config: dict[str, Any], command: Command, tmp_path: Path
 ) -> None:
     config["api_url"] = "https://127.0.0.1:9/csv.php"
-    output = command(
-        config, catalog=select("accounts"), REQUESTS_CA_BUNDLE=str(tmp_path / "there is none.pem")
-    )
+    missing = str(tmp_path / "there is none.pem")
+    output = command(config, catalog=select("accounts"), REQUESTS_CA_BUNDLE=missing)
     assert output.code == 1
     assert "there is none.pem" in output.last_line
     assert "REQUESTS_CA_BUNDLE" in output.last_line
