@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
+from singer_sdk._logging import _setup_console_logging
+from singer_sdk.cli import plugin_cli
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.plugin_base import SingerCommand
@@ -163,6 +165,16 @@ class TapCobrowser(Tap):
 
     # The command line
 
+    @plugin_cli
+    def cli(cls) -> click.Command:  # noqa: N805 - what it decorates gets the class
+        """The command; a log level that is none ends it at once."""
+        name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
+        level = os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO"
+        if not isinstance(logging.getLevelName(level.upper()), int):
+            sys.exit(f"The log level ({name}) is {level!r}. Give DEBUG, INFO, WARNING or ERROR.")
+        _setup_console_logging(log_level=level.upper())
+        return cls.get_singer_command()
+
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
@@ -261,15 +273,16 @@ class _Command(SingerCommand):
 
 
 def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
-    """Return a file that is sure to be a JSON object; an empty one is one without members."""
+    """Return a file that is sure to be a JSON object; an empty state is one without bookmarks."""
     if file is None:
         return None
     try:
-        text = file.read().strip() or "{}"
+        text = file.read().strip() or ("{}" if kind == "state" else "")
         found = json.loads(text)
     except (OSError, ValueError):
         found = None
-    if not isinstance(found, dict):
-        msg = f"The {kind} file '{file.name}' is not a JSON object"
+    if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
+        what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
+        msg = f"The {kind} file '{file.name}' is not {what}"
         raise InputFileError(msg, advice=f"Give a {kind} as Singer has it, or leave it out.")
     return io.StringIO(text)

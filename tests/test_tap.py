@@ -29,6 +29,8 @@ from tests.conftest import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Command
 
 CLOCK = NOW.isoformat()
@@ -277,6 +279,31 @@ def test_a_broken_state_or_catalog_file_gets_one_line(
     output = command(config, **content)
     assert output.code == 1
     assert f"The {name} file" in output.last_line
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"streams": []}', "[", "null"])
+def test_a_catalog_without_streams_is_no_reason_to_extract_nothing(
+    sandbox: Sandbox, command: Command, config: dict[str, Any], tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "empty.json").write_text(text, encoding="utf-8")
+    output = command(config, "--catalog", str(tmp_path / "empty.json"))
+    assert output.code == 1
+    assert "empty.json' is not a JSON object with streams" in output.last_line
+    assert not sandbox.requests
+
+
+def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_cobrowser", "--discover"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env={**os.environ, "TAP_COBROWSER_LOGLEVEL": "loud"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "The log level (TAP_COBROWSER_LOGLEVEL) is 'loud'. Give DEBUG, INFO, WARNING or ERROR."
+    )
 
 
 def test_a_plain_agent_is_told_that_a_ccc_stream_needs_a_ccc_agent(
