@@ -172,7 +172,8 @@ def test_a_signal_ends_the_tap_though_the_target_has_stopped_reading_and_the_ser
     sandbox, config = backfill
     sandbox.fail("hang", "slotsactivity")
     run = Piped(tmp_path, config, None)
-    threading.Event().wait(1.5)  # the pipe is full by now, and nobody reads
+    assert run.read(1)
+    threading.Event().wait(1.0)  # the pipe is full by now, and nobody reads
     os.kill(run.process.pid or 0, signum)
     run.process.join(10)
     assert run.process.exitcode == 128 + signum
