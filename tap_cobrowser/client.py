@@ -485,9 +485,18 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         growing = backoff.expo(max_value=60)
         next(growing)  # backoff's own convention: the first value is for its own start
 
+        parked = 0.0
+
         def wait(error: RetriableError) -> float:
+            nonlocal parked
             usual = next(growing)
-            return usual if error.retry_after is None else error.retry_after
+            if error.retry_after is None:
+                return usual
+            parked += error.retry_after
+            if parked > _LONGEST_PAUSE:
+                msg = f"{error.what}; it asks to wait {parked:.0f} seconds in all"
+                raise PausedError(msg, where=error.where)
+            return error.retry_after
 
         return self.backoff_runtime(value=wait)
 

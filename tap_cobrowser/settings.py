@@ -133,8 +133,8 @@ SCHEMA = th.PropertiesList(
         title="Retries",
         description=(
             "How often a request that failed in a way that may pass is made again, with waits "
-            "that grow. A wait that the server asks for is kept if it is an hour at most, "
-            "otherwise the run ends."
+            "that grow. Waits that the server asks for are kept up to an hour in all; if it asks "
+            "for more, the run ends."
         ),
     ),
     th.Property(

@@ -338,6 +338,19 @@ def test_no_server_can_park_the_tap_for_hours(
         run({**config, "max_retries": 1}, catalog=select(STREAM))
 
 
+def test_no_server_can_park_the_tap_for_hours_bit_by_bit_either(
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    waited: list[float],
+) -> None:
+    monkeypatch.setitem(KINDS, "busy", lambda reply, _: _busy(reply, "1500"))
+    sandbox.fail("busy", STREAM)
+    with pytest.raises(PausedError, match=r"window .*: .*it asks to wait 4500 seconds in all"):
+        run({**config, "max_retries": 9, "max_concurrent_requests": 1}, catalog=select(STREAM))
+    assert sum(waited) < 3700 * 2  # of one request: the next one began to wait beside it
+
+
 def test_waits_grow_and_are_spread_and_end_after_max_retries(
     sandbox: Sandbox,
     config: dict[str, Any],
