@@ -97,6 +97,7 @@ UNDERSTOOD = {
     "no-header": "has no header",
     "bom": "",
     "crlf": "",
+    "no-line-end": "",
     "windows-1252": "",
     "upper-case": "",
     "renamed-column": "'renamed'",
@@ -106,7 +107,8 @@ WITHOUT_ROWS = {"empty", "header-only", "status-204"}
 
 
 def test_every_fault_of_the_sandbox_is_tried() -> None:
-    assert AT_ONCE.keys() | ASKED_AGAIN.keys() | UNDERSTOOD.keys() == KINDS.keys()
+    tried = AT_ONCE.keys() | ASKED_AGAIN.keys() | UNDERSTOOD.keys()
+    assert tried | {"cut-quote"} == KINDS.keys()
 
 
 @pytest.fixture
@@ -217,6 +219,20 @@ def test_an_unusual_answer_is_understood(
     warnings = output.warnings
     assert len(warnings) == bool(UNDERSTOOD[kind]) * (2 if kind == "renamed-column" else 1)
     assert not warnings or UNDERSTOOD[kind] in "".join(warnings)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("start", [6, 4, 2])
+def test_a_cut_that_leaves_csv_shows_by_the_line_that_does_not_end(
+    sandbox: Sandbox, settings: dict[str, Any], start: int
+) -> None:
+    settings["max_concurrent_requests"] = 1
+    sandbox.fail("cut-quote", STREAM, start=start, times=1)
+    output = run(settings, catalog=select(STREAM))
+    assert sum(each.start == start for each in sandbox.requests) == 2
+    assert ordered(output.records(STREAM)) == ordered(
+        expected(sandbox.world, STREAM, days_ago(FIRST))
+    )
 
 
 def test_an_error_of_one_stream_leaves_what_others_had_committed(
@@ -499,7 +515,7 @@ def test_today_is_part_of_what_is_read(sandbox: Sandbox, config: dict[str, Any])
 # All that can pass, at random, over years
 
 
-CAN_PASS = sorted(ASKED_AGAIN.keys() - {"hang"})
+CAN_PASS = sorted(ASKED_AGAIN.keys() - {"hang"} | {"cut-quote"})
 
 
 @pytest.mark.slow

@@ -99,6 +99,20 @@ def _cut_text(reply: Reply, _: str) -> None:
     reply.body = reply.body.rstrip()[:-2]
 
 
+@_kind("cut-quote")
+def _cut_quote(reply: Reply, _: str) -> None:
+    """End behind a quote within a text, where what is left is CSV all the same."""
+    for found in reversed([*re.finditer(rb'[^;\n"]""(?!")', reply.body)]):
+        reply.body = reply.body[: found.end() - 1]
+        break
+
+
+@_kind("no-line-end")
+def _no_line_end(reply: Reply, _: str) -> None:
+    """End the last line without a line end."""
+    reply.body = reply.body.rstrip(b"\n")
+
+
 @_kind("html")
 def _html(reply: Reply, path: str) -> None:
     """Answer 200 with a page of HTML that echoes the request."""
