@@ -316,6 +316,7 @@ class World:
 
     # Agents at work
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - a world lives as long as its process, or a test
     def _works(self, agent: Agent, day: date) -> bool:
         if agent.disabled:
             return False
