@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from tap_cobrowser.tap import TapCobrowser
 
 _LONGEST_PAUSE = 3600.0
-_ROWS_AT_ONCE = 2_000
 _ASK_AGAIN = 4
 _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
@@ -127,9 +126,13 @@ class Run:
         self.ahead: FetchAhead[CobrowserStream, DateWindow | None, Answer] = FetchAhead(
             self._plan,
             lambda stream, window: stream.fetch(window),
-            settings.max_concurrent_requests,
+            # one more, so that an answer is read while all requests are in flight
+            settings.max_concurrent_requests + 1,
         )
         self.told: set[tuple[str, str]] = set()
+        self.in_flight = threading.Semaphore(settings.max_concurrent_requests)
+        # Threads that take turns at computing cost more time and memory than one after the other.
+        self.reading = threading.Lock()
         self._streams = streams
         self._local = threading.local()
         self._resume_at = 0.0
@@ -388,15 +391,16 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         clock = self._run.clock
         doubtful = b""
         for _ in range(_ASK_AGAIN):
-            self._run.wait()
-            today = clock.today()
-            asked = window and window.until(today)
-            if window and not asked and clock.known:
-                return Answer(None, Table(), today, datetime.now(timezone.utc))
-            # Only the clock is of interest where the window lies in the future of a guessed one.
-            page = asked or (DateWindow(today, today) if window else None)
-            sent = clock.machine_now()
-            response = self._send(PageContext({"today": today}, page))
+            with self._run.in_flight:
+                self._run.wait()
+                today = clock.today()
+                asked = window and window.until(today)
+                if window and not asked and clock.known:
+                    return Answer(None, Table(), today, datetime.now(timezone.utc))
+                # Where the window lies in the future of a guessed clock, only that is of interest.
+                page = asked or (DateWindow(today, today) if window else None)
+                sent = clock.machine_now()
+                response = self._send(PageContext({"today": today}, page))
             self.validate_response(response)
             begin, end = clock.settle(sent, _date_header(response))
             if not window or (asked and begin == today == end):
@@ -479,7 +483,8 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         charset = re.search(
             r"charset=[\"']?([\w-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE
         )
-        return self._reader.read(response.content, charset[1] if charset else None)
+        with self._run.reading:
+            return self._reader.read(response.content, charset[1] if charset else None)
 
     # Retries, by the SDK's machinery
 
@@ -689,34 +694,29 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         self, writer: LineWriter, table: Table, extracted: datetime, most: int | None = None
     ) -> None:
         maps = self._kept_maps
-        rows = islice(zip(*table.columns, strict=True), most)
-        # As it is in most runs: nothing is mapped, so the rows need not become dicts at all.
-        as_it_is = len(maps) == 1 and _is_identity(maps[0])
-        while block := list(islice(rows, _ROWS_AT_ONCE)):
-            if as_it_is:
-                writer.write_lines(
-                    record_lines(
-                        maps[0].stream_alias,
-                        table.names,
-                        block,
-                        time_extracted=extracted,
-                        version=self._stream_version,
-                    )
-                )
-                continue
-            for row in block:
-                record = dict(zip(table.names, row, strict=True))
-                for stream_map in maps:
-                    mapped = stream_map.transform(record)
-                    if mapped is not None:
-                        writer.write_message(
-                            singer.RecordMessage(
-                                stream=stream_map.stream_alias,
-                                record=mapped,
-                                version=self._stream_version,
-                                time_extracted=extracted,
-                            )
+        if len(maps) == 1 and _is_identity(maps[0]):
+            # As it is in most runs: nothing is mapped, so the rows need not become dicts at all.
+            for lines in record_lines(
+                maps[0].stream_alias,
+                table.names,
+                [islice(values, most) for values in table.columns],
+                time_extracted=extracted,
+                version=self._stream_version,
+            ):
+                writer.write_lines(lines)
+            return
+        for record in islice(_records(table), most):
+            for stream_map in maps:
+                mapped = stream_map.transform(record)
+                if mapped is not None:
+                    writer.write_message(
+                        singer.RecordMessage(
+                            stream=stream_map.stream_alias,
+                            record=mapped,
+                            version=self._stream_version,
+                            time_extracted=extracted,
                         )
+                    )
 
     def _finish(self, answer: Answer) -> None:
         """Move the bookmark to the first day that is not finished, and send a STATE.

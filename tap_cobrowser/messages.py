@@ -13,6 +13,7 @@ import stat
 import sys
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 _BLOCK = 64 * 1024
+_RECORDS_AT_ONCE = 2_000
 _PIPE_BLOCK = getattr(select, "PIPE_BUF", 512)
 
 
@@ -47,32 +49,31 @@ def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
 def record_lines(
     stream: str,
     names: tuple[str, ...],
-    rows: Iterable[Sequence[Any]],
+    columns: Sequence[Iterable[Any]],
     *,
     time_extracted: datetime,
     version: int | None,
-) -> bytes:
-    """Return the RECORD messages of rows, a line each.
+) -> Iterator[bytes]:
+    """Yield the RECORD messages of rows, a line each, in blocks of many.
 
     Args:
         stream: Name of the stream.
         names: Names of the columns.
-        rows: Values of the rows, in the order of the names.
+        columns: Values of each column, all of one length.
         time_extracted: When the answer came, in UTC.
         version: Version of the table, for ACTIVATE_VERSION.
     """
-    record = _record_type(names)
-    lines = encoder.encode_lines([record(*row) for row in rows])
-    if not lines:
-        return b""
-    # JSON has no line feed inside a line, so that the envelope can be put around all records in
-    # one pass instead of around each.
+    # JSON has no line feed inside a line, so that the envelope can be put around all records of
+    # a block in one pass instead of around each.
     before = b'{"type":"RECORD","stream":%s,"record":' % encoder.encode(stream)
     after = b',"time_extracted":%s' % encoder.encode(time_extracted)
     if version is not None:
         after += b',"version":%d' % version
     after += b"}\n"
-    return before + lines[:-1].replace(b"\n", after + before) + after
+    records = map(_record_type(names), *columns) if columns else iter(())
+    while block := list(islice(records, _RECORDS_AT_ONCE)):
+        lines = encoder.encode_lines(block)
+        yield b"".join((before, lines[:-1].replace(b"\n", after + before), after))
 
 
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
@@ -100,9 +101,13 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
 
     def write_lines(self, lines: bytes) -> None:
         """Write messages that are encoded already, whole lines."""
-        self._waiting += lines
-        if len(self._waiting) >= _BLOCK:
-            self.flush()
+        if len(lines) >= _BLOCK:
+            self.flush()  # what waits goes first, and these need not be copied
+            self._write_all(lines)
+        else:
+            self._waiting += lines
+            if len(self._waiting) >= _BLOCK:
+                self.flush()
 
     def flush(self) -> None:
         """Write all that waits.
@@ -111,6 +116,10 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             TargetGoneError: If nothing reads it any more, or it cannot be written.
         """
         lines, self._waiting = bytes(self._waiting), bytearray()
+        if lines:
+            self._write_all(lines)
+
+    def _write_all(self, lines: bytes) -> None:
         problem = ""
         try:
             self._write(lines)
@@ -137,22 +146,23 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
         # Without a buffer in between, one write is one system call, which is what can be atomic.
         raw = getattr(buffered, "raw", buffered)
         most = _PIPE_BLOCK if _is_pipe(raw) else _BLOCK
-        for block in _blocks(lines, most):
-            self._mid_line = most != _PIPE_BLOCK or len(block) > most
-            left = memoryview(block)
-            while left:
-                left = left[raw.write(left) or 0 :]
+        view = memoryview(lines)
+        for start, end in _blocks(lines, most):
+            self._mid_line = most != _PIPE_BLOCK or end - start > most
+            written = start
+            while written < end:
+                written += raw.write(view[written:end]) or 0
             self._mid_line = False
             if self._then_stop:
                 self._then_stop()
 
 
-def _blocks(lines: bytes, most: int) -> Iterator[bytes]:
-    """Cut before a line begins, into blocks of at most `most` bytes where lines are no longer."""
+def _blocks(lines: bytes, most: int) -> Iterator[tuple[int, int]]:
+    """Yield where to cut: before a line begins, at most `most` bytes apart where lines allow it."""
     start = 0
     while start < len(lines):
         end = lines.rfind(b"\n", start, start + most) + 1 or lines.find(b"\n", start) + 1
-        yield lines[start:end]
+        yield start, end
         start = end
 
 

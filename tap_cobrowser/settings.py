@@ -142,7 +142,7 @@ SCHEMA = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=MAX_CONCURRENT_REQUESTS),
         default=4,
         title="Concurrent requests",
-        description="Requests in flight at once. As many answers are held in memory at most.",
+        description="Requests in flight at once. At most one answer more is held in memory.",
     ),
     th.Property(
         "user_agent",

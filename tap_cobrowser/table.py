@@ -27,7 +27,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 Value = str | int | float | bool | None
@@ -36,6 +36,7 @@ Value = str | int | float | bool | None
 csv.field_size_limit(2**31 - 1)
 
 _LARGEST_INTEGER = 2**63 - 1
+_OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(
@@ -219,6 +220,14 @@ class TableReader:
         return {"integer": _integers, "number": _numbers, "boolean": _booleans}[column.kind]
 
 
+def _lines(text: str) -> Iterable[str]:
+    """Return the lines of a text with their ends, which are line feeds and carriage returns."""
+    # Splitting is faster, but knows of more ends of lines.
+    if any(end in text for end in _OTHER_LINE_ENDS):
+        return StringIO(text, newline="")
+    return text.splitlines(keepends=True)
+
+
 def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body: UTF-8 if it is that, else by the charset, else Windows-1252."""
     for encoding in ("utf-8-sig", charset):
@@ -262,7 +271,7 @@ class _Dialect:
         if self._lone_quote:
             mark = next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
             text = self._lone_quote.sub(mark, text)
-        reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
+        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
         for row in reader:
             if mark:
                 yield reader.line_num, [cell.replace(mark, '\\"') for cell in row]
@@ -275,7 +284,7 @@ class _Doubled(_Dialect):
 
     @override
     def rows(self, text: str, separator: str) -> list[list[str]]:
-        rows = list(csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True))
+        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
         return rows if all(rows) else [row for row in rows if row]
 
 
@@ -343,7 +352,11 @@ def _integers(cells: Sequence[str]) -> Sequence[Value]:
     if not digits:
         return [None] * len(cells)
     if digits.isascii() and digits.isdigit():
-        values = [int(cell) if cell else None for cell in cells]
+        values: list[Value] = (
+            [int(cell) if cell else None for cell in cells]
+            if "" in cells
+            else list(map(int, cells))
+        )
         if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
             return values
     return _each(cells, _integer, "an integer")
@@ -364,7 +377,11 @@ def _numbers(cells: Sequence[str]) -> Sequence[Value]:
         return _each(cells, _number, "a number")
     if digits.isascii() and digits.isdigit():
         try:
-            values = [float(cell) if cell else None for cell in cells]
+            values: list[Value] = (
+                [float(cell) if cell else None for cell in cells]
+                if "" in cells
+                else list(map(float, cells))
+            )
         except ValueError:
             pass
         else:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from functools import cached_property
+from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -161,6 +162,10 @@ class TapCobrowser(Tap):
         for error in DEFAULT_JSONSCHEMA_VALIDATOR({"properties": theirs}).iter_errors(values):
             msg = f"Setting '{error.json_path[2:]}' is not valid: {quote(error.message)}"
             raise SettingError(msg, advice="See `tap-cobrowser --about` for what it may be.")
+        encoding = (self._config.get("batch_config") or {}).get("encoding", {})
+        if encoding.get("format") == "parquet" and not find_spec("pyarrow"):
+            msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
+            raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or take 'jsonl'.")
         return []
 
     # The command line

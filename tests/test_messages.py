@@ -44,7 +44,10 @@ def test_record_lines_say_what_the_sdk_s_messages_say(
     names: list[str], data: st.DataObject, version: int | None
 ) -> None:
     rows = data.draw(st.lists(st.tuples(*[VALUES] * len(names)), max_size=5))
-    lines = record_lines("a stream", tuple(names), rows, time_extracted=TIME, version=version)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    lines = b"".join(
+        record_lines("a stream", tuple(names), columns, time_extracted=TIME, version=version)
+    )
     messages = [
         singer.RecordMessage(
             stream="a stream",

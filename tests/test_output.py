@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
+from pyarrow import parquet
 
+from tap_cobrowser.errors import SettingError
 from tap_cobrowser.windows import midnight
 from tests.conftest import AMSTERDAM, Output, days_ago, expected, ordered, run, select
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.sandbox import Sandbox
 
 MODES = ["RECORD", "BATCH"]
+PARQUET = {"format": "parquet", "compression": "none"}
 FIRST = days_ago(8)
 
 
@@ -34,6 +39,29 @@ def emitted(output: Output, mode: str) -> set[str]:
     kinds = {message["type"] for message in output.messages} - {"SCHEMA", "STATE"}
     assert kinds == {mode}
     return kinds
+
+
+def test_batches_of_parquet_hold_what_records_would(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["batch_config"] = {"encoding": PARQUET, "storage": {"root": tmp_path.as_uri()}}
+    output = run(config, catalog=select("conversations"))
+    assert emitted(output, "BATCH")
+    found: list[dict[str, Any]] = []
+    for message in output.of_type("BATCH"):
+        for url in message["manifest"]:
+            found += parquet.read_table(url2pathname(urlsplit(url).path)).to_pylist()
+    assert ordered(found) == ordered(expected(sandbox.world, "conversations", FIRST))
+
+
+def test_parquet_without_its_extra_is_refused_before_any_request(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_cobrowser.tap.find_spec", lambda _: None)
+    config["batch_config"] = {"encoding": PARQUET, "storage": {"root": tmp_path.as_uri()}}
+    with pytest.raises(SettingError, match=r"batch_config.encoding.format.*cobrowser\[parquet\]"):
+        run(config)
+    assert not sandbox.requests
 
 
 @pytest.mark.parametrize("mode", MODES)

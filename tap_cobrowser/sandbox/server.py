@@ -307,15 +307,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         in_flight = sandbox.began()
         try:
-            stamp = sandbox.now()
-            if sandbox.latency:
-                time.sleep(sandbox.latency)
-            self._answer(sandbox, stamp, in_flight)
+            try:
+                stamp = sandbox.now()
+                if sandbox.latency:
+                    time.sleep(sandbox.latency)
+                self._answer(sandbox, stamp, in_flight)
+            finally:
+                sandbox.ended()
+            # With its last bytes, so that whoever has them may ask anew and be the only one.
             self.wfile.flush()
         except OSError:
             self.close_connection = True
-        finally:
-            sandbox.ended()
 
     def do_POST(self) -> None:
         """Ask for a fault, with the arguments of `Sandbox.fail` as a JSON object."""
@@ -369,7 +371,7 @@ class _Handler(BaseHTTPRequestHandler):
             if sandbox.before_rows:
                 sandbox.before_rows(request)
             separator, rows = sandbox.rows_of(query, request)
-            body = _csv(command, separator, rows)
+            body = csv_of(command, separator, rows)
         except _RefusedError as refused:
             status, content_type = refused.status, "text/plain; charset=utf-8"
             body = [f"{refused.text}\n".encode()]
@@ -445,7 +447,7 @@ def _days(query: dict[str, str], name: str) -> int | None:
     return int(query[name])
 
 
-def _csv(command: str, separator: str, rows: Iterable[Row]) -> Iterator[bytes]:
+def csv_of(command: str, separator: str, rows: Iterable[Row]) -> Iterator[bytes]:
     """Yield the CSV in blocks, all values in quotes."""
     block: list[str] = []
     size = 0

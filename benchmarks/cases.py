@@ -1,0 +1,239 @@
+"""What is measured: each contestant's command, and what it is compared with."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import attrgetter
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import yaml
+from uv import find_uv_bin
+
+from benchmarks.measure import SINK, Usage, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+LATENCY = 200  # milliseconds, of a server that is not near
+IN_FLIGHT = 4
+TAP, FLOOR, USUAL, DLT = "tap-cobrowser", "floor", "usual SDK tap", "dlt"
+FOLDER = "{folder}"  # in commands, settings and files: an empty folder, a new one each run
+_MONTH, _YEAR, _TEN_YEARS = 15, 183, 1826  # in windows of two days
+_SHARE = 5  # of a backfill's windows goes into the databases, which are slow
+
+
+@dataclass
+class Case:
+    """One line of the table.
+
+    Attributes:
+        group: What all that it is compared with has in common.
+        name: Who runs.
+        command: The command of the tap.
+        rows: How many lines it has to give at least; 0 if it gives none.
+        settings: Environment variables.
+        target: The command of what reads it.
+        files: JSON files in the folder, by name.
+        rounds: In how many rounds it runs at most.
+        runs: What the runs took.
+    """
+
+    group: str
+    name: str
+    command: Sequence[str]
+    rows: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    target: Sequence[str] = SINK
+    files: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    rounds: int = 1_000
+    runs: list[Usage] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run once.
+
+        Raises:
+            SystemExit: If it fails, or gives less than it has to.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in self.files.items():
+                (Path(folder) / name).write_text(json.dumps(content).replace(FOLDER, folder))
+            command, target = (
+                [word.replace(FOLDER, folder) for word in words]
+                for words in (self.command, self.target)
+            )
+            settings = {
+                name: value.replace(FOLDER, folder) for name, value in self.settings.items()
+            }
+            usage = measure(command, target, settings)
+        if self.rows and int(usage.said) < self.rows:
+            sys.exit(f"{self.group}, {self.name}: {usage.said.strip()} lines for {self.rows} rows")
+        self.runs.append(usage)
+
+    def median(self, what: str) -> float:
+        """Return the median over the runs of one attribute of Usage."""
+        return float(median(map(attrgetter(what), self.runs)))
+
+
+class Backfills:
+    """Makes the cases, all of them over one server."""
+
+    def __init__(self, address: str, catalog: str, windows: int, rows: int) -> None:
+        """Take what all cases share.
+
+        Args:
+            address: The address of the server of rendered answers.
+            catalog: Path of a catalog in which conversations alone are selected.
+            windows: How many windows a backfill has.
+            rows: How many rows a window has.
+        """
+        self.address, self.catalog, self.windows, self.rows = address, catalog, windows, rows
+        self._today = datetime.now(ZoneInfo("Europe/Amsterdam")).date()
+
+    def _settings(self, windows: int, latency: int) -> dict[str, str]:
+        address = f"{self.address}/{latency}"
+        return {
+            "TAP_COBROWSER_USER": "reporting",
+            "TAP_COBROWSER_API_KEY": "not a secret",
+            "TAP_COBROWSER_API_URL": f"{address}/csv.php",
+            "TAP_COBROWSER_START_DATE": str(self._today - timedelta(days=2 * windows - 1)),
+            "TAP_COBROWSER_MAX_CONCURRENT_REQUESTS": str(IN_FLIGHT),
+            "USUAL_TAP_ADDRESS": address,
+            "USUAL_TAP_WINDOWS": str(windows),
+            "EXTRACT__WORKERS": str(IN_FLIGHT),  # dlt's, as the next
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+        }
+
+    def _taps(self, windows: int, latency: int, *dlt_end: str) -> dict[str, list[str]]:
+        own = str(windows), str(IN_FLIGHT)
+        address = f"{self.address}/{latency}"
+        return {
+            FLOOR: _module("benchmarks.floor", address, *own),
+            TAP: _module("tap_cobrowser", "--config", "ENV", "--catalog", self.catalog),
+            USUAL: _module("benchmarks.usual", "--config", "ENV"),
+            DLT: _module("benchmarks.dlt_pipeline", address, str(windows), FOLDER, *dlt_end),
+        }
+
+    def of_rows(self, latency: int, windows: int) -> Iterator[Case]:
+        """Yield backfills of one length by all contestants."""
+        for name, command in self._taps(windows, latency, "extract").items():
+            rows = 0 if name == DLT else windows * self.rows
+            group = length(windows, latency)
+            yield Case(group, name, command, rows, self._settings(windows, latency))
+
+    def of_batches(self) -> Iterator[Case]:
+        """Yield backfills in BATCH messages."""
+        for form, compression in (("jsonl", "gzip"), ("parquet", "none")):
+            batches = {
+                "encoding": {"format": form, "compression": compression},
+                "storage": {"root": f"file://{FOLDER}"},
+            }
+            yield Case(
+                length(self.windows, 0),
+                f"{TAP}, BATCH {form}",
+                self._taps(self.windows, 0)[TAP],
+                settings={
+                    **self._settings(self.windows, 0),
+                    "TAP_COBROWSER_BATCH_CONFIG": json.dumps(batches),
+                },
+            )
+
+    def of_memory(self) -> Iterator[Case]:
+        """Yield backfills of a month, a year and ten years."""
+        lengths = {"one month": _MONTH, "one year": _YEAR, "ten years": _TEN_YEARS}
+        for name, windows in lengths.items():
+            rows = windows * self.rows
+            settings = self._settings(windows, 0)
+            command = self._taps(windows, 0)[TAP]
+            rounds = 3 if windows == _MONTH else 1  # memory is steady, and these take long
+            yield Case("backfill", name, command, rows, settings, rounds=rounds)
+
+    def daily(self) -> Case:
+        """Return the run of all streams on the day after the last."""
+        yesterday = {"replication_key_value": str(self._today - timedelta(days=1))}
+        state = {"bookmarks": dict.fromkeys(WINDOWED, yesterday)}
+        return Case(
+            f"daily run, {LATENCY} ms",
+            TAP,
+            _module("tap_cobrowser", "--config", "ENV", "--state", f"{FOLDER}/state.json"),
+            settings=self._settings(self.windows, LATENCY),
+            files={"state.json": state},
+        )
+
+    def of_start_up(self) -> Iterator[Case]:
+        """Yield what makes a catalog and ends."""
+        yield Case("--discover", TAP, _module("tap_cobrowser", "--discover"))
+        yield Case("--discover", "empty SDK tap", _module("benchmarks.empty", "--discover"))
+
+    def of_pipes(self, postgres: str) -> Iterator[Case]:
+        """Yield backfills into databases.
+
+        Args:
+            postgres: Address of a PostgreSQL, or nothing.
+        """
+        windows = max(self.windows // _SHARE, 2)
+        taps = self._taps(windows, 0, "duckdb")
+        settings = self._settings(windows, 0)
+        loaders = {
+            "target-duckdb": {
+                "filepath": f"{FOLDER}/cobrowser.duckdb",
+                "default_target_schema": "cobrowser",
+                "add_metadata_columns": True,
+                "batch_size_rows": 10_000,
+            },
+        }
+        if postgres:
+            loaders["target-postgres"] = {
+                "sqlalchemy_url": postgres,
+                "default_target_schema": "cobrowser",
+            }
+        for loader, config in loaders.items():
+            for name in (TAP, USUAL):
+                yield Case(
+                    f"{length(windows, 0)}, {loader}",
+                    name,
+                    taps[name],
+                    settings=settings,
+                    target=[*_loader(loader), "--config", f"{FOLDER}/target.json"],
+                    files={"target.json": config},
+                )
+        group = f"{length(windows, 0)}, target-duckdb"
+        yield Case(group, f"{DLT} into DuckDB", taps[DLT], settings=settings)
+
+
+WINDOWED = (
+    "conversations",
+    "emails",
+    "agentactivity",
+    "slotsactivity",
+    "agentperformance",
+    "accountspecshourly",
+    "hostspecshourly",
+    "filterstatshourly",
+)
+
+
+def length(windows: int, latency: int) -> str:
+    """Return the name of a group of backfills."""
+    return f"{windows} windows, {latency} ms"
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]
+
+
+def _loader(name: str) -> list[str]:
+    """Return the command of a target, in an environment of its own as `meltano.yml` has it."""
+    project = yaml.safe_load((Path(__file__).parent.parent / "meltano.yml").read_text())
+    address = next(
+        each["pip_url"] for each in project["plugins"]["loaders"] if each["name"] == name
+    )
+    first, *others = address.split()
+    extra = [word for other in others for word in ("--with", other)]
+    return [find_uv_bin(), "tool", "run", "--quiet", "--from", first, *extra, name]

@@ -1,0 +1,52 @@
+"""dlt with the same source: typed records of two days a request, four requests at once.
+
+Run as `python -m benchmarks.dlt_pipeline ADDRESS WINDOWS FOLDER extract|duckdb`: `extract` ends
+where a tap's work ends, with records that a loader can take.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import dlt
+import requests
+
+from benchmarks.answers import KEY, usual_records
+from benchmarks.floor import STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlt.common.typing import TDataItems
+
+
+def main(address: str, windows: str, folder: str, end: str) -> None:
+    """Extract, and load into DuckDB if that is the end."""
+    session = requests.Session()
+
+    @dlt.defer
+    def fetch(window: int) -> TDataItems:
+        query: dict[str, str | int] = {"c": STREAM, "start": 2 * window + 1, "stop": 2 * window}
+        answer = session.get(f"{address}/csv.php", params=query, timeout=60)
+        return list(usual_records(answer.content))
+
+    @dlt.resource(name=STREAM, primary_key=KEY, write_disposition="merge")
+    def rows() -> Iterator[Any]:
+        for window in range(int(windows) - 1, -1, -1):
+            yield fetch(window)
+
+    pipeline = dlt.pipeline(
+        "cobrowser",
+        pipelines_dir=folder,
+        destination=dlt.destinations.duckdb(f"{folder}/dlt.duckdb"),
+        dataset_name="cobrowser",
+    )
+    if end == "extract":
+        pipeline.extract(rows())
+    else:
+        pipeline.run(rows(), loader_file_format="parquet")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,22 @@
+"""An SDK tap of no streams: what any tap's start costs. Run as `python -m benchmarks.empty`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from singer_sdk import Stream, Tap
+
+
+class EmptyTap(Tap):
+    """A tap of nothing."""
+
+    name = "empty-tap"
+    config_jsonschema: ClassVar[dict[str, Any]] = {"properties": {}}
+
+    def discover_streams(self) -> list[Stream]:
+        """Return no stream."""
+        return []
+
+
+if __name__ == "__main__":
+    EmptyTap.cli()

@@ -1,0 +1,81 @@
+"""A CoBrowser.net whose answers are rendered beforehand, so that it is never the bottleneck.
+
+Run as `python -m benchmarks.server ROWS WINDOWS`; prints its address. The first part of a path is
+the latency in milliseconds: `/200/csv.php?...`. `/requests` tells how many there were since it
+was last asked.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from urllib.parse import parse_qsl, urlsplit
+
+from benchmarks.answers import ZONE, conversations
+from benchmarks.floor import STREAM
+from tap_cobrowser.sandbox import World
+from tap_cobrowser.sandbox.server import csv_of
+from tap_cobrowser.sandbox.world import TABLES
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers from memory."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 20
+    windows: tuple[bytes, ...] = ()
+    others: dict[str, bytes]
+    counter = count()
+
+    def do_GET(self) -> None:
+        """Answer after the latency."""
+        parts = urlsplit(self.path)
+        if parts.path == "/requests":
+            body = b"%d" % next(self.counter)
+            type(self).counter = count()
+        else:
+            next(self.counter)
+            time.sleep(int(parts.path.split("/")[1]) / 1000)
+            query = dict(parse_qsl(parts.query))
+            if query["c"] == STREAM:
+                # a history longer than what was rendered repeats it
+                body = self.windows[int(query["stop"]) // 2 % len(self.windows)]
+            else:
+                body = self.others[query["c"]]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/csv; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """Threads that end with the process."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def main(rows: int, windows: int) -> None:
+    """Render, and serve until the process is ended."""
+    Handler.windows = tuple(conversations(window, rows) for window in range(windows))
+    now = datetime.now(ZONE)
+    world = World(rows_per_day=60)
+    Handler.others = {
+        command: b"".join(csv_of(command, ";", world.rows(command, now.date(), now.date(), now)))
+        for command in TABLES
+    }
+    server = Server(("127.0.0.1", 0), Handler)
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
