@@ -14,6 +14,7 @@ import threading
 import time
 from abc import ABC
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,7 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
 )
 from tap_cobrowser.messages import record_lines
+from tap_cobrowser.progress import Progress, StreamProgress
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import before_today, parse_day
 from tap_cobrowser.table import Column, Table, TableReader, decode
@@ -129,6 +131,7 @@ class Run:
             # one more, so that an answer is read while all requests are in flight
             settings.max_concurrent_requests + 1,
         )
+        self.progress = Progress()
         self.told: set[tuple[str, str]] = set()
         self.in_flight = threading.Semaphore(settings.max_concurrent_requests)
         # Threads that take turns at computing cost more time and memory than one after the other.
@@ -199,6 +202,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         self._documented_replication_key = self.replication_key
         self._done_until: date | None = None
         self._blank = False
+        self._progress = StreamProgress(self.name, self.log)
 
     @property
     def _run(self) -> Run:
@@ -400,6 +404,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                 # Where the window lies in the future of a guessed clock, only that is of interest.
                 page = asked or (DateWindow(today, today) if window else None)
                 sent = clock.machine_now()
+                self._progress.asked()
                 response = self._send(PageContext({"today": today}, page))
             self.validate_response(response)
             begin, end = clock.settle(sent, _date_header(response))
@@ -528,6 +533,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
     @override
     def backoff_handler(self, details: Details) -> None:
         error, wait = cast("RetriableError", details.get("exception")), details.get("wait", 0.0)
+        self._progress.retried()
         if isinstance(error, ServerBusyError):
             self._run.pause(wait)
         self.log(
@@ -634,7 +640,8 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
         writer = cast("LineWriter", self._tap.message_writer)
         self._begin_version()
         left = self.ABORT_AT_RECORD_COUNT
-        with self.get_record_counter() as counter, self.get_sync_timer():
+        progress = nullcontext() if left else self._progress
+        with progress, self.get_record_counter() as counter, self.get_sync_timer():
             for answer in self._answers():
                 table = self._recent(answer.table)
                 if left is not None and len(table):
@@ -645,7 +652,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                     break
                 self._write_records(writer, table, answer.extracted)
                 counter.increment(len(table))
-                self._finish(answer)
+                self._finish(answer, len(table))
             else:
                 self._activate_version()
         yield from ()
@@ -654,7 +661,11 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
         self._begin_version()
-        with self.get_batch_counter() as batches, self.get_record_counter() as counter:
+        with (
+            self._progress,
+            self.get_batch_counter() as batches,
+            self.get_record_counter() as counter,
+        ):
             for answer in self._answers():
                 table = self._recent(answer.table)
                 for stream_map in self._kept_maps:
@@ -676,7 +687,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                         )
                         batches.increment()
                 counter.increment(len(table))
-                self._finish(answer)
+                self._finish(answer, len(table))
             self._activate_version()
 
     @property
@@ -718,7 +729,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
                         )
                     )
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: Answer, rows: int) -> None:
         """Move the bookmark to the first day that is not finished, and send a STATE.
 
         Never past the server's today, whose rows are still to come, and never back, which a
@@ -736,6 +747,13 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             if answer.window and self._run.clock.run_day < answer.today:
                 self.stream_state[_BEGAN] = self._midnight(self._run.clock.run_day)
         self._write_state()
+        self._progress.done(
+            self._run.progress,
+            answer.window,
+            rows,
+            last=self._last_day if answer.window else None,
+            bookmark=self.stream_state.get("replication_key_value"),
+        )
 
     def _midnight(self, day: date) -> str:
         return midnight(day, self._settings.timezone).isoformat()

@@ -19,11 +19,18 @@ from singer_sdk.cli import plugin_cli
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.tap_base import CliTestOptionValue
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_cobrowser import settings
 from tap_cobrowser.client import CobrowserStream, Run
-from tap_cobrowser.errors import InputFileError, SettingError, StateError, TapCobrowserError
+from tap_cobrowser.errors import (
+    ConnectionFailedError,
+    InputFileError,
+    SettingError,
+    StateError,
+    TapCobrowserError,
+)
 from tap_cobrowser.messages import LineWriter
 from tap_cobrowser.redaction import guard_outputs, protect, quote, redact
 from tap_cobrowser.streams import STREAMS
@@ -104,6 +111,29 @@ class TapCobrowser(Tap):
                         if name in {stream.name for stream in STREAMS}
                         else "",
                     )
+
+    def try_streams(self) -> None:
+        """Ask for a first record of each stream, and tell of each whether that works.
+
+        Raises:
+            TapCobrowserError: The first error, when all streams were tried; at once if it is one
+                that all of them would wait for in vain.
+        """
+        troubles: dict[str, TapCobrowserError] = {}
+        for name, stream in self.streams.items():
+            try:
+                self.run_sync_dry_run(streams=[stream])
+            except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
+                if isinstance(error, ConnectionFailedError):
+                    raise
+                troubles[name] = error
+        for name in self.streams:
+            trouble = troubles.get(name)
+            self.logger.info(
+                "Stream '%s' %s", name, f"does not work: {trouble}" if trouble else "works."
+            )
+        if troubles:
+            raise next(iter(troubles.values()))
 
     # Settings
 
@@ -191,6 +221,15 @@ class TapCobrowser(Tap):
                 reason = error.strerror or "there is no such file"
             msg = f"The configuration ({', '.join(value)}) cannot be read: {reason}"
         raise InputFileError(msg, advice="Name a JSON file, or ENV for environment variables.")
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value == CliTestOptionValue.All.value:
+            config = ctx.params["config"]
+            cls(config=config.config, parse_env_config=config.parse_env).try_streams()
+            ctx.exit()
+        super().cb_test(ctx, param, value)
 
     @classmethod
     @override

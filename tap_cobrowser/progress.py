@@ -1,0 +1,200 @@
+"""Tells how far a run is: a line now and then, or a bar on a terminal, and a summary per stream.
+
+The same stands in the fields of a structured log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TextIO
+
+if sys.version_info >= (3, 11):
+    from typing import Self
+else:
+    from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from tap_cobrowser.windows import DateWindow
+
+_A_MINUTE, _AN_HOUR = 60, 3600
+
+
+class Progress:
+    """What a run has told so far: at most a line in ten seconds, whichever stream it is about."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        """Begin; the first line is due when its time has passed."""
+        self._seconds = seconds
+        self._told_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Tell whether it is time for a line, and take it that it is told."""
+        now = time.monotonic()
+        due = now - self._told_at >= self._seconds
+        if due:
+            self._told_at = now
+        return due
+
+
+class StreamProgress:
+    """How far a stream is. `asked` and `retried` may be called from many threads.
+
+    Use it as a context while the stream is synced; its end tells the summary.
+    """
+
+    def __init__(self, stream: str, log: Callable[..., None]) -> None:
+        """Begin to count.
+
+        Args:
+            stream: The name of the stream.
+            log: Logs a message with its arguments and the keyword arguments of `logging`.
+        """
+        self._stream, self._log = stream, log
+        self._lock = threading.Lock()
+        self._requests = self._retries = self._rows = self._windows = 0
+        self._first: date | None = None
+        self._last: date | None = None
+        self._bookmark: str | None = None
+        self._begun = time.monotonic()
+        self._bar: Any = None
+        self._at_end = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Begin to tell."""
+        self._begun = time.monotonic()
+        # Only somebody who looks has use for a bar, and has the extra `progress` installed.
+        terminal = sys.__stderr__
+        if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
+            tqdm = import_module("tqdm").tqdm
+            self._bar = self._at_end.enter_context(
+                tqdm(desc=self._stream, unit="day", file=terminal, leave=False)
+            )
+            for handler in logging.root.handlers:
+                if isinstance(handler, logging.StreamHandler) and handler.stream is terminal:
+                    handler.setStream(_AboveBar(tqdm, terminal))
+                    self._at_end.callback(handler.setStream, terminal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell the summary."""
+        self._at_end.close()
+        days = f"in {_count(self._windows, 'window')}, {self._first} to {self._last}"
+        retries = f", {_count(self._retries, 'retry')}" if self._retries else ""
+        self._log(
+            "%s%s; %s%s%s.",
+            _count(self._rows, "row"),
+            f" {days}" if self._first else "",
+            _count(self._requests, "request"),
+            retries,
+            f"; the bookmark is {self._bookmark}" if self._bookmark else "",
+            level=logging.INFO,
+            extra={
+                "stream_name": self._stream,
+                "rows": self._rows,
+                "windows": self._windows,
+                "requests": self._requests,
+                "retries": self._retries,
+                "first_day": self._first,
+                "last_day": self._last,
+                "bookmark": self._bookmark,
+            },
+        )
+
+    def asked(self) -> None:
+        """Count a request."""
+        with self._lock:
+            self._requests += 1
+
+    def retried(self) -> None:
+        """Count a retry, which is a request too."""
+        with self._lock:
+            self._retries += 1
+
+    def done(
+        self,
+        run: Progress,
+        window: DateWindow | None,
+        rows: int,
+        *,
+        last: date | None,
+        bookmark: str | None,
+    ) -> None:
+        """Count a window whose rows were emitted.
+
+        Args:
+            run: What the run has told.
+            window: The window, None for a whole table.
+            rows: How many rows it had.
+            last: The last day of the stream's plan.
+            bookmark: The bookmark behind it.
+        """
+        self._rows += rows
+        self._windows += 1
+        self._bookmark = bookmark
+        if window is None or last is None:
+            return
+        self._first = self._first or window.first
+        self._last = window.last
+        done = (window.last - self._first).days + 1
+        whole = max((last - self._first).days + 1, done)
+        if self._bar is not None:
+            self._bar.total = whole
+            self._bar.set_postfix(rows=self._rows, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif run.is_due():
+            took = max(time.monotonic() - self._begun, 0.001)
+            left = took * (whole - done) / done
+            self._log(
+                "Window %s: %.0f %% done, %d rows, %.0f a second, about %s left.",
+                window,
+                100 * done / whole,
+                self._rows,
+                self._rows / took,
+                _duration(left),
+                level=logging.INFO,
+                extra={
+                    "stream_name": self._stream,
+                    "window": str(window),
+                    "share_done": round(done / whole, 4),
+                    "rows": self._rows,
+                    "rows_per_second": round(self._rows / took, 1),
+                    "seconds_left": round(left, 1),
+                },
+            )
+
+
+class _AboveBar:
+    """A stream whose lines stand above a bar instead of in it."""
+
+    def __init__(self, tqdm: Any, terminal: TextIO) -> None:
+        self._tqdm, self._terminal = tqdm, terminal
+
+    def write(self, text: str) -> None:
+        with self._tqdm.external_write_mode(file=self._terminal):
+            self._terminal.write(text)
+
+    def flush(self) -> None:
+        self._terminal.flush()
+
+
+def _count(number: int, what: str) -> str:
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else several}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _A_MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _AN_HOUR:
+        return f"{seconds / _A_MINUTE:.0f} min"
+    return f"{seconds / _AN_HOUR:.1f} h"
