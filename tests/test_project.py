@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator, FormatChecker
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
 
 from tap_cobrowser import errors, settings
 from tests.conftest import STREAMS
+from tools import hub, streams
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -65,21 +70,41 @@ def test_the_readme_names_every_kind_of_trouble() -> None:
     assert named == kinds
 
 
-KINDS = {"string": {"string", "options", "date_iso8601"}, "integer": {"integer"}}
-KINDS["boolean"] = {"boolean"}
+def test_meltano_s_settings_are_those_that_the_hub_gets() -> None:
+    for name, content in hub.shared(hub.about()).items():
+        assert TAP[name] == content
 
 
-@pytest.mark.parametrize("name", settings.OWN)
-def test_meltano_s_settings_are_those_of_the_tap(name: str) -> None:
-    (setting,) = [each for each in TAP["settings"] if each["name"] == name]
-    schema: dict[str, Any] = settings.OWN[name]
-    assert setting["label"] == schema["title"]
-    assert setting["description"] == schema["description"]
-    assert setting.get("value") == schema.get("default")
-    assert setting.get("sensitive", False) == schema.get("secret", False)
-    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    (kind,) = set(types) - {"null"}
-    assert setting["kind"] in KINDS[kind]
+def test_the_hub_s_definition_is_what_its_schemas_ask_for() -> None:
+    folder = Path(__file__).parent / "hub_schemas"
+    schemas = {path.name: json.loads(path.read_text()) for path in folder.rglob("*.json")}
+
+    def find(uri: str) -> Resource[Any]:  # they point to each other by path
+        return DRAFT7.create_resource(schemas[uri.rsplit("/", maxsplit=1)[-1]])
+
+    registry: Registry[Any] = Registry(retrieve=find)  # type: ignore[call-arg] # attrs has renamed it
+    found = hub.definition(hub.about(), "somebody", "https://example.com/tap-cobrowser")
+    wanted = {"$ref": "extractors.schema.json"}
+    validator = Draft7Validator(wanted, registry=registry, format_checker=FormatChecker())
+    assert [error.message for error in validator.iter_errors(found)] == []
+    assert list(validator.iter_errors({**found, "kind": "number"}))
+    assert list(validator.iter_errors({**found, "settings": [{"name": "a", "kind": "number"}]}))
+    (key,) = [setting for setting in found["settings"] if setting["name"] == "api_key"]
+    assert key["sensitive"] is True
+    text = hub.to_yaml(found)
+    assert yaml.safe_load(text) == found
+    top = [line.split(":")[0] for line in text.splitlines() if re.match(r"\w", line)]
+    assert top == sorted(top)
+
+
+def test_the_reference_of_streams_is_current() -> None:
+    assert (ROOT / "docs" / "streams.md").read_text(encoding="utf-8") == streams.reference()
+
+
+def test_streams_join_on_columns_that_are_there() -> None:
+    for stream, column, other, others in streams.joins():
+        assert column in STREAMS[stream].schema["properties"]
+        assert others in STREAMS[other].schema["properties"]
 
 
 def test_meltano_sends_no_statistics_and_holds_no_secret() -> None:

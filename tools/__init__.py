@@ -1,0 +1,1 @@
+"""What makes the project's files from what the tap says of itself."""
