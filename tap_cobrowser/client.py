@@ -125,15 +125,17 @@ class Run:
         """
         self.settings = settings
         self.clock = ServerClock(settings.timezone)
+        in_flight = settings.max_concurrent_requests
         self.ahead: FetchAhead[CobrowserStream, DateWindow | None, Answer] = FetchAhead(
             self._plan,
             lambda stream, window: stream.fetch(window),
-            # one more, so that an answer is read while all requests are in flight
-            settings.max_concurrent_requests + 1,
+            # One more, so that an answer is read while all requests are in flight; but whoever
+            # wants them one at a time gets just that.
+            1 if in_flight == 1 else in_flight + 1,
         )
         self.progress = Progress()
         self.told: set[tuple[str, str]] = set()
-        self.in_flight = threading.Semaphore(settings.max_concurrent_requests)
+        self.in_flight = threading.Semaphore(in_flight)
         # Threads that take turns at computing cost more time and memory than one after the other.
         self.reading = threading.Lock()
         self._streams = streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psutil
 import pytest
+import yaml
+from uv import find_uv_bin
 
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES
-from tests.conftest import NOW, STREAMS, days_ago, expected, ordered, shows_key
+from tests.conftest import NOW, STREAMS, Command, days_ago, expected, ordered, shows_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,11 +223,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     server.cleanup()
 
 
-def rows_in_postgres(server: Any, stream: str) -> list[dict[str, Any]]:
-    """Return the rows of a table in the form of the tap's records."""
-    query = f'SELECT row_to_json(t) FROM cobrowser."{stream}" t;'
+def ask_postgres(server: Any, query: str) -> list[dict[str, Any]]:
+    """Return the rows of a query."""
+    query = f"SELECT row_to_json(t) FROM ({query}) t;"
     said = server.psql(f"\\pset format unaligned\n\\t on\nSET TIME ZONE 'UTC';\n{query}\n")
-    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+def rows_in_postgres(server: Any, stream: str, schema: str = "cobrowser") -> list[dict[str, Any]]:
+    """Return the rows of a table in the form of the tap's records."""
+    rows = ask_postgres(server, f'SELECT * FROM {schema}."{stream}"')
     properties = STREAMS[stream].schema["properties"]
     return [{name: _from_json(row[name], properties[name]) for name in properties} for row in rows]
 
@@ -275,3 +283,155 @@ def test_a_killed_tap_is_completed_by_the_next_run(
         # what was stored is not read again: the streams before go on from their bookmarks
         asked = [each for each in sandbox.requests if each.command == "conversations"]
         assert max(each.start or 0 for each in asked) < 10
+
+
+# What targets make of it
+
+POSTGRES_TYPES = {
+    "string": {"character varying", "text"},
+    "integer": {"bigint"},
+    "number": {"numeric", "double precision"},
+    "boolean": {"boolean"},
+    "date-time": {"timestamp without time zone"},
+}
+
+
+def test_postgresql_gets_every_value_typed_and_the_next_day_upserts_it_by_batches(
+    meltano: Project, postgres: Any, tmp_path: Path
+) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    with Sandbox(World(rows_per_day=60), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(9).isoformat(),
+            "TARGET_POSTGRES_SQLALCHEMY_URL": postgres.get_uri(),
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "upserted",
+        }
+        meltano("run", "tap-cobrowser", "target-postgres", **environment)
+        before = {stream: expected(sandbox.world, stream, days_ago(9)) for stream in TABLES}
+        for stream, rows in before.items():
+            assert ordered(rows_in_postgres(postgres, stream, "upserted")) == ordered(rows), stream
+        texts = str(before)
+        assert "\\n" in texts  # what trips loaders is among what was loaded
+        assert any(ord(character) > 0xFFFF for character in texts)
+        assert re.search(r"'\d{20,}'", texts)
+
+        sandbox.set_clock(tomorrow, frozen=True)
+        meltano(
+            *("run", "tap-cobrowser", "target-postgres"),
+            TAP_COBROWSER_BATCH_CONFIG_ENCODING_FORMAT="jsonl",
+            TAP_COBROWSER_BATCH_CONFIG_ENCODING_COMPRESSION="gzip",
+            TAP_COBROWSER_BATCH_CONFIG_STORAGE_ROOT=tmp_path.as_uri(),
+            **environment,
+        )
+        changed = 0
+        for stream, old in before.items():
+            new = expected(sandbox.world, stream, days_ago(3), tomorrow.date(), tomorrow)
+            rows = latest(stream, old, new)
+            assert ordered(rows_in_postgres(postgres, stream, "upserted")) == ordered(rows), stream
+            changed += len(set(ordered(old)) - set(ordered(rows)))
+        assert changed  # rows that were updated, such as a state that has ended since
+    columns = ask_postgres(
+        postgres,
+        "SELECT table_name, column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'upserted' AND column_name NOT LIKE '\\_sdc%'",
+    )
+    assert len(columns) == sum(len(columns) for columns in TABLES.values())
+    for column in columns:
+        definition = STREAMS[column["table_name"]].schema["properties"][column["column_name"]]
+        (kind,) = set(definition["type"]) - {"null"}
+        assert column["data_type"] in POSTGRES_TYPES[definition.get("format", kind)], column
+
+
+def test_the_readme_s_stream_map_renames_to_snake_case(meltano: Project, postgres: Any) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    maps = yaml.safe_load(readme.split("```yaml\nstream_maps:")[1].split("```")[0])
+    with Sandbox(World(rows_per_day=20), clock=NOW, frozen=True) as sandbox:
+        meltano(
+            *("run", "tap-cobrowser", "target-postgres"),
+            **sandbox.environment(),
+            TAP_COBROWSER_START_DATE=days_ago(3).isoformat(),
+            TAP_COBROWSER_STREAM_MAPS=json.dumps(maps),
+            TARGET_POSTGRES_SQLALCHEMY_URL=postgres.get_uri(),
+            TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA="snake",
+        )
+        for stream, names in maps.items():
+            renamed = {old: new for new, old in names.items() if old and new[0] != "_"}
+            rows = [
+                {renamed.get(name, name): value for name, value in row.items()}
+                for row in expected(sandbox.world, stream, days_ago(3))
+            ]
+            assert rows
+            assert all(name == name.lower() for name in rows[0])
+            properties = STREAMS[stream].schema["properties"]
+            types = {renamed.get(name, name): each for name, each in properties.items()}
+            found = [
+                {name: _from_json(row[name], types[name]) for name in types}
+                for row in ask_postgres(postgres, f"SELECT * FROM snake.{stream}")
+            ]
+            assert ordered(found) == ordered(rows), stream
+
+
+def test_jsonl_files_grow_by_what_is_new_and_what_the_look_back_reads_again(
+    project_folder: Path, meltano: Project
+) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    with Sandbox(World(rows_per_day=20), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(5).isoformat(),
+        }
+        meltano("run", "tap-cobrowser", "target-jsonl", **environment)
+        sandbox.set_clock(tomorrow, frozen=True)
+        meltano("run", "tap-cobrowser", "target-jsonl", **environment)
+        for stream in TABLES:
+            text = (project_folder / "output" / f"{stream}.jsonl").read_text(encoding="utf-8")
+            first = expected(sandbox.world, stream, days_ago(5))
+            second = expected(sandbox.world, stream, days_ago(3), tomorrow.date(), tomorrow)
+            found = [json.loads(line) for line in text.splitlines()]
+            assert ordered(found) == ordered([*first, *second]), stream
+
+
+def test_target_snowflake_makes_a_table_and_a_merge_of_every_stream(
+    tmp_path: Path, command: Command
+) -> None:
+    loaders = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]
+    (target,) = [each for each in loaders["loaders"] if each["name"] == "target-snowflake"]
+    config = {"user": "somebody", "api_key": "a key that is secret", "ccc_agent": True}
+    schemas = command(config, "--test=schema")
+    words = [find_uv_bin(), "run", "--no-project", "--quiet", "--with", target["pip_url"]]
+    done = subprocess.run(
+        [*words, "python", str(Path(__file__).parent / "snowflake_ddl.py")],
+        input=schemas.text,
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made.keys() == TABLES.keys()
+    kinds = {"string": "VARCHAR", "integer": "DECIMAL", "number": "FLOAT", "boolean": "BOOLEAN"}
+    for stream, statements in made.items():
+        lines = re.findall(
+            r"^\t(\S+) ([A-Z_]+)(?: NOT NULL)?, $", statements["create"], re.MULTILINE
+        )
+        names = [name.strip('"').upper() for name, _ in lines]
+        assert names == [name.upper() for name in TABLES[stream]]
+        assert len(set(names)) == len(names)
+        for (name, kind), definition in zip(
+            lines, STREAMS[stream].schema["properties"].values(), strict=True
+        ):
+            is_moment = definition.get("format") == "date-time"
+            (own,) = set(definition["type"]) - {"null"}
+            assert kind == ("TIMESTAMP_NTZ" if is_moment else kinds[own]), name
+        keys = ", ".join(key.lower() for key in STREAMS[stream].primary_keys)
+        assert f"PRIMARY KEY ({keys})" in statements["create"].lower().replace(
+            "primary key", "PRIMARY KEY"
+        )
+        assert "when matched then update" in statements["merge"]
+    # words of SQL
+    for part in made["emails"].values():
+        assert '"TO"' in part
+        assert '"FROM"' in part
