@@ -155,6 +155,67 @@ def test_a_wrong_setting_ends_meltano_with_the_tap_s_own_line(meltano: Project) 
     assert "a key that is secret" not in said
 
 
+@pytest.mark.parametrize("way", ["el", "elt"])
+def test_the_other_ways_to_run_keep_their_state_in_a_backend_of_the_user_s(
+    project_folder: Path, meltano: Project, tmp_path: Path, way: str
+) -> None:
+    with Sandbox(World(rows_per_day=10), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(3).isoformat(),
+            "TAP_COBROWSER__SELECT": '["emails.*"]',
+            "MELTANO_STATE_BACKEND_URI": (tmp_path / "states").as_uri(),
+        }
+        meltano(way, "tap-cobrowser", "target-jsonl", "--state-id=mine", **environment)
+        rows = (project_folder / "output" / "emails.jsonl").read_text(encoding="utf-8")
+        wanted = expected(sandbox.world, "emails", days_ago(3))
+        assert ordered([json.loads(line) for line in rows.splitlines()]) == ordered(wanted)
+        state = json.loads(meltano("state", "get", "mine", **environment).stdout)
+        bookmark = state["singer_state"]["bookmarks"]["emails"]
+        assert bookmark["replication_key_value"] == midnight(days_ago(0), AMSTERDAM).isoformat()
+        assert list((tmp_path / "states").rglob("*"))
+
+        # set by hand, as a bare date, and run on from there
+        bookmark["replication_key_value"] = days_ago(1).isoformat()
+        meltano("state", "set", "--force", "mine", json.dumps(state), **environment)
+        sandbox.requests.clear()
+        settings = {**environment, "TAP_COBROWSER_LOOKBACK_DAYS": "0"}
+        meltano(way, "tap-cobrowser", "target-jsonl", "--state-id=mine", **settings)
+        assert max(request.start or 0 for request in sandbox.requests) <= 2
+
+
+def test_meltano_selects_invokes_adds_a_stream_and_refreshes(meltano: Project) -> None:
+    with Sandbox(World(rows_per_day=10), clock=NOW, frozen=True) as sandbox:
+        environment = {
+            **sandbox.environment(),
+            "TAP_COBROWSER_START_DATE": days_ago(6).isoformat(),
+        }
+        assert "tap-cobrowser" in meltano("invoke", "tap-cobrowser", "--version").stdout
+        listed = meltano("select", "tap-cobrowser", "--list", "--all", **environment).stdout
+        for stream in TABLES:
+            assert f" {stream}." in listed, stream
+        assert re.search(r"\[automatic *\] emails\.id\n", listed)
+        jobs = meltano("job", "list").stdout + meltano("schedule", "list").stdout
+        assert "cobrowser-to-duckdb" in jobs
+        assert "@daily" in jobs
+
+        # one stream first, then one more, whose history is read while the first goes on
+        first = {**environment, "TAP_COBROWSER__SELECT": '["emails.*"]'}
+        both = {**environment, "TAP_COBROWSER__SELECT": '["emails.*", "agentactivity.*"]'}
+        meltano("--environment=dev", "run", "tap-cobrowser", "target-jsonl", **first)
+        sandbox.requests.clear()
+        meltano("run", "tap-cobrowser", "target-jsonl", **both)
+        oldest = {
+            stream: max(each.start or 0 for each in sandbox.requests if each.command == stream)
+            for stream in ("emails", "agentactivity")
+        }
+        assert oldest["agentactivity"] >= 6
+        assert oldest["emails"] <= 4
+        sandbox.requests.clear()
+        meltano("run", "--full-refresh", "tap-cobrowser", "target-jsonl", **first)
+        assert max(each.start or 0 for each in sandbox.requests) >= 6
+
+
 # A tap that is killed in the middle
 
 
