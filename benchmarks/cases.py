@@ -103,6 +103,7 @@ class Backfills:
             "TAP_COBROWSER_API_KEY": "not a secret",
             "TAP_COBROWSER_API_URL": f"{address}/csv.php",
             "TAP_COBROWSER_START_DATE": str(self._today - timedelta(days=2 * windows - 1)),
+            "TAP_COBROWSER_END_DATE": str(self._today),  # also where midnight comes in between
             "TAP_COBROWSER_MAX_CONCURRENT_REQUESTS": str(IN_FLIGHT),
             "USUAL_TAP_ADDRESS": address,
             "USUAL_TAP_WINDOWS": str(windows),
