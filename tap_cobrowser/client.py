@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.tap import TapCobrowser
 
 _LONGEST_PAUSE = 3600.0
+_CHUNK = 2**20
 _ASK_AGAIN = 4
 _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
@@ -432,12 +433,16 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             ).prepare()
             session = self.requests_session
             # What `Session.request` does and `Session.send` does not: proxies and a custom CA.
-            options = session.merge_environment_settings(request.url, {}, None, None, None)
+            options = session.merge_environment_settings(
+                request.url, {}, stream=True, verify=None, cert=None
+            )
             if urlsplit(request.url).scheme == "http":
                 options["proxies"] = {}  # a loopback address is meant for this machine
             response = session.send(
                 prepared, timeout=self.timeout, allow_redirects=self.allow_redirects, **options
             )
+            # As `content` reads it by itself, but in larger pieces than 10 KiB.
+            response._content = b"".join(response.iter_content(_CHUNK))  # noqa: SLF001
         except (requests.RequestException, OSError, ValueError) as error:
             trouble = _trouble(error, self.timeout)
         if trouble:
@@ -712,7 +717,7 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             for lines in record_lines(
                 maps[0].stream_alias,
                 table.names,
-                [islice(values, most) for values in table.columns],
+                [values[:most] for values in table.columns],
                 time_extracted=extracted,
                 version=self._stream_version,
             ):

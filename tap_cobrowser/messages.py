@@ -1,8 +1,9 @@
 """Writes Singer messages to standard output: fast, and never less than a whole line.
 
 Messages are gathered and written in blocks. On a pipe a block is no larger than what the system
-writes in one piece (POSIX calls it PIPE_BUF), so that whatever ends the process, even SIGKILL,
-the target has read whole lines only. A single line larger than that is the one exception.
+takes in one piece: what POSIX calls PIPE_BUF, and on Linux, where the pipe is empty, all that it
+holds. So whatever ends the process, even SIGKILL, the target has read whole lines only. A single
+line larger than that is the one exception.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import override
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
@@ -34,7 +39,9 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 _BLOCK = 64 * 1024
-_RECORDS_AT_ONCE = 2_000
+# Some 100 KB. Of much larger pieces of memory, each is mapped anew and cleared by the system, which
+# takes longer than to fill it.
+_RECORDS_AT_ONCE = 250
 _PIPE_BLOCK = getattr(select, "PIPE_BUF", 512)
 
 
@@ -145,11 +152,14 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
         buffered = sys.stdout.buffer
         # Without a buffer in between, one write is one system call, which is what can be atomic.
         raw = getattr(buffered, "raw", buffered)
-        most = _PIPE_BLOCK if _is_pipe(raw) else _BLOCK
+        is_pipe = _is_pipe(raw)
         view = memoryview(lines)
-        for start, end in _blocks(lines, most):
-            self._mid_line = most != _PIPE_BLOCK or end - start > most
-            written = start
+        written = 0
+        while written < len(lines):
+            most = _in_one_piece(raw.fileno()) if is_pipe else _BLOCK
+            # before a line begins, and no further than that where the lines allow it
+            end = lines.rfind(b"\n", written, written + most) + 1 or lines.find(b"\n", written) + 1
+            self._mid_line = not is_pipe or end - written > _PIPE_BLOCK
             while written < end:
                 written += raw.write(view[written:end]) or 0
             self._mid_line = False
@@ -157,13 +167,13 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
                 self._then_stop()
 
 
-def _blocks(lines: bytes, most: int) -> Iterator[tuple[int, int]]:
-    """Yield where to cut: before a line begins, at most `most` bytes apart where lines allow it."""
-    start = 0
-    while start < len(lines):
-        end = lines.rfind(b"\n", start, start + most) + 1 or lines.find(b"\n", start) + 1
-        yield start, end
-        start = end
+def _in_one_piece(pipe: int) -> int:
+    """Return how many bytes a pipe takes without waiting for a reader in the middle of them."""
+    if sys.platform == "linux":
+        unread = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+        if not any(unread):
+            return min(fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ), _BLOCK)
+    return _PIPE_BLOCK
 
 
 def _is_pipe(raw: Any) -> bool:

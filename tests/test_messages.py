@@ -94,8 +94,9 @@ for number in range(100_000):
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows promises nothing about pieces")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("drained", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_killed_process_leaves_whole_lines(unbuffered: str, seed: int) -> None:
+def test_a_killed_process_leaves_whole_lines(unbuffered: str, seed: int, drained: bool) -> None:
     chance = Random(seed)
     with subprocess.Popen(
         [sys.executable, "-c", WRITE],
@@ -103,11 +104,16 @@ def test_a_killed_process_leaves_whole_lines(unbuffered: str, seed: int) -> None
         env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     ) as process:
         assert process.stdout
-        # a reader that is slower than the writer, so that it is killed within a write
-        parts = [chance.randrange(1, 60_000) for _ in range(chance.randrange(4))]
-        read = [process.stdout.read(part) for part in parts]
-        threading.Event().wait(chance.random() * 0.3)
-        process.send_signal(signal.SIGKILL)
+        read = [process.stdout.read(1)]
+        if drained:
+            # a reader that keeps the pipe empty, so that large blocks are written
+            threading.Timer(chance.random() * 0.3, process.kill).start()
+        else:
+            # a reader that is slower than the writer, so that it is killed within a write
+            parts = [chance.randrange(1, 60_000) for _ in range(chance.randrange(4))]
+            read += [process.stdout.read(part) for part in parts]
+            threading.Event().wait(chance.random() * 0.3)
+            process.send_signal(signal.SIGKILL)
         read.append(process.stdout.read())
     lines = b"".join(read).split(b"\n")
     assert lines.pop() == b""
