@@ -27,13 +27,13 @@ from urllib.parse import urlsplit
 import backoff
 import requests
 import singer_sdk.singerlib as singer
-from singer_sdk.batch import Batcher
 from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
 
 from tap_cobrowser.ahead import FetchAhead, Planned
+from tap_cobrowser.batches import batch_files, in_columns
 from tap_cobrowser.errors import (
     BrokenAnswerError,
     CccAgentError,
@@ -676,20 +676,20 @@ class CobrowserStream(RESTStream[DateWindow], ABC):
             for answer in self._answers():
                 table = self._recent(answer.table)
                 for stream_map in self._kept_maps:
-                    mapped = (stream_map.transform(record) for record in _records(table))
-                    batcher = Batcher(
-                        tap_name=self.tap_name,
-                        stream_name=stream_map.stream_alias,
-                        batch_config=batch_config,
-                    )
-                    for manifest in batcher.get_batches(
-                        record for record in mapped if record is not None
+                    names, columns = table.names, table.columns
+                    if not _is_identity(stream_map):
+                        mapped = map(stream_map.transform, _records(table))
+                        names, columns = in_columns([each for each in mapped if each is not None])
+                    name = f"{self.tap_name}--{stream_map.stream_alias}"
+                    for url in batch_files(
+                        batch_config, name, names, columns, version=self._stream_version
                     ):
                         self._tap.write_message(
                             SDKBatchMessage(
                                 stream=stream_map.stream_alias,
                                 encoding=batch_config.encoding,
-                                manifest=manifest,
+                                manifest=[url],
+                                version=self._stream_version,
                             )
                         )
                         batches.increment()

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 _BLOCK = 64 * 1024
-# Some 100 KB. Of much larger pieces of memory, each is mapped anew and cleared by the system, which
-# takes longer than to fill it.
-_RECORDS_AT_ONCE = 250
 _PIPE_BLOCK = getattr(select, "PIPE_BUF", 512)
+
+RECORDS_AT_ONCE = 250
+"""How many to encode in a go: some 100 KB. Of much larger pieces of memory each is mapped anew and
+cleared by the system, which takes longer than to fill it."""
 
 
 @lru_cache(maxsize=64)
@@ -51,6 +52,16 @@ def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
     fields = [f"column_{at}" for at in range(len(names))]
     rename = dict(zip(fields, names, strict=True))
     return msgspec.defstruct("Record", fields, rename=rename, gc=False)
+
+
+def encodable(names: tuple[str, ...], columns: Sequence[Iterable[Any]]) -> Iterator[Any]:
+    """Yield rows as objects that msgspec encodes as a JSON object of these columns.
+
+    Args:
+        names: Names of the columns.
+        columns: Values of each column, all of one length.
+    """
+    return map(_record_type(names), *columns) if columns else iter(())
 
 
 def record_lines(
@@ -77,8 +88,8 @@ def record_lines(
     if version is not None:
         after += b',"version":%d' % version
     after += b"}\n"
-    records = map(_record_type(names), *columns) if columns else iter(())
-    while block := list(islice(records, _RECORDS_AT_ONCE)):
+    records = encodable(names, columns)
+    while block := list(islice(records, RECORDS_AT_ONCE)):
         lines = encoder.encode_lines(block)
         yield b"".join((before, lines[:-1].replace(b"\n", after + before), after))
 

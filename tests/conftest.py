@@ -76,10 +76,9 @@ class Output:
             if message.get("stream") == stream and message["type"] == "RECORD":
                 found.append(message["record"])
             elif message.get("stream") == stream and message["type"] == "BATCH":
+                opener = gzip.open if message["encoding"].get("compression") == "gzip" else open
                 for url in message["manifest"]:
-                    with gzip.open(
-                        url2pathname(urlsplit(url).path), "rt", encoding="utf-8"
-                    ) as file:
+                    with opener(url2pathname(urlsplit(url).path), "rt", encoding="utf-8") as file:
                         found += map(json.loads, file)
         return found
 
@@ -253,7 +252,7 @@ def start(
             path.write_text(json.dumps(content), encoding="utf-8")
             words += [f"--{name}", str(path)]
     outputs = folder / "stdout", folder / "stderr"
-    begun = process.start([*words, *arguments], {**os.environ, **environment}, *outputs)
+    begun = process.start([*words, *arguments], {**os.environ, **environment}, *outputs, NOW)
 
     def wait() -> Output:
         begun.join(120)

@@ -1,7 +1,8 @@
 """Runs `tap-cobrowser` in a process of its own that has its modules imported already.
 
 Most of the time of a short run is spent on imports. A fork server, where there is one, spends it
-once for all the tests, and each run is a real process all the same.
+once for all the tests, and each run is a real process all the same. The machine's clock is where
+the tests want it, so that they do not change with the day on which they run.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.tap import TapCobrowser
+from tap_cobrowser.windows import ServerClock
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -23,17 +26,21 @@ _CONTEXT.set_forkserver_preload(["tests.process", "pytest"])
 
 
 def start(
-    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path
+    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
 ) -> BaseProcess:
-    """Start a run whose standard output and error go to files."""
+    """Start a run whose standard output and error go to files, at a time."""
     process: BaseProcess = _CONTEXT.Process(
-        target=_run, args=(arguments, environment, stdout, stderr)
+        target=_run, args=(arguments, environment, stdout, stderr, now)
     )
     process.start()
     return process
 
 
-def _run(arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path) -> None:
+def _run(
+    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
+) -> None:
+    ahead = now - datetime.now(timezone.utc)
+    ServerClock.__init__.__defaults__ = (lambda: datetime.now(timezone.utc) + ahead,)
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):

@@ -54,7 +54,7 @@ class Piped:
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
         self.log = folder / "log"
-        self.process: BaseProcess = process.start(arguments, dict(os.environ), pipe, self.log)
+        self.process: BaseProcess = process.start(arguments, dict(os.environ), pipe, self.log, NOW)
         self.pipe = os.open(pipe, os.O_RDONLY)
         self.output = bytearray()
 

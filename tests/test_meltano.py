@@ -326,6 +326,7 @@ def test_postgresql_gets_every_value_typed_and_the_next_day_upserts_it_by_batche
             TAP_COBROWSER_BATCH_CONFIG_ENCODING_FORMAT="jsonl",
             TAP_COBROWSER_BATCH_CONFIG_ENCODING_COMPRESSION="gzip",
             TAP_COBROWSER_BATCH_CONFIG_STORAGE_ROOT=tmp_path.as_uri(),
+            TAP_COBROWSER_EMIT_ACTIVATE_VERSION_MESSAGES="true",
             **environment,
         )
         changed = 0
@@ -335,6 +336,9 @@ def test_postgresql_gets_every_value_typed_and_the_next_day_upserts_it_by_batche
             assert ordered(rows_in_postgres(postgres, stream, "upserted")) == ordered(rows), stream
             changed += len(set(ordered(old)) - set(ordered(rows)))
         assert changed  # rows that were updated, such as a state that has ended since
+        # what a whole table still has is not taken for what an older one had left
+        deleted = 'SELECT 1 FROM upserted."agents" WHERE _sdc_deleted_at IS NOT NULL'
+        assert not ask_postgres(postgres, deleted)
     columns = ask_postgres(
         postgres,
         "SELECT table_name, column_name, data_type FROM information_schema.columns "

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.windows import midnight
-from tests.conftest import AMSTERDAM, Output, days_ago, expected, ordered, run, select
+from tests.conftest import AMSTERDAM, Command, Output, days_ago, expected, ordered, run, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,34 @@ def test_batches_of_parquet_hold_what_records_would(
         for url in message["manifest"]:
             found += parquet.read_table(url2pathname(urlsplit(url).path)).to_pylist()
     assert ordered(found) == ordered(expected(sandbox.world, "conversations", FIRST))
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_file_of_lines_is_compressed_as_its_message_says(
+    sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, compression: str
+) -> None:
+    config["batch_config"] = {
+        "encoding": {"format": "jsonl", "compression": compression},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    output = run(config, catalog=select("conversations"))
+    endings = {"".join(path.suffixes) for path in tmp_path.iterdir()}
+    assert endings == {".json" if compression == "none" else ".json.gz"}
+    rows = expected(sandbox.world, "conversations", FIRST)
+    assert ordered(output.records("conversations")) == ordered(rows)
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_claimed(
+    config: dict[str, Any], command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    storage = {"root": (tmp_path / "file" / "batches").as_uri()}
+    config["batch_config"] = {"encoding": {"format": "jsonl"}, "storage": storage}
+    output = command(config, catalog=select("emails"))
+    assert output.code == 1
+    assert "Setting 'batch_config.storage': a file cannot be written: " in output.last_line
+    assert "Traceback" not in output.stderr
+    assert not output.states
 
 
 def test_parquet_without_its_extra_is_refused_before_any_request(
@@ -155,10 +183,14 @@ def test_a_table_without_bookmark_activates_its_version_after_its_records(
     assert kinds[-1] == "ACTIVATE_VERSION"
     assert set(kinds[1:-1]) == {mode}
     (activate,) = output.of_type("ACTIVATE_VERSION")  # none for what has a bookmark
-    versions = {
-        message["version"] for message in output.of_type("RECORD") if message["stream"] == "agents"
-    }
-    assert versions <= {activate["version"]}
+    versions = (
+        {record["_sdc_table_version"] for record in output.records("agents")}
+        if mode == "BATCH"
+        else {
+            message["version"] for message in output.of_type(mode) if message["stream"] == "agents"
+        }
+    )
+    assert versions == {activate["version"]}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -173,8 +205,11 @@ def test_full_refresh_of_a_stream_with_bookmark_activates_its_version_too(
     assert len(output.of_type("ACTIVATE_VERSION")) == 1
     assert output.messages[-1]["type"] == "STATE"
     assert emitted(Output(output.of_type(mode)), mode)
-    rows = expected(sandbox.world, "emails", FIRST)
-    assert ordered(output.records("emails")) == ordered(rows)
+    records = output.records("emails")
+    assert {record.pop("_sdc_table_version", None) for record in records} == {
+        output.of_type("ACTIVATE_VERSION")[0]["version"] if mode == "BATCH" else None
+    }
+    assert ordered(records) == ordered(expected(sandbox.world, "emails", FIRST))
 
 
 def test_every_record_carries_when_its_answer_came_and_its_columns_in_order(
