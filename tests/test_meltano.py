@@ -73,7 +73,10 @@ def latest(stream: str, *runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _guessed(today: date) -> int:
-    """Return by how many days the first requests are off, which go by this machine's clock."""
+    """Return by how many days the first requests may be off, which go by this machine's clock.
+
+    Those that are sent after the first answer are not: which ones, is a matter of who is sooner.
+    """
     return max((datetime.now(AMSTERDAM).date() - today).days, 0)
 
 
@@ -105,8 +108,8 @@ def test_meltano_brings_every_row_and_value_into_duckdb_and_the_next_day_upserts
             after = expected(sandbox.world, stream, days_ago(3), tomorrow.date(), tomorrow)
             found = rows_in_duckdb(path, stream)
             assert ordered(found) == ordered(latest(stream, before[stream], after)), stream
-        look_back = 4 + _guessed(tomorrow.date())
-        assert max(request.start or 0 for request in sandbox.requests) == look_back
+        oldest = max(request.start or 0 for request in sandbox.requests)
+        assert 4 <= oldest <= 4 + _guessed(tomorrow.date())
         new = _bookmarks(meltano)
     assert set(old.values()) == {"2026-11-21T23:00:00+00:00"}
     assert set(new.values()) == {"2026-11-22T23:00:00+00:00"}
