@@ -47,7 +47,7 @@ class Bar(NamedTuple):
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="default %(default)s")
     parser.add_argument("--windows", type=int, default=100, help="default %(default)s")
     parser.add_argument("--rows", type=int, default=2000, help="a window; default %(default)s")
     options = parser.parse_args()
@@ -69,7 +69,7 @@ def main() -> int:
                     print(f"round {number + 1}: {case.group}: {case.name}", file=sys.stderr)
                     case.run()
     found = {(case.group, case.name): case for case in cases}
-    _print_table(found, backfills)
+    _print_table(found, backfills, options.rounds)
     bars = list(_bars(found, backfills, requests))
     print("\n| bar | found | bound | |\n|---|---|---|---|")
     for bar in bars:
@@ -95,11 +95,12 @@ def _per_row(cases: Cases, backfills: Backfills, name: str) -> float:
     return (many - one) * 1e6 / (backfills.rows * (backfills.windows - 1))
 
 
-def _print_table(cases: Cases, backfills: Backfills) -> None:
+def _print_table(cases: Cases, backfills: Backfills, rounds: int) -> None:
     print(
         f"Python {platform.python_version()}, singer-sdk {version('singer-sdk')}, dlt "
         f"{version('dlt')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
-        f"{backfills.rows} rows a window, {IN_FLIGHT} requests in flight; medians of rounds.\n"
+        f"{backfills.rows} rows a window, {IN_FLIGHT} requests in flight; medians of "
+        f"{rounds} rounds.\n"
     )
     print("| run | by | s | CPU s | µs CPU a row | MB | CPU ÷ first | target's CPU s |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")

@@ -222,7 +222,7 @@ WINDOWED = (
 
 def length(windows: int, latency: int) -> str:
     """Return the name of a group of backfills."""
-    return f"{windows} windows, {latency} ms"
+    return f"{windows} window{'' if windows == 1 else 's'}, {latency} ms"
 
 
 def _module(name: str, *arguments: str) -> list[str]:
