@@ -168,9 +168,10 @@ class Backfills:
         )
 
     def of_start_up(self) -> Iterator[Case]:
-        """Yield what makes a catalog and ends."""
-        yield Case("--discover", TAP, _module("tap_cobrowser", "--discover"))
-        yield Case("--discover", "empty SDK tap", _module("benchmarks.empty", "--discover"))
+        """Yield what makes a catalog and ends, in turns: runs so short differ much by chance."""
+        own = Case("--discover", TAP, _module("tap_cobrowser", "--discover"))
+        empty = Case("--discover", "empty SDK tap", _module("benchmarks.empty", "--discover"))
+        yield from (own, empty) * 5
 
     def of_pipes(self, postgres: str) -> Iterator[Case]:
         """Yield backfills into databases.

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from functools import cached_property
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -320,6 +321,9 @@ class _Command(SingerCommand):
         sys.exit(code)
 
     def _fail(self, line: str) -> int:
+        # Requests still in flight are of no use and are left as they are. Under Meltano, which
+        # shows warnings, their sockets would have the last word.
+        warnings.simplefilter("ignore", ResourceWarning)
         self.logger.error(line, exc_info=self.logger.isEnabledFor(logging.DEBUG))
         return 1
 

@@ -306,6 +306,26 @@ def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
     )
 
 
+def test_nothing_follows_the_line_of_an_error_where_warnings_are_shown(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**config, "api_key": "wrong key"}), encoding="utf-8")
+    # A socket that is open at the end, as those of requests in flight may be or may be not.
+    program = "import socket, runpy; left = socket.socket(); runpy.run_module('tap_cobrowser')"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--config", str(file)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONWARNINGS": "once"},  # as Meltano sets it
+    )
+    assert done.returncode == 1
+    assert "The server answered 401" in done.stderr.splitlines()[-1]
+    assert "Warning" not in done.stderr
+
+
 def test_a_plain_agent_is_told_that_a_ccc_stream_needs_a_ccc_agent(
     sandbox: Sandbox, config: dict[str, Any], command: Command
 ) -> None:
