@@ -1,4 +1,4 @@
-"""A history of years as months, each a `meltano run` of its own, spread over Dagster's workers.
+"""A history of years as months, each a `meltano el` of its own, spread over Dagster's workers.
 
 A month of an account is a partition of the asset `cobrowser`. Months share no day, each has a
 state of its own, and PostgreSQL upserts, so that they may run in any order, side by side and again.
@@ -40,9 +40,11 @@ def cobrowser(context: dg.AssetExecutionContext) -> None:
         value = os.environ.get(f"COBROWSER_{keys['account'].upper()}_{name}")
         if value:
             settings[f"TAP_COBROWSER_{name}"] = value
-    state = f"{keys['account']}-{keys['month']}"
+    state = f"cobrowser-{keys['account']}-{keys['month']}"
     subprocess.run(
-        ["meltano", "run", f"--state-id-suffix={state}", "tap-cobrowser", "target-postgres"],
+        # Not `meltano run`: side by side, its runs would mix up their catalogs and states. And by
+        # force, because Meltano holds a run that was killed for running, for five minutes.
+        ["meltano", "el", "--force", f"--state-id={state}", "tap-cobrowser", "target-postgres"],
         cwd=PROJECT,
         env={**os.environ, **settings},
         check=True,
