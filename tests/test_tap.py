@@ -323,7 +323,7 @@ def test_nothing_follows_the_line_of_an_error_where_warnings_are_shown(
     )
     assert done.returncode == 1
     assert "The server answered 401" in done.stderr.splitlines()[-1]
-    assert "Warning" not in done.stderr
+    assert "ResourceWarning" not in done.stderr
 
 
 def test_a_plain_agent_is_told_that_a_ccc_stream_needs_a_ccc_agent(
