@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _Source = TypeVar("_Source")
 _Page = TypeVar("_Page")
-_Answer = TypeVar("_Answer")
+_Mark = TypeVar("_Mark")
+_Response = TypeVar("_Response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,20 @@ class Planned(Generic[_Source, _Page]):
     end: bool = False
 
 
-class FetchAhead(Generic[_Source, _Page, _Answer]):
-    """Carries out a plan ahead of those who take its answers."""
+class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
+    """Carries out a plan ahead of those who take its responses."""
 
     def __init__(
         self,
-        plan: Callable[[_Source], Iterator[Planned[_Source, _Page]]],
-        fetch: Callable[[_Source, _Page | None], _Answer],
+        plan: Callable[[_Source, _Mark | None], Iterator[Planned[_Source, _Page]]],
+        fetch: Callable[[_Source, _Page | None], _Response],
         most: int,
     ) -> None:
         """Prepare; nothing is requested yet.
 
         Args:
-            plan: Returns the requests from a source on: its own, then those of all that follow.
+            plan: Returns the requests from a source on: its own, behind what it has read already if
+                that is given, then those of all that follow.
             fetch: Makes a request; called from several threads.
             most: How many requests may be in flight or wait for delivery.
         """
@@ -51,23 +53,27 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
         self._fetch = fetch
         self._most = most
         self._plan: Iterator[Planned[_Source, _Page]] = iter(())
-        self._under_way: deque[tuple[Planned[_Source, _Page], Future[_Answer]]] = deque()
-        self._kept: dict[Planned[_Source, _Page], Future[_Answer]] = {}
-        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Answer]] | None]
+        self._under_way: deque[tuple[Planned[_Source, _Page], Future[_Response]]] = deque()
+        self._kept: dict[Planned[_Source, _Page], Future[_Response]] = {}
+        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Response]] | None]
         self._work = SimpleQueue()
         self._threads = 0
 
-    def answers(self, source: _Source, *, one_by_one: bool = False) -> Iterator[_Answer]:
-        """Yield the answers of a source in the order of the plan.
+    def responses(
+        self, source: _Source, after: _Mark | None = None, *, one_by_one: bool = False
+    ) -> Iterator[_Response]:
+        """Yield the responses of a source in the order of the plan.
 
         An error of a request is raised in its turn, after all that precedes it was yielded.
 
         Args:
             source: The stream whose turn it is.
+            after: What it has read already, where it is planned anew.
             one_by_one: Whether to request nothing before it is asked for.
         """
         if not self._under_way or self._under_way[0][0].source is not source:
-            self.plan_again(source)
+            self.plan_again()
+            self._plan = self._make_plan(source, after)
         while True:
             if not (one_by_one and self._under_way):
                 self._fill(1 if one_by_one else self._most)
@@ -77,19 +83,18 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
             if not one_by_one:
                 self._fill(self._most)
             try:
-                answer = future.result()
+                response = future.result()
             except BaseException:
                 self._end()
                 raise
-            yield answer
+            yield response
         if not self._under_way:
             self._end()
 
-    def plan_again(self, source: _Source) -> None:
-        """Plan anew from a source on; of what is under way, only what the new plan has is kept."""
+    def plan_again(self) -> None:
+        """Drop the plan. Of what is under way, only what the next plan has is kept."""
         self._kept.update(self._under_way)
         self._under_way.clear()
-        self._plan = self._make_plan(source)
 
     def _end(self) -> None:
         """Let the threads end: there is no more to fetch, or no use for it."""
@@ -117,22 +122,24 @@ class FetchAhead(Generic[_Source, _Page, _Answer]):
             future.cancel()
         self._kept.clear()
 
-    def _submit(self, planned: Planned[_Source, _Page], future: Future[_Answer]) -> None:
+    def _submit(self, planned: Planned[_Source, _Page], future: Future[_Response]) -> None:
         self._work.put((planned, future))
         if self._threads < self._most:
             self._threads += 1
             # Those of concurrent.futures would hold the exit until their requests end.
-            threading.Thread(target=self._run, name=f"request-{self._threads}", daemon=True).start()
+            threading.Thread(
+                target=self._work_off, name=f"request-{self._threads}", daemon=True
+            ).start()
 
-    def _run(self) -> None:
+    def _work_off(self) -> None:
         while work := self._work.get():
             planned, future = work
             if future.set_running_or_notify_cancel():
                 try:
-                    answer = self._fetch(planned.source, planned.page)
-                except BaseException as error:  # noqa: BLE001 - raised where the answer is taken
+                    response = self._fetch(planned.source, planned.page)
+                except BaseException as error:  # noqa: BLE001 - raised where the response is taken
                     future.set_exception(error)
                 else:
-                    future.set_result(answer)
-                    del answer
+                    future.set_result(response)
+                    del response
             del work, planned, future

@@ -6,8 +6,6 @@ of `requests` as its cause or context, since those quote the URL and with it the
 
 from __future__ import annotations
 
-from singer_sdk.exceptions import RetriableAPIError
-
 
 class TapCobrowserError(Exception):
     """A trouble that ends the run with exit code 1.
@@ -59,11 +57,12 @@ class PausedError(TapCobrowserError):
     advice = "Run again later; what was extracted so far is kept."
 
 
-class RetriableError(TapCobrowserError, RetriableAPIError):
-    """A trouble that may pass: the request is made again, up to `max_retries` times.
+class RetriableError(TapCobrowserError):
+    """An error that may pass: the request is repeated, up to `max_retries` times.
 
     Attributes:
-        retry_after: Seconds that the server asked to wait, if it did.
+        retry_after: Seconds to wait before that, as the server asks; 0 where there is no need to
+            wait; None where the wait grows with each repetition.
     """
 
     advice = "If this goes on, ask CoBrowser.net; what was extracted so far is kept."
@@ -74,10 +73,9 @@ class RetriableError(TapCobrowserError, RetriableAPIError):
         Args:
             what: What happened.
             where: The stream and window that it happened in.
-            retry_after: Seconds that the server asked to wait.
+            retry_after: Seconds to wait before a repetition, None if that is not known.
         """
-        TapCobrowserError.__init__(self, what, where=where)
-        self.response = None
+        super().__init__(what, where=where)
         self.retry_after = retry_after
 
 
@@ -87,6 +85,12 @@ class ConnectionFailedError(RetriableError):
     advice = (
         "Check `api_url`, the network and any proxy; run again to continue where this run stopped."
     )
+
+
+class RequestError(TapCobrowserError):
+    """A request cannot be sent at all, or its response cannot be decoded, with these settings."""
+
+    advice = "Check `api_url`, `user_agent` and the proxy settings of the environment."
 
 
 class CertificateError(TapCobrowserError):
@@ -114,7 +118,10 @@ class BrokenAnswerError(RetriableError):
 class ClockError(RetriableError):
     """The server's day changed under a request, so its rows cannot be trusted to be of that day."""
 
-    advice = "Run again; if this goes on, the server's or this machine's clock is not steady."
+    advice = (
+        "Run again with `max_retries` of 1 or more; if this goes on, the server's clock or this "
+        "machine's is not steady."
+    )
 
 
 class CredentialsError(TapCobrowserError):
@@ -151,6 +158,12 @@ class MissingColumnError(TapCobrowserError):
         "Without it rows would be lost; ask CoBrowser.net whether its export has changed, "
         "and look for a newer version of this tap."
     )
+
+
+class BatchFileError(TapCobrowserError):
+    """A file of a BATCH message cannot be written."""
+
+    advice = "Set `root` in `batch_config.storage` to a folder or bucket that can be written to."
 
 
 class CellError(TapCobrowserError):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from tap_cobrowser.windows import DateWindow
+    from tap_cobrowser.days import DateWindow
 
 _A_MINUTE, _AN_HOUR = 60, 3600
 
@@ -32,14 +32,22 @@ _A_MINUTE, _AN_HOUR = 60, 3600
 class Progress:
     """What a run has told so far: at most a line in ten seconds, whichever stream it is about."""
 
-    def __init__(self, seconds: float = 10.0) -> None:
-        """Begin; the first line is due when its time has passed."""
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, seconds: float = 10.0
+    ) -> None:
+        """Begin; the first line is due when its time has passed.
+
+        Args:
+            monotonic: Returns seconds that never run backwards.
+            seconds: How long it is from one line to the next.
+        """
+        self.monotonic = monotonic
         self._seconds = seconds
-        self._told_at = time.monotonic()
+        self._told_at = monotonic()
 
     def is_due(self) -> bool:
         """Tell whether it is time for a line, and take it that it is told."""
-        now = time.monotonic()
+        now = self.monotonic()
         due = now - self._told_at >= self._seconds
         if due:
             self._told_at = now
@@ -47,31 +55,32 @@ class Progress:
 
 
 class StreamProgress:
-    """How far a stream is. `asked` and `retried` may be called from many threads.
+    """How far a stream is. `requested` and `retried` may be called from many threads.
 
     Use it as a context while the stream is synced; its end tells the summary.
     """
 
-    def __init__(self, stream: str, log: Callable[..., None]) -> None:
+    def __init__(self, stream: str, log: Callable[..., None], run: Progress) -> None:
         """Begin to count.
 
         Args:
             stream: The name of the stream.
             log: Logs a message with its arguments and the keyword arguments of `logging`.
+            run: What the run has told.
         """
-        self._stream, self._log = stream, log
+        self._stream, self._log, self._run = stream, log, run
         self._lock = threading.Lock()
         self._requests = self._retries = self._rows = self._windows = 0
         self._first: date | None = None
         self._last: date | None = None
         self._bookmark: str | None = None
-        self._begun = time.monotonic()
+        self._begun = self._run.monotonic()
         self._bar: Any = None
         self._at_end = ExitStack()
 
     def __enter__(self) -> Self:
         """Begin to tell."""
-        self._begun = time.monotonic()
+        self._begun = self._run.monotonic()
         # Only somebody who looks has use for a bar, and has the extra `progress` installed.
         terminal = sys.__stderr__
         if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
@@ -110,7 +119,7 @@ class StreamProgress:
             },
         )
 
-    def asked(self) -> None:
+    def requested(self) -> None:
         """Count a request."""
         with self._lock:
             self._requests += 1
@@ -122,7 +131,6 @@ class StreamProgress:
 
     def done(
         self,
-        run: Progress,
         window: DateWindow | None,
         rows: int,
         *,
@@ -132,7 +140,6 @@ class StreamProgress:
         """Count a window whose rows were emitted.
 
         Args:
-            run: What the run has told.
             window: The window, None for a whole table.
             rows: How many rows it had.
             last: The last day of the stream's plan.
@@ -151,8 +158,8 @@ class StreamProgress:
             self._bar.total = whole
             self._bar.set_postfix(rows=self._rows, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif run.is_due():
-            took = max(time.monotonic() - self._begun, 0.001)
+        elif self._run.is_due():
+            took = max(self._run.monotonic() - self._begun, 0.001)
             left = took * (whole - done) / done
             self._log(
                 "Window %s: %.0f %% done, %d rows, %.0f a second, about %s left.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR
 from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from singer_sdk import typing as th
 
+from tap_cobrowser.days import parse_day
 from tap_cobrowser.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
 SEPARATORS = (";", ",", ":", "|")
 MIN_KEY_LENGTH = 4
@@ -132,9 +134,9 @@ SCHEMA = th.PropertiesList(
         default=5,
         title="Retries",
         description=(
-            "How often a request that failed in a way that may pass is made again, with waits "
-            "that grow. Waits that the server asks for are kept up to an hour in all; if it asks "
-            "for more, the run ends."
+            "How often a request is repeated, whatever the reason: a busy server, a broken "
+            "response or a midnight. The waits grow. Waits that the server asks for add up to an "
+            "hour per run at most; if it asks for more, the run ends."
         ),
     ),
     th.Property(
@@ -155,13 +157,6 @@ SCHEMA = th.PropertiesList(
 
 OWN: dict[str, dict[str, Any]] = dict(SCHEMA["properties"])
 """The tap's own settings alone, by name."""
-
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_DATE_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
-    r"(?:(Z)|([+-]\d{2}):?(\d{2}))?",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,34 +185,6 @@ class Settings:
     def __repr__(self) -> str:
         """Without the key, so that no traceback or debugger shows it."""
         return f"<Settings of {self.user!r}>"
-
-
-def parse_day(text: str, zone: ZoneInfo) -> date:
-    """Return the day that an ISO 8601 date or date-time names in a zone.
-
-    Args:
-        text: A date (that day) or a date-time (the day that contains it in the zone). A date-time
-            without an offset is the zone's own.
-        zone: The zone of the days.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    text = text.strip()
-    if _DATE.fullmatch(text):
-        return date.fromisoformat(text)
-    found = _DATE_TIME.fullmatch(text)
-    if not found:
-        msg = f"not a date: {text!r}"
-        raise ValueError(msg)
-    day, minutes, seconds, _, zulu, hours_off, minutes_off = found.groups()
-    offset = "+00:00" if zulu else f"{hours_off}:{minutes_off}" if hours_off else ""
-    moment = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}{offset}")
-    try:
-        return (moment.astimezone(zone) if moment.tzinfo else moment).date()
-    except OverflowError:
-        msg = f"not a date: {text!r}"
-        raise ValueError(msg) from None
 
 
 def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
@@ -344,7 +311,7 @@ class _Values:
         except ValueError:
             day = None
         # A margin of a year on both ends keeps every later calculation within the calendar.
-        if day is None or not date.min.year < day.year < date.max.year:
+        if day is None or not MINYEAR < day.year < MAXYEAR:
             msg = f"Setting '{name}' is {_shown(value)}"
             raise SettingError(msg, advice="Give a date, as 2026-01-31, or an ISO 8601 date-time.")
         return day
@@ -412,8 +379,3 @@ def _kind(value: object) -> str:
 def _shown(value: object, most: int = 40) -> str:
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}…"
-
-
-def before_today(today: date, days: int = 30) -> date:
-    """Return the first day to extract where no `start_date` is set."""
-    return today - timedelta(days=days)

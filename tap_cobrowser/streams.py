@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from tap_cobrowser.client import CobrowserStream
+from tap_cobrowser.stream import CobrowserStream
 
 _HOURLY_COUNTS = (
     th.Property(

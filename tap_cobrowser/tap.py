@@ -1,40 +1,32 @@
-"""The tap: its settings, its streams, and a command line that ends in one line on any trouble."""
+"""The tap: its settings, its streams, and the plan of requests over all of them."""
 
 from __future__ import annotations
 
-import gc
-import io
-import json
 import logging
 import os
-import signal
 import sys
-import warnings
 from functools import cached_property
 from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import click
-from singer_sdk import Tap
-from singer_sdk._logging import _setup_console_logging
-from singer_sdk.cli import plugin_cli
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
-from singer_sdk.plugin_base import SingerCommand
-from singer_sdk.tap_base import CliTestOptionValue
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_cobrowser import settings
-from tap_cobrowser.client import CobrowserStream, Run
+from tap_cobrowser.ahead import FetchAhead, Planned
+from tap_cobrowser.api import Api
+from tap_cobrowser.cli import CommandLineTap
+from tap_cobrowser.clock import SYSTEM_TIME
 from tap_cobrowser.errors import (
     ConnectionFailedError,
-    InputFileError,
     SettingError,
     StateError,
     TapCobrowserError,
 )
-from tap_cobrowser.messages import LineWriter
-from tap_cobrowser.redaction import guard_outputs, protect, quote, redact
+from tap_cobrowser.progress import Progress
+from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.stream import CobrowserStream, Extraction
 from tap_cobrowser.streams import STREAMS
 
 if sys.version_info >= (3, 12):
@@ -43,30 +35,85 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Iterator
+    from datetime import date
+
+    from tap_cobrowser.api import Response, Retry
+    from tap_cobrowser.clock import Time
+    from tap_cobrowser.days import DateWindow
 
 
-class TapCobrowser(Tap):
+class TapCobrowser(CommandLineTap):
     """Singer tap for the CSV export API of CoBrowser.net, a chat and co-browsing service."""
 
     name = "tap-cobrowser"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
-    message_writer_class = LineWriter
+
+    time: ClassVar[Time] = SYSTEM_TIME
+    """This machine's time. A subclass may live in another one."""
 
     @cached_property
-    def run(self) -> Run:
-        """What the requests of this run share.
+    def extraction(self) -> Extraction:
+        """What the streams of this run share.
 
         Raises:
             SettingError: If a setting is missing or wrong.
         """
-        return Run(settings.check(self.config), self._commands)
+        checked = settings.check(self.config)
+        in_flight = checked.max_concurrent_requests
+        api = Api(checked, time=self.time, on_request=self._requested, on_retry=self._retried)
 
-    def _commands(self) -> Iterator[CobrowserStream]:
+        def fetch(stream: CobrowserStream, window: DateWindow | None) -> Response:
+            return api.fetch(stream.command, window)
+
+        return Extraction(
+            checked,
+            api,
+            # One more, so that a response is read while all requests are in flight; but whoever
+            # wants them one at a time gets just that.
+            FetchAhead(self._plan, fetch, 1 if in_flight == 1 else in_flight + 1),
+            Progress(self.time.monotonic),
+        )
+
+    def _plan(
+        self, first: CobrowserStream, after: date | None
+    ) -> Iterator[Planned[CobrowserStream, DateWindow | None]]:
+        """Yield the requests from a stream on, in the order in which streams are synced."""
+        due = False
+        for stream in self._streams_in_order():
+            due = due or stream is first
+            if stream is first or (due and stream.selected):
+                for window in stream.windows(after if stream is first else None):
+                    yield Planned(stream, window)
+                yield Planned(stream, end=True)
+
+    def _streams_in_order(self) -> Iterator[CobrowserStream]:
         for stream in self.streams.values():
             if isinstance(stream, CobrowserStream):  # as the SDK's type cannot say: all are
                 yield stream
+
+    def _stream(self, name: str) -> CobrowserStream:
+        stream = self.streams[name]
+        assert isinstance(stream, CobrowserStream)  # noqa: S101 - what `discover_streams` makes
+        return stream
+
+    def _requested(self, command: str) -> None:
+        self._stream(command).progress.requested()
+
+    def _retried(self, retry: Retry) -> None:
+        stream = self._stream(retry.command)
+        stream.progress.retried()
+        what = retry.error.what
+        stream.log(
+            "%s: %s Trying again in %.1f seconds (retry %d of %d).",
+            retry.place,
+            what if what.endswith((".", "…")) else f"{what}.",
+            retry.wait,
+            retry.number,
+            retry.most,
+            # What is repeated at once is nobody's failure: a midnight, or a doubt about the end.
+            level=logging.WARNING if retry.wait else logging.INFO,
+        )
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -100,8 +147,8 @@ class TapCobrowser(Tap):
             msg = "The state is not an object with an object 'bookmarks' of objects"
             raise StateError(msg, advice="Give a state as this tap sent it, or none to start anew.")
         super().load_state(state)
-        for stream in self.streams.values():
-            if stream.selected and isinstance(stream, CobrowserStream) and bookmarks:
+        for stream in self._streams_in_order():
+            if stream.selected and bookmarks:
                 _ = stream.bookmark
         if self.input_catalog:
             for name, entry in self.input_catalog.items():
@@ -114,13 +161,8 @@ class TapCobrowser(Tap):
                         else "",
                     )
 
+    @override
     def try_streams(self) -> None:
-        """Ask for a first record of each stream, and tell of each whether that works.
-
-        Raises:
-            TapCobrowserError: The first error, when all streams were tried; at once if it is one
-                that all of them would wait for in vain.
-        """
         troubles: dict[str, TapCobrowserError] = {}
         for name, stream in self.streams.items():
             try:
@@ -199,146 +241,3 @@ class TapCobrowser(Tap):
             msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
             raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or take 'jsonl'.")
         return []
-
-    # The command line
-
-    @plugin_cli
-    def cli(cls) -> click.Command:  # noqa: N805 - what it decorates gets the class
-        """The command; a log level that is none ends it at once."""
-        name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
-        level = os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO"
-        if not isinstance(logging.getLevelName(level.upper()), int):
-            sys.exit(f"The log level ({name}) is {level!r}. Give DEBUG, INFO, WARNING or ERROR.")
-        _setup_console_logging(log_level=level.upper())
-        return cls.get_singer_command()
-
-    @classmethod
-    @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            reason = "it is not a JSON object"
-            if isinstance(error, OSError):
-                reason = error.strerror or "there is no such file"
-            msg = f"The configuration ({', '.join(value)}) cannot be read: {reason}"
-        raise InputFileError(msg, advice="Name a JSON file, or ENV for environment variables.")
-
-    @classmethod
-    @override
-    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        if value == CliTestOptionValue.All.value:
-            config = ctx.params["config"]
-            cls(config=config.config, parse_env_config=config.parse_env).try_streams()
-            ctx.exit()
-        super().cb_test(ctx, param, value)
-
-    @classmethod
-    @override
-    def invoke(
-        cls,
-        *,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        # The rows of an answer are thousands of containers with no cycle among them. By the usual
-        # thresholds the collector goes through them over and over, a tenth of a backfill's time.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
-        # A request in flight needs its turn for moments only, and often: 5 ms each add up to a
-        # twentieth of a backfill from a server that is far.
-        sys.setswitchinterval(0.001)
-        super().invoke(
-            state=_json_object(state, "state"), catalog=_json_object(catalog, "catalog"), **kwargs
-        )
-
-    @classmethod
-    @override
-    def get_singer_command(cls) -> click.Command:
-        command = super().get_singer_command()
-        return _Command(
-            name=command.name,
-            callback=command.callback,
-            context_settings=command.context_settings,
-            params=command.params,
-            help=command.help,
-            logger=cls.logger,
-        )
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop on a signal: at once, with whole lines on standard output and a telling exit code.
-
-        What was not written yet is not claimed by any STATE either, so nothing has to be saved.
-        """
-
-        def leave() -> None:
-            logging.raiseExceptions = False  # this may interrupt another line being logged
-            self.logger.warning(
-                "Stopped by %s. Run again to continue from the last state that the target kept.",
-                signal.Signals(signum).name,
-            )
-            os._exit(128 + signum)
-
-        writer = getattr(self, "message_writer", None)
-        if isinstance(writer, LineWriter):
-            writer.stop(leave)
-        else:
-            leave()
-
-
-class _Command(SingerCommand):
-    """Ends in one line and exit code 1 on any trouble; with a traceback at level DEBUG alone."""
-
-    @override
-    def main(  # type: ignore[override]
-        self,
-        args: Sequence[str] | None = None,
-        *,
-        standalone_mode: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        if not standalone_mode:
-            return super().main(args, standalone_mode=False, **kwargs)
-        guard_outputs()
-        try:
-            code = super().main(args, standalone_mode=False, **kwargs)
-        except TapCobrowserError as error:
-            code = self._fail(str(error))
-        except click.UsageError as error:
-            if error.ctx is not None:
-                click.echo(error.ctx.get_usage(), err=True)
-            problem = redact(" ".join(error.format_message().split())).rstrip(".")
-            code = self._fail(f"{problem}. Try `tap-cobrowser --help`.")
-        except (click.Abort, KeyboardInterrupt):
-            code = 130
-        except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on a terminal
-            code = self._fail(
-                f"{type(error).__name__}: {quote(error)}. With TAP_COBROWSER_LOGLEVEL=DEBUG "
-                "the log shows where; please report it if the settings are right."
-            )
-        sys.exit(code)
-
-    def _fail(self, line: str) -> int:
-        # Requests still in flight are of no use and are left as they are. Under Meltano, which
-        # shows warnings, their sockets would have the last word.
-        warnings.simplefilter("ignore", ResourceWarning)
-        self.logger.error(line, exc_info=self.logger.isEnabledFor(logging.DEBUG))
-        return 1
-
-
-def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
-    """Return a file that is sure to be a JSON object; an empty state is one without bookmarks."""
-    if file is None:
-        return None
-    try:
-        text = file.read().strip() or ("{}" if kind == "state" else "")
-        found = json.loads(text)
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
-        what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
-        msg = f"The {kind} file '{file.name}' is not {what}"
-        raise InputFileError(msg, advice=f"Give a {kind} as Singer has it, or leave it out.")
-    return io.StringIO(text)

@@ -27,10 +27,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import settings
 
+from tap_cobrowser.clock import Time
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
 from tap_cobrowser.tap import TapCobrowser
-from tap_cobrowser.windows import ServerClock
 from tests import process
 
 if TYPE_CHECKING:
@@ -208,15 +208,25 @@ def select(*streams: str, but: dict[str, list[str]] | None = None) -> dict[str, 
     return catalog
 
 
+def tap_at(at: Time) -> type[TapCobrowser]:
+    """Return the tap, living in another time."""
+
+    class TapAt(TapCobrowser):
+        time = at
+
+    return TapAt
+
+
 def run(
     config: dict[str, Any],
     *,
     catalog: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
     machine: Callable[[], datetime] = lambda: NOW,
+    time: Time | None = None,
     output: list[Output] | None = None,
 ) -> Output:
-    """Run the tap in this process, with the machine's clock as given; errors are raised.
+    """Run the tap in this process, with the machine's clock or time as given; errors are raised.
 
     What was put out before an error is in `output`.
     """
@@ -224,8 +234,7 @@ def run(
     found = [] if output is None else output
     try:
         with redirect_stdout(out):
-            tap = TapCobrowser(config=dict(config), catalog=catalog, state=state)
-            tap.run.clock = ServerClock(tap.run.settings.timezone, machine)
+            tap = tap_at(time or Time(machine))(config=dict(config), catalog=catalog, state=state)
             tap.sync_all()
     finally:
         out.seek(0)

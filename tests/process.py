@@ -13,8 +13,8 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from tap_cobrowser.clock import Time
 from tap_cobrowser.tap import TapCobrowser
-from tap_cobrowser.windows import ServerClock
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -40,11 +40,14 @@ def _run(
     arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
 ) -> None:
     ahead = now - datetime.now(timezone.utc)
-    ServerClock.__init__.__defaults__ = (lambda: datetime.now(timezone.utc) + ahead,)
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, stream.fileno())
         os.close(target)
-    TapCobrowser.cli.main(arguments, prog_name="tap-cobrowser")
+
+    class TapAt(TapCobrowser):
+        time = Time(lambda: datetime.now(timezone.utc) + ahead)
+
+    TapAt.cli.main(arguments, prog_name="tap-cobrowser")

@@ -322,7 +322,7 @@ def test_nothing_follows_the_line_of_an_error_where_warnings_are_shown(
         env={**os.environ, "PYTHONWARNINGS": "once"},  # as Meltano sets it
     )
     assert done.returncode == 1
-    assert "The server answered 401" in done.stderr.splitlines()[-1]
+    assert "The server returned 401" in done.stderr.splitlines()[-1]
     assert "ResourceWarning" not in done.stderr
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cobrowser.windows import ONE_DAY, DateWindow, ServerClock, WindowPaginator, midnight
+from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.paginator import WindowPaginator
 
 ZONES = [
     "Europe/Amsterdam",
@@ -87,62 +88,3 @@ def test_days_tile_the_year_over_both_clock_changes(name: str) -> None:
         hours.add(length / timedelta(hours=1))
         day += ONE_DAY
     assert hours <= {23, 23.5, 24, 24.5, 25}
-
-
-AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-NOON = datetime(2026, 11, 22, 11, tzinfo=timezone.utc)
-
-
-def test_the_machine_s_clock_is_a_guess_until_an_answer_tells_the_time() -> None:
-    clock = ServerClock(AMSTERDAM, lambda: NOON)
-    assert (clock.today(), clock.run_day, clock.known) == (date(2026, 11, 22),) * 2 + (False,)
-    clock.settle(NOON, NOON + timedelta(days=2))
-    assert (clock.today(), clock.run_day, clock.known) == (date(2026, 11, 24),) * 2 + (True,)
-
-
-def test_the_day_of_the_run_stays_when_the_server_s_day_changes() -> None:
-    now = [NOON]
-    clock = ServerClock(AMSTERDAM, lambda: now[0])
-    clock.settle(NOON, NOON)
-    now[0] += timedelta(hours=13)
-    clock.settle(now[0], now[0])
-    assert clock.today() == date(2026, 11, 23)
-    assert clock.run_day == date(2026, 11, 22)
-
-
-@pytest.mark.parametrize(
-    ("stamped", "took", "days"),
-    [
-        # Amsterdam's midnight is 23:00 UTC in November
-        ("22:59:50", 5, (22, 22)),
-        ("22:59:50", 9, (22, 23)),  # 1 s of its own, since Date has no fractions
-        ("22:59:50", 3600, (22, 23)),
-        ("23:00:00", 3600, (23, 23)),
-    ],
-)
-def test_rows_were_picked_between_date_and_what_the_answer_took_after_it(
-    stamped: str, took: int, days: tuple[int, int]
-) -> None:
-    date_header = datetime.fromisoformat(f"2026-11-22T{stamped}+00:00")
-    # whatever the machine's own clock says
-    clock = ServerClock(AMSTERDAM, lambda: NOON + timedelta(seconds=took))
-    begin, end = clock.settle(NOON, date_header)
-    assert (begin.day, end.day) == days
-
-
-def test_without_date_header_the_machine_s_clock_before_and_after_counts() -> None:
-    before = datetime(2026, 11, 22, 22, 59, 59, tzinfo=timezone.utc)
-    clock = ServerClock(AMSTERDAM, lambda: before + timedelta(seconds=2))
-    assert clock.settle(before, None) == (date(2026, 11, 22), date(2026, 11, 23))
-    assert clock.settle(before - timedelta(hours=1), None)[0] == date(2026, 11, 22)
-
-
-@given(drift=st.timedeltas(timedelta(days=-40), timedelta(days=40)), after=st.integers(0, 86400))
-def test_however_wrong_the_machine_s_clock_is_the_server_s_day_is_known(
-    drift: timedelta, after: int
-) -> None:
-    server = [NOON]
-    clock = ServerClock(AMSTERDAM, lambda: server[0] + drift)
-    clock.settle(clock.machine_now(), server[0])
-    server[0] += timedelta(seconds=after)
-    assert clock.today() == server[0].astimezone(AMSTERDAM).date()

@@ -13,12 +13,13 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from time import monotonic
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from tap_cobrowser.clock import Time
+from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import (
     BrokenAnswerError,
     CellError,
@@ -35,7 +36,6 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.faults import KINDS
 from tap_cobrowser.sandbox.world import TABLES
-from tap_cobrowser.windows import DateWindow
 from tests.conftest import (
     NOW,
     TODAY,
@@ -62,12 +62,12 @@ LEVELS = ["INFO", "DEBUG"]
 PLACES = {"first": FIRST, "later": FIRST - 4}
 
 AT_ONCE: dict[str, tuple[type[TapCobrowserError], str]] = {
-    "status-400": (RefusedError, "The server answered 400"),
-    "status-401": (CredentialsError, "The server answered 401"),
-    "status-403": (CredentialsError, "The server answered 403"),
-    "status-404": (RefusedError, "The server answered 404"),
-    "status-302": (RefusedError, "The server answered 302"),
-    "status-206": (RefusedError, "The server answered 206"),
+    "status-400": (RefusedError, "The server returned 400"),
+    "status-401": (CredentialsError, "The server returned 401"),
+    "status-403": (CredentialsError, "The server returned 403"),
+    "status-404": (RefusedError, "The server returned 404"),
+    "status-302": (RefusedError, "The server returned 302"),
+    "status-206": (RefusedError, "The server returned 206"),
     "retry-after-hours": (PausedError, "it asks to wait 7200 seconds"),
     "text": (NotCsvError, "The answer is text, not CSV: 'Sorry, no data for"),
     "json": (NotCsvError, "The answer is JSON, not CSV"),
@@ -75,19 +75,19 @@ AT_ONCE: dict[str, tuple[type[TapCobrowserError], str]] = {
     "bad-number": (CellError, "is not an integer"),
 }
 ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
-    "reset": (ConnectionFailedError, "The server closed the connection before it answered"),
-    "hang": (ConnectionFailedError, "The server did not answer within"),
-    "cut": (ConnectionFailedError, "The answer was cut short"),
+    "reset": (ConnectionFailedError, "The server closed the connection before it responded"),
+    "hang": (ConnectionFailedError, "The server did not respond within"),
+    "cut": (ConnectionFailedError, "The response was cut short"),
     "cut-text": (BrokenAnswerError, "The answer is not whole"),
     "html": (BrokenAnswerError, "The answer is a page of HTML"),
     "php-error": (BrokenAnswerError, "The answer is not whole"),
-    "status-408": (ServerBusyError, "The server answered 408"),
-    "status-425": (ServerBusyError, "The server answered 425"),
-    "status-429": (ServerBusyError, "The server answered 429"),
-    "status-500": (ServerBusyError, "The server answered 500"),
-    "status-502": (ServerBusyError, "The server answered 502"),
-    "status-503": (ServerBusyError, "The server answered 503"),
-    "status-504": (ServerBusyError, "The server answered 504"),
+    "status-408": (ServerBusyError, "The server returned 408"),
+    "status-425": (ServerBusyError, "The server returned 425"),
+    "status-429": (ServerBusyError, "The server returned 429"),
+    "status-500": (ServerBusyError, "The server returned 500"),
+    "status-502": (ServerBusyError, "The server returned 502"),
+    "status-503": (ServerBusyError, "The server returned 503"),
+    "status-504": (ServerBusyError, "The server returned 504"),
 }
 # What is understood, and what is said of it.
 UNDERSTOOD = {
@@ -202,6 +202,7 @@ def test_an_unusual_answer_is_understood(
 ) -> None:
     bad = PLACES[place]
     sandbox.fail(kind, STREAM, start=bad)
+    settings["max_retries"] = 1  # a line that does not end is requested once more
     output = command(settings, catalog=select(STREAM), TAP_COBROWSER_LOGLEVEL=level)
     assert output.code == 0, output.stderr
     found = output.records(STREAM)
@@ -226,7 +227,7 @@ def test_an_unusual_answer_is_understood(
 def test_a_cut_that_leaves_csv_shows_by_the_line_that_does_not_end(
     sandbox: Sandbox, settings: dict[str, Any], start: int
 ) -> None:
-    settings["max_concurrent_requests"] = 1
+    settings |= {"max_concurrent_requests": 1, "max_retries": 1}
     sandbox.fail("cut-quote", STREAM, start=start, times=1)
     output = run(settings, catalog=select(STREAM))
     assert sum(each.start == start for each in sandbox.requests) == 2
@@ -311,14 +312,17 @@ def test_every_ccc_command_says_that_it_needs_a_ccc_agent(
 # Waits
 
 
+class Waited(list[float]):
+    """Waits, which pass at once; each is a number of seconds."""
+
+    def of_tap(self) -> Time:
+        """Return the time of a tap that waits here."""
+        return Time(lambda: NOW, lambda: monotonic() + sum(self), self.append)
+
+
 @pytest.fixture
-def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let waits pass at once, and return how long each would have been."""
-    waits: list[float] = []
-    time = SimpleNamespace(monotonic=lambda: monotonic() + sum(waits), sleep=waits.append)
-    monkeypatch.setattr("tap_cobrowser.client.time", time)
-    monkeypatch.setattr("backoff._sync.time", time)
-    return waits
+def waited() -> Waited:
+    return Waited()
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
@@ -326,13 +330,13 @@ def test_a_wait_that_the_server_asks_for_is_kept_by_all_requests(
     sandbox: Sandbox,
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
-    waited: list[float],
+    waited: Waited,
     form: str,
 ) -> None:
     after = "20" if form == "seconds" else format_datetime(NOW + timedelta(seconds=20))
     monkeypatch.setitem(KINDS, "busy", lambda reply, _: _busy(reply, after))
     sandbox.fail("busy", STREAM, times=1)
-    output = run({**config, "max_retries": 1}, catalog=select(STREAM))
+    output = run({**config, "max_retries": 1}, catalog=select(STREAM), time=waited.of_tap())
     assert ordered(output.records(STREAM)) == ordered(
         expected(sandbox.world, STREAM, days_ago(FIRST))
     )
@@ -358,25 +362,29 @@ def test_no_server_can_park_the_tap_for_hours_bit_by_bit_either(
     sandbox: Sandbox,
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
-    waited: list[float],
+    waited: Waited,
 ) -> None:
     monkeypatch.setitem(KINDS, "busy", lambda reply, _: _busy(reply, "1500"))
     sandbox.fail("busy", STREAM)
     with pytest.raises(PausedError, match=r"window .*: .*it asks to wait 4500 seconds in all"):
-        run({**config, "max_retries": 9, "max_concurrent_requests": 1}, catalog=select(STREAM))
+        run(
+            {**config, "max_retries": 9, "max_concurrent_requests": 1},
+            catalog=select(STREAM),
+            time=waited.of_tap(),
+        )
     assert sum(waited) < 3700 * 2  # of one request: the next one began to wait beside it
 
 
 def test_waits_grow_and_are_spread_and_end_after_max_retries(
     sandbox: Sandbox,
     config: dict[str, Any],
-    waited: list[float],
+    waited: Waited,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sandbox.fail("status-500", STREAM)
     config |= {"max_retries": 8, "max_concurrent_requests": 1}
     with caplog.at_level(logging.WARNING), pytest.raises(ServerBusyError):
-        run(config, catalog=select(STREAM))
+        run(config, catalog=select(STREAM), time=waited.of_tap())
     # of the first window; the next may be asked for before it is known that there is no use
     assert [each.start for each in sandbox.requests].count(FIRST) == 9
     retries = [line for line in caplog.messages if "Trying again in" in line]
@@ -407,7 +415,7 @@ def test_no_redirect_takes_the_key_elsewhere(
         sandbox.fail("redirect")
         output = command(config, catalog=select("accounts"))
         assert output.code == 1
-        assert "The server answered 302" in output.last_line
+        assert "The server returned 302" in output.last_line
         assert not elsewhere.requests
 
 
@@ -522,7 +530,7 @@ CAN_PASS = sorted(ASKED_AGAIN.keys() - {"hang"} | {"cut-quote"})
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_years_of_all_streams_survive_one_failure_in_five_requests(
-    config: dict[str, Any], waited: list[float]
+    config: dict[str, Any], waited: Waited
 ) -> None:
     world = World(rows_per_day=4)
     with Sandbox(world, clock=NOW, frozen=True) as sandbox:
@@ -534,7 +542,7 @@ def test_two_years_of_all_streams_survive_one_failure_in_five_requests(
             "max_retries": 12,
             "window_days": 2,
         }
-        output = run(config)
+        output = run(config, time=waited.of_tap())
         failed = sum(each.status != 200 for each in sandbox.requests)
         least = 8 * 366 + 7
         assert len(sandbox.requests) > least * 1.15

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from random import Random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
@@ -19,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tap_cobrowser.clock import Time
+from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import ClockError, StateError, TapCobrowserError
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
-from tap_cobrowser.windows import ONE_DAY, midnight
 from tests.conftest import (
     AMSTERDAM,
     NOW,
@@ -97,7 +97,7 @@ class FewRows:
 
 
 @dataclass
-class Time:
+class MadeUp:
     """The time at the server, the machine's drift from it, and how it passes with requests."""
 
     now: datetime
@@ -120,28 +120,23 @@ class Time:
         with self.lock:
             self.now += timedelta(seconds=seconds)
 
+    def of_tap(self) -> Time:
+        """Return the machine's time, in which the tap's waits pass at once."""
+        return Time(
+            self.machine,
+            lambda: self.machine().timestamp(),
+            lambda seconds: self.pass_by(seconds + 1e-6),
+        )
+
     def step(self, _: Request | None = None) -> None:
         """Let as much time pass as comes next."""
         self.pass_by(self.steps.pop(0) if self.steps else 0)
 
 
 @contextmanager
-def made_up(time: Time) -> Iterator[None]:
-    """Let the tap's own waits pass in made-up time."""
-    clock = SimpleNamespace(
-        monotonic=lambda: time.machine().timestamp(),
-        sleep=lambda seconds: time.pass_by(seconds + 1e-6),
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("tap_cobrowser.client", "tap_cobrowser.windows", "backoff._sync"):
-            patch.setattr(f"{module}.time", clock)
-        yield
-
-
-@contextmanager
-def serve(world: FewRows | World, time: Time) -> Iterator[Sandbox]:
+def serve(world: FewRows | World, time: MadeUp) -> Iterator[Sandbox]:
     """Serve a world in made-up time."""
-    with made_up(time), Sandbox(cast("World", world), clock=time.server) as sandbox:
+    with Sandbox(cast("World", world), clock=time.server) as sandbox:
         sandbox.before_rows = time.step
         yield sandbox
 
@@ -232,7 +227,7 @@ def test_whatever_happens_every_row_up_to_the_last_completed_day_arrives(
     sessions: list[Session],
 ) -> None:
     begin = midnight(near.date(), zone) + timedelta(seconds=edge)
-    time = Time(begin, timedelta(seconds=drift))
+    time = MadeUp(begin, timedelta(seconds=drift))
     world = FewRows(zone, late=lookback, seed=seed)
     first = begin.astimezone(zone).date() - timedelta(days=start)
     received: set[str] = set()
@@ -285,12 +280,12 @@ def test_whatever_happens_every_row_up_to_the_last_completed_day_arrives(
 
 
 def messages_of(
-    config: dict[str, Any], time: Time, state: dict[str, Any] | None
+    config: dict[str, Any], time: MadeUp, state: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     output: list[Output] = []
     # days may pass within each answer: what was committed before is kept
     with suppress(ClockError):
-        run(config, catalog=EMAILS, state=state, machine=time.machine, output=output)
+        run(config, catalog=EMAILS, state=state, time=time.of_tap(), output=output)
     return output[0].messages
 
 
@@ -315,14 +310,14 @@ def amsterdam(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime
 def test_an_answer_made_on_another_day_than_its_numbers_is_asked_for_again(
     drift: int, *, stamped: bool
 ) -> None:
-    time = Time(amsterdam(22, 23, 59, 59), timedelta(seconds=drift))
+    time = MadeUp(amsterdam(22, 23, 59, 59), timedelta(seconds=drift))
     world = FewRows(AMSTERDAM, seed=5)
     with serve(world, time) as sandbox:
         if not stamped:
             sandbox.fail("no-date")
         time.steps = [2.0]  # midnight passes between Date and the rows
         config = config_for(sandbox, AMSTERDAM, start_date="2026-11-14", max_concurrent_requests=1)
-        output = run(config, catalog=EMAILS, machine=time.machine)
+        output = run(config, catalog=EMAILS, time=time.of_tap())
     days = {row["id"].split("/")[0] for row in output.records("emails")}
     ids = [row["id"] for row in output.records("emails")]
     assert len(ids) == len(set(ids))
@@ -333,33 +328,33 @@ def test_an_answer_made_on_another_day_than_its_numbers_is_asked_for_again(
 
 
 def test_a_day_that_never_ends_its_change_is_an_error_and_nothing_is_emitted() -> None:
-    time = Time(amsterdam(22, 12))
+    time = MadeUp(amsterdam(22, 12))
     with serve(FewRows(AMSTERDAM), time) as sandbox:
         sandbox.before_rows = lambda _: time.pass_by(86400)
         config = config_for(sandbox, AMSTERDAM, start_date="2026-11-14", max_retries=1)
         output: list[Output] = []
-        with pytest.raises(ClockError, match="server's day changed each time"):
-            run(config, catalog=EMAILS, machine=time.machine, output=output)
+        with pytest.raises(ClockError, match="server's day changed while it responded"):
+            run(config, catalog=EMAILS, time=time.of_tap(), output=output)
     assert not output[0].records("emails")
     assert not output[0].states
 
 
 def test_a_start_that_the_machine_takes_for_the_future_is_read() -> None:
-    time = Time(amsterdam(22, 12), timedelta(days=-5))
+    time = MadeUp(amsterdam(22, 12), timedelta(days=-5))
     world = FewRows(AMSTERDAM, seed=2)
     with serve(world, time) as sandbox:
         config = config_for(sandbox, AMSTERDAM, start_date="2026-11-19")
-        output = run(config, catalog=EMAILS, machine=time.machine)
+        output = run(config, catalog=EMAILS, time=time.of_tap())
         assert (sandbox.requests[0].start, sandbox.requests[0].stop) == (0, 0)
     ids = {row["id"] for row in output.records("emails")}
     assert ids == world.ids(date(2026, 11, 19), date(2026, 11, 22), time.now)
 
 
 def test_a_start_in_the_server_s_future_reads_nothing_and_is_no_trouble() -> None:
-    time = Time(amsterdam(22, 12))
+    time = MadeUp(amsterdam(22, 12))
     with serve(FewRows(AMSTERDAM), time) as sandbox:
         config = config_for(sandbox, AMSTERDAM, start_date="2026-12-01")
-        output = run(config, catalog=EMAILS, machine=time.machine)
+        output = run(config, catalog=EMAILS, time=time.of_tap())
         assert [(each.start, each.stop) for each in sandbox.requests] == [(0, 0)]
     assert not output.records("emails")
     assert not output.states or bookmark_of(output.states[-1]) is None

@@ -14,14 +14,14 @@ import pytest
 from uv import find_uv_bin
 
 from tap_cobrowser.sandbox import Sandbox, World
-from tests.conftest import NOW, Project, expected, ordered, shows_key
-from tests.test_meltano import rows_in_postgres
+from tests.conftest import NOW, ROOT, Project, expected, ordered, shows_key
+from tests.systems.test_meltano import rows_in_postgres
 
 if TYPE_CHECKING:
     from tap_cobrowser.sandbox.server import Request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-EXAMPLE = Path(__file__).parent.parent / "examples" / "dagster"
+EXAMPLE = ROOT / "examples" / "dagster"
 OF_A_RUN = ("meltano", "tap-cobrowser", "target-postgres")
 STREAMS = ("conversations", "emails", "agentactivity")
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 from contextlib import nullcontext
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_cobrowser.ahead import FetchAhead, Planned
-from tap_cobrowser.sandbox import Sandbox, World
-from tests.conftest import NOW, Output, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLAN = {"first": 7, "without any": 0, "second": 5}
 
@@ -32,10 +25,10 @@ class Fetches:
         self.lock = threading.Lock()
         self.running = self.most_running = 0
 
-    def plan(self, first: str) -> Iterator[Planned[str, int]]:
+    def plan(self, first: str, after: int | None = None) -> Iterator[Planned[str, int]]:
         sources = list(PLAN)
         for source in sources[sources.index(first) :]:
-            for number in range(PLAN[source]):
+            for number in range((after or 0) if source == first else 0, PLAN[source]):
                 yield Planned(source, number)
             yield Planned(source, end=True)
 
@@ -58,7 +51,7 @@ def test_answers_come_in_the_order_of_the_plan(most: int) -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, most)
     for source, count in PLAN.items():
-        assert list(ahead.answers(source)) == [(source, number) for number in range(count)]
+        assert list(ahead.responses(source)) == [(source, number) for number in range(count)]
     assert sorted(fetches.asked) == sorted(
         (source, number) for source, count in PLAN.items() for number in range(count)
     )
@@ -68,7 +61,7 @@ def test_answers_come_in_the_order_of_the_plan(most: int) -> None:
 def test_no_more_is_fetched_than_may_be_in_flight_until_it_is_taken(most: int) -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, most)
-    for taken, _ in enumerate(ahead.answers("first"), 1):
+    for taken, _ in enumerate(ahead.responses("first"), 1):
         threading.Event().wait(0.01)  # a slow target: whatever may be fetched has been
         with fetches.lock:
             assert len(fetches.asked) <= taken + most
@@ -78,7 +71,7 @@ def test_no_more_is_fetched_than_may_be_in_flight_until_it_is_taken(most: int) -
 def test_the_next_source_is_fetched_while_one_is_emitted() -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
-    answers = ahead.answers("first")
+    answers = ahead.responses("first")
     for _ in range(PLAN["first"]):
         next(answers)
     while ("second", 3) not in fetches.asked:
@@ -88,7 +81,7 @@ def test_the_next_source_is_fetched_while_one_is_emitted() -> None:
 def test_an_error_is_raised_in_its_turn() -> None:
     fetches = Fetches(failing={("first", 3)})
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
-    answers = ahead.answers("first")
+    answers = ahead.responses("first")
     assert [next(answers) for _ in range(3)] == [("first", number) for number in range(3)]
     with pytest.raises(ValueError, match="3"):
         next(answers)
@@ -97,65 +90,28 @@ def test_an_error_is_raised_in_its_turn() -> None:
 def test_one_by_one_asks_for_nothing_before_it_is_wanted() -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
-    answers = ahead.answers("first", one_by_one=True)
+    answers = ahead.responses("first", one_by_one=True)
     for number in range(3):
         assert next(answers) == ("first", number)
         assert len(fetches.asked) == number + 1
-    assert next(ahead.answers("second", one_by_one=True)) == ("second", 0)
+    assert next(ahead.responses("second", one_by_one=True)) == ("second", 0)
     assert len(fetches.asked) == 4
 
 
 def test_planning_again_asks_anew_only_for_what_is_not_under_way() -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, 3)
-    assert next(ahead.answers("first")) == ("first", 0)
-    ahead.plan_again("second")
-    ahead.plan_again("first")
-    assert list(ahead.answers("first")) == [("first", number) for number in range(7)]
-    assert [fetches.asked.count(("first", number)) for number in range(7)].count(2) == 1
+    assert next(ahead.responses("first")) == ("first", 0)
+    ahead.plan_again()
+    assert list(ahead.responses("first", 1)) == [("first", number) for number in range(1, 7)]
+    assert [fetches.asked.count(("first", number)) for number in range(7)] == [1] * 7
 
 
 def test_a_source_may_be_left_out_or_begun_before_the_one_before_it_ended() -> None:
     fetches = Fetches()
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
-    next(ahead.answers("first"))
-    assert list(ahead.answers("second")) == [("second", number) for number in range(5)]
-
-
-@pytest.mark.parametrize("most", [1, 3])
-def test_the_server_never_has_more_requests_than_the_setting_allows_and_has_that_many(
-    config: dict[str, Any], most: int
-) -> None:
-    with Sandbox(World(rows_per_day=30), clock=NOW, frozen=True, latency=0.05) as sandbox:
-        config |= {"api_url": sandbox.url, "max_concurrent_requests": most}
-        run(config)
-        assert max(request.in_flight for request in sandbox.requests) == most
-
-
-def test_a_target_that_stops_reading_stops_the_fetching(
-    config: dict[str, Any], tmp_path: Path
-) -> None:
-    with Sandbox(World(rows_per_day=30)) as sandbox:  # by the machine's clock: nothing asked twice
-        config |= {
-            "api_url": sandbox.url,
-            "start_date": (sandbox.now().date() - timedelta(days=60)).isoformat(),
-            "max_concurrent_requests": 3,
-        }
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(config))
-        words = [sys.executable, "-m", "tap_cobrowser", "--config", str(path)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tap:
-            assert tap.stdout
-            stuck = -1
-            while len(sandbox.requests) > stuck or not stuck:  # until it stands still
-                stuck = len(sandbox.requests)
-                threading.Event().wait(2)
-            rest = Output.of(tap.stdout.read().decode())
-        # A pipe holds 64 KiB. What was asked for beyond that is being written, in flight or read.
-        written = rest.text.encode()[: 2**16].count(b'"STATE"')
-        assert stuck <= written + 1 + 3 + 1
-        assert len(sandbox.requests) > stuck
-    assert tap.returncode == 0
+    next(ahead.responses("first"))
+    assert list(ahead.responses("second")) == [("second", number) for number in range(5)]
 
 
 @pytest.mark.parametrize("failing", [True, False])
@@ -163,13 +119,13 @@ def test_threads_do_not_hold_the_exit_and_end_with_the_run(*, failing: bool) -> 
     before = set(threading.enumerate())
     fetches = Fetches(failing={("second", 3)} if failing else None)
     ahead = FetchAhead(fetches.plan, fetches.fetch, 4)
-    list(ahead.answers("first"))
+    list(ahead.responses("first"))
     workers = set(threading.enumerate()) - before
     assert len(workers) == 4
     assert all(worker.daemon for worker in workers)
-    list(ahead.answers("without any"))
+    list(ahead.responses("without any"))
     with pytest.raises(ValueError, match="second") if failing else nullcontext():
-        list(ahead.answers("second"))
+        list(ahead.responses("second"))
     for worker in workers:
         worker.join(5)
         assert not worker.is_alive()

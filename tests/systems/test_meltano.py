@@ -15,9 +15,9 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
+from tap_cobrowser.days import midnight
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.world import TABLES
-from tap_cobrowser.windows import midnight
 from tests.conftest import (
     AMSTERDAM,
     NOW,

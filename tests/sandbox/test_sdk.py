@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _SANDBOX = Sandbox(World(rows_per_day=30), clock=NOW, frozen=True)
 
 
-@pytest.fixture(autouse=True, scope="module")
+# Of the session, not of the module: tests that run on several cores come in any order.
+@pytest.fixture(autouse=True, scope="session")
 def _serve() -> Iterator[None]:
     with _SANDBOX:
         yield

@@ -9,8 +9,8 @@ from urllib.request import url2pathname
 import pytest
 from pyarrow import parquet
 
+from tap_cobrowser.days import midnight
 from tap_cobrowser.errors import SettingError
-from tap_cobrowser.windows import midnight
 from tests.conftest import AMSTERDAM, Command, Output, days_ago, expected, ordered, run, select
 
 if TYPE_CHECKING:

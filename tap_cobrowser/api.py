@@ -1,0 +1,322 @@
+"""The API client: a command and a window of days become a checked response.
+
+It knows nothing of Singer. Each request is repeated in one loop with one bound, `max_retries`,
+whatever the reason: a busy server, a broken response, a midnight.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import count
+from random import random
+from typing import TYPE_CHECKING
+
+from tap_cobrowser.clock import SYSTEM_TIME, Pause, ServerClock, Time
+from tap_cobrowser.days import DateWindow
+from tap_cobrowser.errors import (
+    BrokenAnswerError,
+    CccAgentError,
+    ClockError,
+    CredentialsError,
+    PausedError,
+    RefusedError,
+    RetriableError,
+    ServerBusyError,
+    TapCobrowserError,
+)
+from tap_cobrowser.redaction import quote
+from tap_cobrowser.table import Column, Table, TableReader, decode
+from tap_cobrowser.transport import Reply, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+
+    from tap_cobrowser.settings import Settings
+
+_LONGEST_PAUSE = 3600.0
+_LONGEST_WAIT = 60.0
+_CALENDAR = range(2000, 9000)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the API.
+
+    Attributes:
+        name: Its name, sent as `c`.
+        columns: All its documented columns, in the order of the documentation.
+        windowed: Whether it takes a range of days.
+        ccc_only: Whether it is for CCC agents alone.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    windowed: bool = False
+    ccc_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A checked response.
+
+    Attributes:
+        window: The days that it covers. None for a command without windows, and for a window that
+            lies in the server's future.
+        table: Its rows.
+        today: The server's day when it was made. Rows of that day may still be missing.
+        extracted: When it was received, in UTC.
+    """
+
+    window: DateWindow | None
+    table: Table
+    today: date
+    extracted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What is known when a request is about to be repeated.
+
+    Attributes:
+        command: The name of the command.
+        place: Stream and window, as a line of the log names them.
+        error: Why.
+        wait: Seconds until then.
+        number: Which repetition of the request it is, from 1.
+        most: How many there may be.
+    """
+
+    command: str
+    place: str
+    error: RetriableError
+    wait: float
+    number: int
+    most: int
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+@dataclass
+class _Habit:
+    """How the responses to a command end, as far as is known.
+
+    A script that is stopped can leave a body that is cut behind a quote within a text, and is CSV
+    all the same. Only the line end behind the last row tells, where the server writes one.
+    """
+
+    ends_lines: bool | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_whole(self, body: bytes, before: bytes) -> bool:
+        """Return whether a body is whole.
+
+        Args:
+            body: The body.
+            before: The body that the same request got before, and that was doubted; else empty.
+        """
+        text = body.rstrip(b"\r\n")
+        ends = len(text) < len(body)
+        with self.lock:
+            if ends and text.count(b"\n"):  # a header may end where rows do not
+                self.ends_lines = True
+            if ends or not body or self.ends_lines is False:
+                return True
+            if not before:
+                return False
+            # Its last line is followed by another one now: so it was whole, without a line end.
+            last = before[before.rfind(b"\n") + 1 :]
+            grown = any(b"\n" + last + end in body for end in (b"\n", b"\r\n"))
+            if self.ends_lines is None and (grown or body == before):
+                self.ends_lines = False
+            return grown or body == before
+
+
+class Api:
+    """The API, for one run. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        time: Time = SYSTEM_TIME,
+        on_request: Callable[[str], None] = _ignore,
+        on_retry: Callable[[Retry], None] = _ignore,
+    ) -> None:
+        """Prepare; nothing is requested yet.
+
+        Args:
+            settings: The checked settings.
+            time: This machine's time.
+            on_request: Called with the name of the command before each request.
+            on_retry: Called before the wait that precedes a repetition.
+        """
+        self.clock = ServerClock(settings.timezone, time)
+        self._settings = settings
+        self._time = time
+        self._on_request, self._on_retry = on_request, on_retry
+        self._transport = Transport(
+            settings.api_url, user_agent=settings.user_agent, timeout=settings.request_timeout
+        )
+        self._pause = Pause(_LONGEST_PAUSE, time)
+        self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
+        # Threads that take turns at computing cost more time and memory than one after the other.
+        self._reading = threading.Lock()
+        self._lock = threading.Lock()
+        self._readers: dict[Command, TableReader] = {}
+        self._habits: dict[str, _Habit] = {}
+
+    def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
+        """Request a window, or the whole table, until there is a response that can be used.
+
+        Raises:
+            TapCobrowserError: If there is none. It names stream and window.
+        """
+        place = f"Stream '{command.name}'" + (f", window {window}" if window else "")
+        try:
+            return self._repeat(command, window, place)
+        except TapCobrowserError as error:
+            error.where = ", ".join(filter(None, [place, error.where]))
+            raise
+
+    def reader(self, command: Command) -> TableReader:
+        """Return the reader of the responses to a command."""
+        settings = self._settings
+        with self._lock:
+            if command not in self._readers:
+                self._readers[command] = TableReader(
+                    command.columns, settings.csv_separator, settings.timezone
+                )
+            return self._readers[command]
+
+    def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
+        """Request until there is a response, `max_retries` times more at most."""
+        doubtful = b""
+        most = self._settings.max_retries
+        for number in count(1):
+            try:
+                reply, asked, today = self._request(command, window)
+                if reply is None:
+                    return Response(None, Table(), today, self._time.now())
+                table = self._read(command, reply)
+                whole = self._habit(command).is_whole(reply.body, doubtful)
+                if whole or (number > most and self._habit(command).ends_lines is None):
+                    return Response(asked, table, today, self._time.now())
+                doubtful = reply.body
+                msg = "The response ends within a line, where others end with a line feed"
+                raise BrokenAnswerError(msg, retry_after=0.0)
+            except RetriableError as error:  # noqa: PERF203 - a request takes longer
+                wait = self._backoff(error, number)
+                if number > most:
+                    raise
+                self._wait(Retry(command.name, place, error, wait, number, most))
+        raise AssertionError  # the loop has no end
+
+    def _request(
+        self, command: Command, window: DateWindow | None
+    ) -> tuple[Reply | None, DateWindow | None, date]:
+        """Send a request.
+
+        Returns:
+            The reply, None for a window in the server's future; the days that it covers; and the
+            server's day when it was made.
+        """
+        while True:
+            known = self.clock.known
+            with self._in_flight:
+                self._pause.wait()
+                today = self.clock.today()
+                asked = window and window.until(today)
+                if window and not asked and known:
+                    return None, None, today
+                # Where the window lies in the future of a guessed clock, only that is of interest.
+                days = asked or (DateWindow(today, today) if window else None)
+                sent = self._time.now()
+                self._on_request(command.name)
+                reply = self._transport.get(self._parameters(command, days, today))
+            self._judge(command, reply)
+            if reply.date and reply.date.year not in _CALENDAR:
+                msg = f"The server's `Date` header is of the year {reply.date.year}"
+                raise ClockError(msg)
+            begin, end = self.clock.settle(sent, reply.date)
+            if window and not asked:
+                continue
+            if window and not begin == today == end:
+                msg = "The server's day changed while it responded"
+                raise ClockError(msg, retry_after=0.0)
+            return reply, asked, begin
+
+    def _parameters(self, command: Command, days: DateWindow | None, today: date) -> dict[str, str]:
+        settings = self._settings
+        numbers = days.days_ago(today) if days else {}
+        return {
+            "user": settings.user,
+            "apiKey": settings.api_key,
+            "c": command.name,
+            "csvseperator": settings.csv_separator,
+            **{name: str(number) for name, number in numbers.items()},
+        }
+
+    def _judge(self, command: Command, reply: Reply) -> None:
+        """Judge a reply by its status.
+
+        Raises:
+            RetriableError: If a retry may help.
+            TapCobrowserError: If not.
+        """
+        status = reply.status
+        if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
+            return
+        text = " ".join(decode(reply.body, reply.charset).split())
+        said = f"The server returned {status}"
+        said += f" {quote(reply.reason, 60)[1:-1]}" if reply.reason else ""
+        said += f": {quote(text)}" if text else ""
+        if (
+            status
+            in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+            or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        ):
+            raise ServerBusyError(said, retry_after=reply.retry_after(self._time.now()))
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise (CccAgentError if command.ccc_only else CredentialsError)(said)
+        raise RefusedError(said)
+
+    def _read(self, command: Command, reply: Reply) -> Table:
+        if reply.status == HTTPStatus.NO_CONTENT:
+            return Table()
+        with self._reading:
+            return self.reader(command).read(reply.body, reply.charset)
+
+    def _habit(self, command: Command) -> _Habit:
+        with self._lock:
+            return self._habits.setdefault(command.name, _Habit())
+
+    def _backoff(self, error: RetriableError, number: int) -> float:
+        """Return the seconds to wait before a repetition: what the server asks for, or growing.
+
+        Raises:
+            PausedError: If the server asks for more than it may.
+        """
+        if isinstance(error, ServerBusyError) and error.retry_after is not None:
+            asked = self._pause.ask(error.retry_after)
+            if asked > _LONGEST_PAUSE:
+                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all"
+                raise PausedError(msg)
+        if error.retry_after is not None:
+            return error.retry_after
+        # Spread, so that the requests of several threads do not come back together.
+        return min(2.0 ** min(number - 1, 10), _LONGEST_WAIT) + random()  # noqa: S311 - no secret
+
+    def _wait(self, retry: Retry) -> None:
+        self._on_retry(retry)
+        if isinstance(retry.error, ClockError):
+            self.clock.wait_for_midnight()
+        if isinstance(retry.error, ServerBusyError):
+            self._pause.hold(retry.wait)
+            self._pause.wait()
+        elif retry.wait:
+            self._time.sleep(retry.wait)

@@ -1,0 +1,82 @@
+"""Whole days of a time zone: the date window, midnight, and days as users write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
+
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
+    r"(?:(Z)|([+-]\d{2}):?(\d{2}))?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DateWindow:
+    """A closed interval of whole days, `first` and `last` included."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        """The days as in a log line."""
+        if self.first == self.last:
+            return self.first.isoformat()
+        return f"{self.first.isoformat()}..{self.last.isoformat()}"
+
+    def until(self, last: date) -> DateWindow | None:
+        """Return the part of this window up to a day, or None where there is none."""
+        if last >= self.last:
+            return self
+        return DateWindow(self.first, last) if last >= self.first else None
+
+    def days_ago(self, today: date) -> dict[str, int]:
+        """Return the API's `start` (the older end) and `stop`, counted from `today`."""
+        return {"start": (today - self.first).days, "stop": (today - self.last).days}
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant, in UTC, at which a day begins in a zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(timezone.utc)
+
+
+def parse_day(text: str, zone: ZoneInfo) -> date:
+    """Return the day that an ISO 8601 date or date-time names in a zone.
+
+    Args:
+        text: A date (that day) or a date-time (the day that contains it in the zone). A date-time
+            without an offset is the zone's own.
+        zone: The zone of the days.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    text = text.strip()
+    if _DATE.fullmatch(text):
+        return date.fromisoformat(text)
+    found = _DATE_TIME.fullmatch(text)
+    if not found:
+        msg = f"not a date: {text!r}"
+        raise ValueError(msg)
+    day, minutes, seconds, _, zulu, hours_off, minutes_off = found.groups()
+    offset = "+00:00" if zulu else f"{hours_off}:{minutes_off}" if hours_off else ""
+    moment = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}{offset}")
+    try:
+        return (moment.astimezone(zone) if moment.tzinfo else moment).date()
+    except OverflowError:
+        msg = f"not a date: {text!r}"
+        raise ValueError(msg) from None
+
+
+def before_today(today: date, days: int = 30) -> date:
+    """Return the first day to extract where no `start_date` is set."""
+    return today - timedelta(days=days)

@@ -1,0 +1,285 @@
+"""One HTTP request: a reply of our own, or a typed error that never quotes the URL.
+
+The API takes its key in the URL. So the exceptions of the HTTP libraries, which quote the URL,
+end here: none of them is the cause or the context of an error that leaves this module.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import ssl
+import threading
+import zlib
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from tap_cobrowser.errors import (
+    CertificateError,
+    ConnectionFailedError,
+    RequestError,
+    TapCobrowserError,
+)
+from tap_cobrowser.redaction import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_CHUNK = 2**20
+_MOST_OF_AN_ERROR = 64 * 1024
+_WITH_ROWS = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
+_CUT_SHORT = (
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.DecodeError,
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+)
+_TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+# What is wrong with them is wrong with each request, so there is no use in a retry.
+_NEVER_SENT = (
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP response, read to its end.
+
+    Attributes:
+        status: Status code.
+        reason: Reason phrase, as the server wrote it.
+        headers: Header fields; their names match in any letter case.
+        body: The body, decompressed. Of a response that has no rows, at most 64 KiB.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime | None:
+        """The moment in the `Date` header, None if there is none."""
+        return _http_date(self.headers.get("Date"))
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that `Content-Type` names, None if it names none."""
+        found = re.search(
+            r"charset=[\"']?([\w-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE
+        )
+        return found[1] if found else None
+
+    def retry_after(self, now: datetime) -> float | None:
+        """Return the seconds that `Retry-After` asks for, None if it does not ask.
+
+        Args:
+            now: This machine's time. A date counts from the response's own `Date`, if it has one.
+        """
+        text = self.headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text[:9])
+        until = _http_date(text)
+        return None if until is None else max((until - (self.date or now)).total_seconds(), 0.0)
+
+
+class Transport:
+    """Sends requests to one address. Safe to use from many threads."""
+
+    def __init__(self, url: str, *, user_agent: str, timeout: float) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: Address without a query.
+            user_agent: `User-Agent` header.
+            timeout: Seconds of silence after which a request has failed.
+        """
+        self._url = url
+        self._timeout = timeout
+        self._headers = {
+            "Accept": "text/csv",
+            # These two can be checked for their end.
+            "Accept-Encoding": "gzip, deflate",
+            # The `Date` of a stored response would be of the day on which it was stored.
+            "Cache-Control": "no-cache",
+            "User-Agent": user_agent,
+        }
+        self._local = threading.local()
+
+    def get(self, parameters: Mapping[str, str]) -> Reply:
+        """Send a GET request, once, and read the whole response. Redirects are not followed.
+
+        Raises:
+            ConnectionFailedError: If a retry may help.
+            CertificateError: If the server is not trusted.
+            RequestError: If it cannot be sent at all.
+        """
+        failure: TapCobrowserError | None = None
+        try:
+            return self._get(parameters)
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            EOFError,
+            ValueError,
+            zlib.error,
+        ) as error:
+            failure = _failure(error, self._timeout)
+        # Outside of the `except`: the original error quotes the URL, and the key with it.
+        raise failure
+
+    def _get(self, parameters: Mapping[str, str]) -> Reply:
+        session = self._session
+        request = requests.Request(
+            "GET", self._url, params=dict(parameters), headers=self._headers
+        ).prepare()
+        url = cast("str", request.url)
+        # What `Session.request` does and an adapter does not: proxies and a custom CA.
+        options = cast(
+            "dict[str, Any]",
+            session.merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None),
+        )
+        if urlsplit(self._url).scheme == "http":
+            options["proxies"] = {}  # a loopback address is meant for this machine
+        # An adapter never looks at redirects, malformed ones included, and keeps no cookies: those
+        # of a PHP session would make the server handle one request at a time.
+        response = session.get_adapter(url).send(request, timeout=self._timeout, **options)
+        with_rows = response.status_code in _WITH_ROWS
+        raw = response.raw
+        try:
+            chunks = raw.stream(_CHUNK, decode_content=False)
+            body = b"".join(chunks) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+        finally:
+            # Back to the pool if it was read to its end; what is left is not worth reading.
+            if with_rows:
+                raw.release_conn()
+            else:
+                raw.close()
+        return Reply(
+            response.status_code,
+            response.reason or "",
+            response.headers,
+            _decompress(body, response.headers.get("Content-Encoding", ""), whole=with_rows),
+        )
+
+    @property
+    def _session(self) -> requests.Session:
+        # `requests` does not promise that threads can share one.
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+        return cast("requests.Session", self._local.session)
+
+
+def _decompress(body: bytes, encoding: str, *, whole: bool) -> bytes:
+    """Return a body without its content encoding.
+
+    Args:
+        body: The body as it was sent.
+        encoding: `Content-Encoding`.
+        whole: Whether a body that lacks its end is an error. HTTP libraries take what came before.
+
+    Raises:
+        EOFError: If the end is missing.
+        zlib.error: If it is not compressed that way, or its checksum does not fit.
+        gzip.BadGzipFile: The same.
+    """
+    for name in reversed([each.strip().lower() for each in encoding.split(",")]):
+        if name in {"", "identity"} or not body:
+            continue
+        if name not in {"gzip", "x-gzip", "deflate"}:
+            msg = f"The response has a content encoding that was not requested: {quote(name, 40)}"
+            raise RequestError(msg)
+        if not whole:
+            body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
+        elif name != "deflate":
+            body = gzip.decompress(body)
+        else:
+            # Some servers leave out the header of zlib.
+            for bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+                inflater = zlib.decompressobj(bits)
+                try:
+                    inflated = inflater.decompress(body)
+                except zlib.error:
+                    if bits < 0:
+                        raise
+                    continue
+                if not inflater.eof:
+                    raise EOFError
+                body = inflated
+                break
+    return body
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """Return the moment of an HTTP date, which is in GMT; None if it is not one."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
+            timezone.utc
+        )
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _failure(error: Exception, timeout: float) -> TapCobrowserError:
+    """Return why a request failed, in words of our own and the system's, never the library's."""
+    if isinstance(error, TapCobrowserError):
+        return error
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = cause.verify_message.rstrip(".")
+            return CertificateError(f"The server's certificate is not trusted: {reason}")
+    if isinstance(error, _NEVER_SENT):
+        return RequestError(f"The request cannot be sent ({type(error).__name__})")
+    if isinstance(error, OSError) and not isinstance(
+        error, (requests.RequestException, *_CUT_SHORT)
+    ):
+        # `requests` itself checks that the file of certificates exists.
+        return CertificateError(f"The request could not be sent: {quote(error)}")
+    return ConnectionFailedError(_why_not_connected(error, causes, timeout))
+
+
+def _why_not_connected(error: Exception, causes: list[BaseException], timeout: float) -> str:
+    if isinstance(error, _TIMED_OUT):
+        return f"The server did not respond within {timeout:g} seconds"
+    if isinstance(error, _CUT_SHORT):
+        return "The response was cut short"
+    if any(isinstance(each, ConnectionResetError) for each in causes):
+        return "The server closed the connection before it responded"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "The proxy could not be reached or refused the connection"
+    system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
+    if reason := next((each for each in system if each), ""):
+        return f"The server could not be reached: {quote(reason, 100)}"
+    return f"The request failed ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it was made from, which libraries keep in different places."""
+    found: deque[object] = deque([error])
+    seen: set[int] = set()
+    while found:
+        cause = found.popleft()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            reason = getattr(cause, "reason", None)
+            found += [reason, cause.__cause__, cause.__context__, *cause.args]
