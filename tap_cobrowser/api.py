@@ -13,6 +13,7 @@ from itertools import count
 from random import random
 from typing import TYPE_CHECKING
 
+from tap_cobrowser.audit import Response, Subject, Warned
 from tap_cobrowser.clock import SYSTEM_TIME, Pause, ServerClock, Time
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import (
@@ -25,8 +26,10 @@ from tap_cobrowser.errors import (
     RetriableError,
     ServerBusyError,
     TapCobrowserError,
+    WrongDaysError,
 )
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Column, Table, TableReader, decode
 from tap_cobrowser.transport import Reply, Transport
 
@@ -48,32 +51,16 @@ class Command:
     Attributes:
         name: Its name, sent as `c`.
         columns: All its documented columns, in the order of the documentation.
+        subject: What the checks have to know about it.
         windowed: Whether it takes a range of days.
         ccc_only: Whether it is for CCC agents alone.
     """
 
     name: str
     columns: tuple[Column, ...]
+    subject: Subject
     windowed: bool = False
     ccc_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A checked response.
-
-    Attributes:
-        window: The days that it covers. None for a command without windows, and for a window that
-            lies in the server's future.
-        table: Its rows.
-        today: The server's day when it was made. Rows of that day may still be missing.
-        extracted: When it was received, in UTC.
-    """
-
-    window: DateWindow | None
-    table: Table
-    today: date
-    extracted: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +82,10 @@ class Retry:
     wait: float
     number: int
     most: int
+
+
+def _place(command: Command, window: DateWindow | None) -> str:
+    return f"Stream '{command.name}'" + (f", window {window}" if window else "")
 
 
 def _ignore(_: object) -> None:
@@ -169,19 +160,42 @@ class Api:
         self._lock = threading.Lock()
         self._readers: dict[Command, TableReader] = {}
         self._habits: dict[str, _Habit] = {}
+        self._repair = Repair(settings.timezone)
+        self._foreign_offset: datetime | None = None
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, until there is a response that can be used.
 
+        Rows of days that were requested come together with warnings where a response does not fit
+        its request; more requests are made where that shows or mends what is wrong.
+
         Raises:
             TapCobrowserError: If there is none. It names stream and window.
         """
-        place = f"Stream '{command.name}'" + (f", window {window}" if window else "")
+        if window is None:
+            return self._repair.fetch_table(command.subject, lambda: self._ask(command, None))
         try:
-            return self._repeat(command, window, place)
+            return self._repair.fetch(
+                command.subject, window, lambda days: self._ask(command, days)
+            )
+        except WrongDaysError as error:
+            error.where = _place(command, window)
+            raise
+
+    def hint(self) -> Warned | None:
+        """Return what is worth to know about the days of the run, when all is done."""
+        return self._repair.hint_at_offset(self._foreign_offset)
+
+    def _ask(self, command: Command, window: DateWindow | None) -> Response:
+        place = _place(command, window)
+        try:
+            response = self._repeat(command, window, place)
         except TapCobrowserError as error:
             error.where = ", ".join(filter(None, [place, error.where]))
             raise
+        stamp = self._foreign_offset = self._foreign_offset or self.reader(command).foreign_offset
+        self._repair.see_offset(command.subject, response, stamp)
+        return response
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""

@@ -151,6 +151,15 @@ class NotCsvError(TapCobrowserError):
     advice = "Check `api_url`; if it is right, ask CoBrowser.net what this answer means."
 
 
+class WrongDaysError(TapCobrowserError):
+    """A response holds rows of other days than those that were requested."""
+
+    advice = (
+        "The server may not use `start` and `stop` as documented, or a cache in between returns "
+        "stored responses; ask CoBrowser.net."
+    )
+
+
 class MissingColumnError(TapCobrowserError):
     """The answer lacks a column that a row's key or bookmark is made of."""
 

@@ -70,7 +70,7 @@ class StreamProgress:
         """
         self._stream, self._log, self._run = stream, log, run
         self._lock = threading.Lock()
-        self._requests = self._retries = self._rows = self._windows = 0
+        self._requests = self._retries = self._rows = self._windows = self._checks = 0
         self._first: date | None = None
         self._last: date | None = None
         self._bookmark: str | None = None
@@ -99,6 +99,8 @@ class StreamProgress:
         self._at_end.close()
         days = f"in {_count(self._windows, 'window')}, {self._first} to {self._last}"
         retries = f", {_count(self._retries, 'retry')}" if self._retries else ""
+        if self._checks:
+            retries += f", {self._checks} to check responses"
         self._log(
             "%s%s; %s%s%s.",
             _count(self._rows, "row"),
@@ -113,6 +115,7 @@ class StreamProgress:
                 "windows": self._windows,
                 "requests": self._requests,
                 "retries": self._retries,
+                "checks": self._checks,
                 "first_day": self._first,
                 "last_day": self._last,
                 "bookmark": self._bookmark,
@@ -128,6 +131,10 @@ class StreamProgress:
         """Count a retry, which is a request too."""
         with self._lock:
             self._retries += 1
+
+    def checked(self, requests: int) -> None:
+        """Count requests that were made to check or to complete a response."""
+        self._checks += requests
 
     def done(
         self,

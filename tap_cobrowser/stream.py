@@ -21,6 +21,7 @@ from singer_sdk.streams import Stream
 
 from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
+from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.emission import batch_messages, records_of, write_records
 from tap_cobrowser.paginator import WindowPaginator
@@ -33,7 +34,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from singer_sdk.tap_base import Tap
 
     from tap_cobrowser.ahead import FetchAhead
-    from tap_cobrowser.api import Api, Response
+    from tap_cobrowser.api import Api
+    from tap_cobrowser.audit import Response
     from tap_cobrowser.messages import LineWriter
     from tap_cobrowser.progress import Progress
     from tap_cobrowser.settings import Settings
@@ -60,6 +62,7 @@ class Extraction:
         api: The API client.
         ahead: The requests in flight, of all streams.
         progress: How far the run is.
+        windowed: Returns the selected streams with days, in the order in which they are synced.
         warned: What the run has warned of, by stream and warning.
     """
 
@@ -67,20 +70,25 @@ class Extraction:
     api: Api
     ahead: FetchAhead[CobrowserStream, DateWindow | None, date, Response]
     progress: Progress
+    windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
 
-    def warn(self, stream: CobrowserStream, table: Table) -> None:
-        """Warn of what a response has unusual about it, once per stream and warning."""
-        notes = {(stream.name, note): note for note in table.notes}
-        if table.blank and not stream.windowed:
-            note = "The answer is empty, not even a header; the table is taken to have no rows."
-            notes[stream.name, note] = note
-        if table.foreign:
-            notes["", ""] = table.foreign
-        for key, note in notes.items():
-            if key not in self.warned:
-                self.warned.add(key)
-                stream.log("%s.", note.rstrip("."), level=logging.WARNING)
+    def warn(self, stream: CobrowserStream, response: Response) -> None:
+        """Log what is unusual about a response, once per stream and kind."""
+        found = {warning.kind: warning.text for warning in response.warnings}
+        found |= {note: note for note in response.table.notes}
+        if response.table.blank and not stream.windowed:
+            text = "The response is empty, not even a header; the table is taken to have no rows."
+            found["blank"] = text
+        for kind, text in found.items():
+            if (stream.name, kind) not in self.warned:
+                self.warned.add((stream.name, kind))
+                stream.log("%s.", text.rstrip("."), level=logging.WARNING)
+
+    def finish(self, stream: CobrowserStream) -> None:
+        """Log what only the whole run shows, behind its last stream."""
+        if stream is self.windowed()[-1] and (hint := self.api.hint()):
+            stream.log("%s", hint.text, level=logging.WARNING)
 
 
 class _HasExtraction(Protocol):
@@ -95,6 +103,9 @@ class CobrowserStream(Stream, ABC):
 
     windowed: ClassVar[bool] = False
     """Whether the command takes a range of days."""
+
+    reaches_back: ClassVar[bool] = False
+    """Whether rows may begin before the days that are requested, and reach into them."""
 
     ccc_only: ClassVar[bool] = False
     """Whether the command is for CCC agents alone."""
@@ -116,8 +127,6 @@ class CobrowserStream(Stream, ABC):
     def progress(self) -> StreamProgress:
         """How far the stream is; it counts the requests that are made ahead, too."""
         return StreamProgress(self.name, self.log, self._shared.progress)
-
-    # The catalog
 
     @override
     def apply_catalog(self, catalog: singer.Catalog) -> None:
@@ -145,9 +154,10 @@ class CobrowserStream(Stream, ABC):
             )
             for name, definition in self.schema["properties"].items()
         )
-        return Command(self.name, columns, windowed=self.windowed, ccc_only=self.ccc_only)
-
-    # Days
+        subject = Subject(
+            self.name, tuple(self.primary_keys), self._documented_replication_key, self.reaches_back
+        )
+        return Command(self.name, columns, subject, self.windowed, self.ccc_only)
 
     @property
     def is_incremental(self) -> bool:
@@ -171,19 +181,16 @@ class CobrowserStream(Stream, ABC):
         )
 
     @property
-    def _first_day(self) -> date:
-        return bookmarks.first_day(
+    def _days(self) -> tuple[date, date]:
+        """The first and the last day that this run reads."""
+        settings, run_day = self._settings, self._shared.api.clock.run_day
+        first = bookmarks.first_day(
             self.bookmark,
-            start=self._settings.start_date,
-            lookback_days=self._settings.lookback_days,
-            run_day=self._shared.api.clock.run_day,
+            start=settings.start_date,
+            lookback_days=settings.lookback_days,
+            run_day=run_day,
         )
-
-    @property
-    def _last_day(self) -> date:
-        return bookmarks.last_day(
-            end=self._settings.end_date, run_day=self._shared.api.clock.run_day
-        )
+        return first, bookmarks.last_day(end=settings.end_date, run_day=run_day)
 
     def get_new_paginator(self, after: date | None = None) -> WindowPaginator:
         """Return a paginator over the days that this run reads.
@@ -191,10 +198,10 @@ class CobrowserStream(Stream, ABC):
         Args:
             after: The last day that it has read already.
         """
-        first = self._first_day
+        first, last = self._days
         if after:
             first = max(first, after + ONE_DAY)
-        return WindowPaginator(first, self._last_day, self._settings.window_days)
+        return WindowPaginator(first, last, self._settings.window_days)
 
     def windows(self, after: date | None = None) -> Iterator[DateWindow | None]:
         """Yield the windows that this stream still needs, in order; None is the whole table.
@@ -217,8 +224,6 @@ class CobrowserStream(Stream, ABC):
         while not paginator.finished:
             yield paginator.current_value
             paginator.advance()
-
-    # From responses to messages
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
@@ -261,7 +266,8 @@ class CobrowserStream(Stream, ABC):
                 pending = False
                 for response in ahead.responses(self, last_read, one_by_one=dry):
                     counter.increment()
-                    self._shared.warn(self, response.table)
+                    self._shared.warn(self, response)
+                    self.progress.checked(response.extra)
                     if response.window:
                         last_read = response.window.last
                     if response.window or not self.windowed:
@@ -279,8 +285,9 @@ class CobrowserStream(Stream, ABC):
                 level=logging.WARNING,
             )
         elif self.windowed and last_read is None:
-            days = self._first_day, self._last_day
-            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *days)
+            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *self._days)
+        if self.windowed and not dry:
+            self._shared.finish(self)
 
     @override
     def _sync_records(
@@ -371,7 +378,7 @@ class CobrowserStream(Stream, ABC):
         self.progress.done(
             response.window,
             rows,
-            last=self._last_day if response.window else None,
+            last=self._days[1] if response.window else None,
             bookmark=self.stream_state.get("replication_key_value"),
         )
 

@@ -254,6 +254,7 @@ class AgentActivity(CobrowserStream):
     primary_keys = ("activity_id",)
     replication_key = "time_start"
     windowed = True
+    reaches_back = True
     schema = th.PropertiesList(
         th.Property("agent_id", th.StringType, description="The agent; joins `agents.id`."),
         th.Property(
@@ -285,6 +286,7 @@ class SlotsActivity(CobrowserStream):
     primary_keys = ("activity_id",)
     replication_key = "time_start"
     windowed = True
+    reaches_back = True
     schema = th.PropertiesList(
         th.Property("agent_id", th.StringType, description="The agent; joins `agents.id`."),
         th.Property(
@@ -354,6 +356,7 @@ class AgentPerformance(CobrowserStream):
     primary_keys = ("agent_id", "session_id", "preset")
     replication_key = "session_start"
     windowed = True
+    reaches_back = True
     schema = th.PropertiesList(
         th.Property(
             "agent_id", th.StringType, required=True, description="The agent; joins `agents.id`."

@@ -69,14 +69,12 @@ class Table:
         names: Columns of the rows, in the order of the documentation.
         columns: Their values, a sequence a column, all of the same length.
         notes: What a user should know of the answer though its rows could be used.
-        foreign: A note on a date-time whose offset is not that of the zone, or empty.
         blank: Whether there was nothing at all, not even a header.
     """
 
     names: tuple[str, ...] = ()
     columns: tuple[Sequence[Value], ...] = ()
     notes: tuple[str, ...] = ()
-    foreign: str = ""
     blank: bool = False
 
     def __len__(self) -> int:
@@ -107,6 +105,11 @@ class TableReader:
         self._moments = _Moments(zone)
         quoted = r'"(?:[^"]|"")*"'
         self._quoted_line = re.compile(rf"{quoted}(?:{re.escape(separator)}{quoted})*\s*(?:\n|\Z)")
+
+    @property
+    def foreign_offset(self) -> datetime | None:
+        """The first date-time, to the hour, whose UTC offset is not that of the zone."""
+        return self._moments.foreign_offset
 
     def read(self, body: bytes, charset: str | None = None) -> Table:
         """Read a body.
@@ -152,7 +155,7 @@ class TableReader:
                 line = dialect.line_of(text, self._separator, first_row + error.row)
                 raise _cell_error(column, error, line) from None
         names = tuple(column.name for column in wanted)
-        return Table(names, tuple(converted), tuple(notes), self._moments.foreign)
+        return Table(names, tuple(converted), tuple(notes))
 
     def _rows(self, text: str) -> tuple[_Dialect, list[list[str]]]:
         """Return the cells, by the first dialect under which all rows are equally wide."""
@@ -445,13 +448,13 @@ class _Moments:
     """Date-times, from the ways in which the API may write them to ISO 8601 in UTC.
 
     Attributes:
-        foreign: A note on the first date-time whose offset is not that of the zone.
+        foreign_offset: The first date-time whose offset is not that of the zone, as written.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
         self._hours = _Hours(self)
-        self.foreign = ""
+        self.foreign_offset: datetime | None = None
 
     def required(self, cells: Sequence[str]) -> Sequence[Value]:
         """Convert the cells of a column that must not have an empty one."""
@@ -525,16 +528,12 @@ class _Moments:
 
     def _compare(self, moment: datetime) -> None:
         """Hold an offset against the zone's, except near a clock change, where servers differ."""
-        if self.foreign or moment.utcoffset() == moment.astimezone(self._zone).utcoffset():
+        if self.foreign_offset or moment.utcoffset() == moment.astimezone(self._zone).utcoffset():
             return
         around = (moment - _A_DAY, moment + _A_DAY)
         before, after = (near.astimezone(self._zone).utcoffset() for near in around)
         if before == after:
-            self.foreign = (
-                f"Setting 'timezone' is {self._zone.key}, but the rows of {moment.date()} have "
-                f"the offset {moment.isoformat()[-6:]}, which it has not: days may be cut at the "
-                "wrong midnight. Set `timezone` to the zone of the CoBrowser.net account"
-            )
+            self.foreign_offset = moment
 
 
 class _Hours(dict[str, str]):

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from tap_cobrowser.api import Response, Retry
+    from tap_cobrowser.api import Retry
+    from tap_cobrowser.audit import Response
     from tap_cobrowser.clock import Time
     from tap_cobrowser.days import DateWindow
 
@@ -73,6 +74,7 @@ class TapCobrowser(CommandLineTap):
             # wants them one at a time gets just that.
             FetchAhead(self._plan, fetch, 1 if in_flight == 1 else in_flight + 1),
             Progress(self.time.monotonic),
+            lambda: [each for each in self._streams_in_order() if each.selected and each.windowed],
         )
 
     def _plan(

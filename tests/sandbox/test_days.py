@@ -543,15 +543,25 @@ def test_cccslotsactivity_is_incremental_without_a_range(
 # The zone
 
 
-@pytest.mark.parametrize(("zone", "warned"), [("America/New_York", 1), ("Europe/Amsterdam", 0)])
-def test_rows_of_another_zone_are_warned_of_once(
-    config: dict[str, Any], command: Command, zone: str, warned: int
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
+def test_days_of_another_zone_are_warned_of_with_the_hour_at_which_they_begin(
+    config: dict[str, Any], command: Command, zone: str
 ) -> None:
-    streams = select("emails", "slotsactivity", "agentactivity")
-    output = command({**config, "timezone": zone}, catalog=streams)
-    lines = [line for line in output.stderr.splitlines() if "'timezone'" in line]
-    assert len(lines) == warned
-    assert all("WARNING" in line and zone in line and "+01:00" in line for line in lines)
+    output = command({**config, "timezone": zone}, catalog=select("accountspecshourly"))
+    begins = {"America/New_York": "18:00", "Asia/Kolkata": "04:30", "UTC": "23:00"}[zone]
+    (line,) = output.warnings
+    assert "set `timezone` to it" in line
+    assert f"begin at {begins} in {zone} (23:00 UTC)" in line
+
+
+def test_rows_that_say_nothing_about_days_leave_a_hint_about_their_offset(
+    config: dict[str, Any], command: Command
+) -> None:
+    config["timezone"] = "UTC"
+    output = command(config, catalog=select("emails", "conversations"))  # by day alone
+    (line,) = output.warnings
+    assert "UTC offset +01:00" in line
+    assert "`timezone` (UTC)" in line
 
 
 @pytest.mark.parametrize("now", [datetime(2026, 3, 30, 12), datetime(2026, 10, 26, 12)])  # noqa: DTZ001

@@ -96,6 +96,7 @@ def test_a_structured_log_has_the_summary_in_fields(
         "windows": 5,
         "requests": summary["extra"]["requests"],
         "retries": 0,
+        "checks": 0,
         "first_day": str(days_ago(8)),
         "last_day": str(TODAY),
         "bookmark": output.bookmark("emails"),

@@ -17,7 +17,7 @@ from tap_cobrowser import errors, settings
 from tests.conftest import STREAMS
 from tools import hub, streams
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MELTANO = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 (TAP,) = MELTANO["plugins"]["extractors"]

@@ -1,0 +1,286 @@
+"""Pure: what is wrong with a response, given the window that was requested, the zone and its rows.
+
+The API's page does not say which of `start` and `stop` is the older end, whether the last day is
+included, where days begin, or whether there is a limit of rows. So a response that parses is not
+yet one that fits its request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from tap_cobrowser.table import Table, Value
+
+LEAST_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning about a response.
+
+    Attributes:
+        kind: What it is about; a stream warns once of each kind.
+        text: What was requested, what came, what the tap does, and what to do; whole sentences.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response of the API.
+
+    Attributes:
+        window: The days that it covers. None for a command without windows, and for a window that
+            lies in the server's future.
+        table: Its rows.
+        today: The server's day when it was made. Rows of that day may still be missing.
+        extracted: When it was received, in UTC.
+        warnings: What does not fit, though its rows could be used.
+        extra: How many requests were made to check or to complete it.
+    """
+
+    window: DateWindow | None
+    table: Table
+    today: date
+    extracted: datetime
+    warnings: tuple[Warned, ...] = ()
+    extra: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the checks have to know about a command.
+
+    Attributes:
+        name: Its name.
+        keys: The columns of the key.
+        dated: The column that says to which day a row belongs; None for a table without days.
+        reaches_back: Whether rows may begin before the days that were requested: a state or a
+            session that reaches into them.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    dated: str | None = None
+    reaches_back: bool = False
+
+
+def is_suspicious(rows: int) -> bool:
+    """Return whether a response of so many rows may have been cut off by a limit of rows.
+
+    Limits are round numbers; a header that is counted, or not, leads to their neighbours.
+    """
+    return rows >= LEAST_LIMIT and rows % 100 in {0, 1, 99}
+
+
+def days_of(window: DateWindow) -> list[DateWindow]:
+    """Return the days of a window, each as a window of its own."""
+    days = range((window.last - window.first).days + 1)
+    return [DateWindow(day, day) for day in (window.first + each * ONE_DAY for each in days)]
+
+
+def days_with_rows(moments: Sequence[Value], window: DateWindow, zone: ZoneInfo) -> set[date]:
+    """Return the days of a window that have rows.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window.
+        zone: The zone of its days.
+    """
+    if not moments:
+        return set()
+    found: set[date] = set()
+    texts = [str(each) for each in moments]
+    for day in days_of(window):
+        begin, end = bounds(day, zone)
+        if any(begin <= text < end for text in texts):
+            found.add(day.first)
+    return found
+
+
+def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
+    """Return where a window begins and ends, as ISO 8601 instants in UTC; the end is excluded."""
+    return (
+        midnight(window.first, zone).isoformat(),
+        midnight(window.last + ONE_DAY, zone).isoformat(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Rows that lie outside of the window that was requested.
+
+    Attributes:
+        before: How many lie before it, where they should not.
+        after: How many lie after it.
+        earliest: How long before the window the earliest row is; 0 if none is.
+        latest: How long after the end of the window the latest row is; 0 if none is.
+        first: The moment of the first row of all.
+        last: The moment of the last row of all.
+    """
+
+    before: int
+    after: int
+    earliest: timedelta
+    latest: timedelta
+    first: datetime
+    last: datetime
+
+
+def outside(
+    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo, *, reaches_back: bool
+) -> Outside | None:
+    """Return which rows lie outside of a window, None if none does.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window that was requested.
+        zone: The zone of its days.
+        reaches_back: Whether rows before the window are right.
+    """
+    if not moments:
+        return None
+    begin, end = bounds(window, zone)
+    texts: list[str] = moments  # type: ignore[assignment] # a key column has no other values
+    low, high = min(texts), max(texts)
+    if high < end and (reaches_back or low >= begin):
+        return None
+    first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)
+    begins, ends = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    nothing = timedelta(0)
+    before = 0 if reaches_back else sum(text < begin for text in texts)
+    return Outside(
+        before,
+        sum(text >= end for text in texts),
+        begins - first if before else nothing,
+        last - ends if high >= end else nothing,
+        first,
+        last,
+    )
+
+
+def shift_of_days(
+    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo
+) -> tuple[timedelta, timedelta] | None:
+    """Return between which shifts the server's days begin, if a shift explains rows outside.
+
+    A positive shift means that they begin after the midnight of the zone.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window that was requested.
+        zone: The zone of its days.
+    """
+    begins, ends = (datetime.fromisoformat(each) for each in bounds(window, zone))
+    texts = [str(each) for each in moments]
+    # No row is before the first midnight of the server, and none behind its last one.
+    least = datetime.fromisoformat(max(texts)) - ends
+    most = datetime.fromisoformat(min(texts)) - begins
+    return (least, most) if -ONE_DAY < least <= most < ONE_DAY else None
+
+
+def disproves_offset(
+    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo, stamp: datetime
+) -> bool:
+    """Return whether rows prove that days are not cut at the midnight of their UTC offset.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window that was requested.
+        zone: The zone of its days.
+        stamp: A date-time with the offset that rows are written in.
+    """
+    offset = stamp.utcoffset()
+    if offset is None or not moments:
+        return False
+    texts = [str(each) for each in moments]
+    first, last = min(texts), max(texts)
+    begin, end = bounds(window, zone)
+    their_begin, their_end = (
+        datetime(day.year, day.month, day.day, tzinfo=stamp.tzinfo)
+        .astimezone(timezone.utc)
+        .isoformat()
+        for day in (window.first, window.last + ONE_DAY)
+    )
+    return begin <= first < their_begin or their_end <= last < end
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """Rows that share their key but differ elsewhere.
+
+    Attributes:
+        keys: How many keys have more than one row.
+        example: The key of the first one, a value a column.
+    """
+
+    keys: int
+    example: tuple[Value, ...]
+
+
+def colliding_keys(table: Table, keys: Sequence[str]) -> Collision | None:
+    """Return which rows of a table share their key and differ elsewhere, None if none do."""
+    rows = len(table)
+    if not rows or not keys or not {*keys} <= {*table.names}:
+        return None
+    columns = [table.columns[table.names.index(name)] for name in keys]
+    if len(columns) == 1:
+        if len(set(columns[0])) == rows:
+            return None
+    elif len(set(zip(*columns, strict=True))) == rows:
+        return None
+    variants: defaultdict[tuple[Value, ...], set[tuple[Value, ...]]] = defaultdict(set)
+    for key, row in zip(zip(*columns, strict=True), zip(*table.columns, strict=True), strict=True):
+        variants[key].add(row)
+    colliding = [key for key, of_key in variants.items() if len(of_key) > 1]
+    return Collision(len(colliding), colliding[0]) if colliding else None
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables as one; a row that is there before is left out."""
+    filled = [table for table in tables if len(table)]
+    if len(filled) < 2:  # noqa: PLR2004 - nothing to join
+        return filled[0] if filled else tables[0]
+    names = filled[0].names
+    if any(table.names != names for table in filled):
+        names = tuple(dict.fromkeys(chain.from_iterable(table.names for table in filled)))
+    rows: dict[tuple[Value, ...], None] = {}
+    for table in filled:
+        columns = [
+            table.columns[table.names.index(name)] if name in table.names else [None] * len(table)
+            for name in names
+        ]
+        rows.update(dict.fromkeys(zip(*columns, strict=True)))
+    notes = tuple(dict.fromkeys(chain.from_iterable(table.notes for table in tables)))
+    return replace(
+        filled[0], names=names, columns=tuple(zip(*rows, strict=True)), notes=notes, blank=False
+    )
+
+
+def moments_of(subject: Subject, table: Table) -> Sequence[Value]:
+    """Return to which moment each row of a table belongs, ISO 8601 in UTC; empty without days."""
+    if subject.dated is None or subject.dated not in table.names:
+        return ()
+    return table.columns[table.names.index(subject.dated)]
+
+
+def whole(window: DateWindow, responses: Sequence[Response]) -> Response:
+    """Return the responses to the days of a window as one."""
+    return Response(
+        window,
+        join([each.table for each in responses]),
+        min(each.today for each in responses),
+        max(each.extracted for each in responses),
+    )

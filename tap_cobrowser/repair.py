@@ -1,0 +1,421 @@
+"""Acts on what the audit finds: requests days alone where that shows or mends what is wrong.
+
+Nothing here sends a request by itself: what does is passed in, and keeps the rules of all requests.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tap_cobrowser.audit import (
+    LEAST_LIMIT,
+    Response,
+    Subject,
+    Warned,
+    bounds,
+    colliding_keys,
+    days_of,
+    days_with_rows,
+    disproves_offset,
+    is_suspicious,
+    join,
+    moments_of,
+    outside,
+    shift_of_days,
+    whole,
+)
+from tap_cobrowser.days import ONE_DAY, DateWindow
+from tap_cobrowser.errors import WrongDaysError
+from tap_cobrowser.redaction import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from zoneinfo import ZoneInfo
+
+    from tap_cobrowser.table import Table
+
+_HOURS_OF_A_DAY = 24
+_SAME_ON_DAYS = 3
+# Days ago of pairs of days that are likely to have rows: recent ones, of different weekdays.
+_PROBES = (2, 4, 8, 16)
+_MOST_PROBES = 8
+
+
+@dataclass
+class _Ranges:
+    """What the run knows about ranges of days: the proof holds for all streams.
+
+    Attributes:
+        proven: A response to several days had rows on the first and on the last of them.
+        broken: A day without rows in such a response had rows when it was requested alone.
+        probes: How many requests were made in search of a proof.
+    """
+
+    proven: bool = False
+    broken: bool = False
+    probes: int = 0
+    next_turn: int = 0
+    pending: set[int] = field(default_factory=set)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def begin(self) -> int:
+        """Return the turn of a window whose range is requested."""
+        with self.changed:
+            turn = self.next_turn
+            self.next_turn += 1
+            self.pending.add(turn)
+            return turn
+
+    def end(self, turn: int) -> None:
+        """End the turn of a window."""
+        with self.changed:
+            self.pending.discard(turn)
+            self.changed.notify_all()
+
+    def settle(self, *, proven: bool = False, broken: bool = False) -> None:
+        """Take note of what was seen."""
+        with self.changed:
+            self.proven = self.proven or proven
+            self.broken = self.broken or broken
+            self.changed.notify_all()
+
+    def wait(self, turn: int) -> None:
+        """Wait for a proof by the windows whose turn came before; the first one waits for none."""
+        with self.changed:
+            self.changed.wait_for(
+                lambda: self.proven or self.broken or all(each >= turn for each in self.pending)
+            )
+
+    def takes_probe(self) -> bool:
+        """Return whether one more request may be made in search of a proof, and count it."""
+        with self.changed:
+            self.probes += 1
+            return self.probes <= _MOST_PROBES
+
+
+class Repair:
+    """The checks of one run. Safe to use from many threads."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        """Begin without any evidence.
+
+        Args:
+            zone: The zone of the days.
+        """
+        self._zone = zone
+        self._ranges = _Ranges()
+        self._lock = threading.Lock()
+        self._exonerated: set[tuple[str, int]] = set()
+        self._limits: set[int] = set()
+        self._same: Counter[tuple[str, int]] = Counter()
+        self._days_shown = False
+
+    def fetch_table(self, subject: Subject, ask: Callable[[], Response]) -> Response:
+        """Return the response to a command without windows, checked.
+
+        Args:
+            subject: The command.
+            ask: Makes the request.
+        """
+        response = ask()
+        return replace(response, warnings=tuple(self._of_keys(subject, response.table)))
+
+    def fetch(
+        self, subject: Subject, window: DateWindow, ask: Callable[[DateWindow], Response]
+    ) -> Response:
+        """Return all rows of a window, and what was unusual about the responses.
+
+        Args:
+            subject: The command.
+            window: The window.
+            ask: Requests a window and returns the response, as it is.
+
+        Raises:
+            WrongDaysError: If a response holds other days than those that were requested.
+        """
+        asked = _Asked(ask)
+        if window.first == window.last:
+            response = asked(window)
+            warnings = [*self._of_day(subject, response)]
+        elif self._ranges.broken:
+            response, warnings = self._day_by_day(subject, window, asked)
+        else:
+            turn = self._ranges.begin()
+            try:
+                response, warnings = self._range(subject, window, asked, turn)
+            finally:
+                self._ranges.end(turn)
+        return replace(
+            response,
+            warnings=(*warnings, *self._of_keys(subject, response.table)),
+            extra=asked.count - 1,
+        )
+
+    def hint_at_offset(self, stamp: datetime | None) -> Warned | None:
+        """Return a hint about a UTC offset that is not the zone's, unless rows have disproved it.
+
+        Args:
+            stamp: The first date-time with such an offset.
+        """
+        if stamp is None or self._days_shown:
+            return None
+        return Warned(
+            "offset",
+            f"Rows are written with the UTC offset {stamp.isoformat()[-6:]}, which `timezone` "
+            f"({self._zone.key}) does not have on {stamp.date()}. No row is close enough to "
+            "midnight to show where the server's days begin. If they begin at another midnight, "
+            "the first day and today may lack rows: ask CoBrowser.net for the time zone of the "
+            "account, and set `timezone` to it.",
+        )
+
+    def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
+        """Take note of rows that show that a foreign UTC offset says nothing about days."""
+        if stamp is None or self._days_shown or not response.window:
+            return
+        moments = moments_of(subject, response.table)
+        if disproves_offset(moments, response.window, self._zone, stamp):
+            self._days_shown = True
+
+    # Ranges
+
+    def _range(
+        self, subject: Subject, window: DateWindow, asked: _Asked, turn: int
+    ) -> tuple[Response, list[Warned]]:
+        response = asked(window)
+        covered = response.window
+        if covered is None or covered.first == covered.last:
+            return response, self._of_day(subject, response)
+        moments = moments_of(subject, response.table)
+        rows = len(response.table)
+        if is_suspicious(rows) and (subject.name, rows) not in self._exonerated:
+            return self._compare(subject, response, asked)
+        if not self._ranges.proven:
+            present = days_with_rows(moments, covered, self._zone)
+            if {covered.first, covered.last} <= present:
+                self._ranges.settle(proven=True)
+            else:
+                self._look_for_proof(subject, response.today, asked, turn)
+                if self._ranges.broken:
+                    return self._day_by_day(subject, covered, asked)
+                if not self._ranges.proven:
+                    return self._doubt(subject, response, present, asked)
+        return response, self._of_days(subject, response)
+
+    def _look_for_proof(self, subject: Subject, today: date, asked: _Asked, turn: int) -> None:
+        """Look at what other requests of the run have found, then among recent days."""
+        self._ranges.wait(turn)
+        for ago in _PROBES:
+            if self._ranges.proven or self._ranges.broken or not self._ranges.takes_probe():
+                return
+            first = today - ago * ONE_DAY
+            pair = DateWindow(first, first + ONE_DAY)
+            moments = moments_of(subject, asked(pair).table)
+            if days_with_rows(moments, pair, self._zone) >= {pair.first, pair.last}:
+                self._ranges.settle(proven=True)
+
+    def _doubt(
+        self, subject: Subject, response: Response, present: set[date], asked: _Asked
+    ) -> tuple[Response, list[Warned]]:
+        """Request the days without rows alone, since nothing shows yet that ranges work."""
+        covered = response.window
+        assert covered  # noqa: S101 - the caller's
+        alone: dict[date, Response] = {}
+        for day in days_of(covered):
+            if day.first in present:
+                continue
+            single = asked(day)
+            moments = moments_of(subject, single.table)
+            if not days_with_rows(moments, day, self._zone):
+                continue
+            alone[day.first] = single
+            # Today's first row may have come in between.
+            if day.first < response.today:
+                self._ranges.settle(broken=True)
+                complete, warnings = self._day_by_day(subject, covered, asked, alone)
+                return complete, [self._ranges_do_not_work(covered, day.first), *warnings]
+        if not alone:
+            return response, self._of_days(subject, response)
+        complete = whole(covered, [response, *alone.values()])
+        return complete, self._of_days(subject, complete)
+
+    def _day_by_day(
+        self,
+        subject: Subject,
+        window: DateWindow,
+        asked: _Asked,
+        known: dict[date, Response] | None = None,
+    ) -> tuple[Response, list[Warned]]:
+        """Request each day of a window alone."""
+        responses: list[Response] = []
+        warnings: list[Warned] = []
+        for day in days_of(window):
+            response = (known or {}).get(day.first) or asked(day)
+            if response.window is None and responses:
+                break  # the rest lies in the server's future
+            responses.append(response)
+            warnings += self._of_day(subject, response)
+        covered = [each.window for each in responses if each.window]
+        if not covered:
+            return responses[0], warnings
+        return whole(DateWindow(covered[0].first, covered[-1].last), responses), warnings
+
+    # Row limits
+
+    def _compare(
+        self, subject: Subject, response: Response, asked: _Asked
+    ) -> tuple[Response, list[Warned]]:
+        """Request the days of a response alone whose number of rows looks like a limit."""
+        covered, rows = response.window, len(response.table)
+        assert covered  # noqa: S101 - the caller's
+        singles = {day.first: asked(day) for day in days_of(covered)}
+        moments = moments_of(subject, response.table)
+        total = len(join([each.table for each in singles.values()]))
+        least = len({*zip(*response.table.columns, strict=True)})
+        grown = total > least
+        if grown and covered.last >= response.today:
+            # Rows of today may have come in between; a limit stays where it is.
+            grown = len(asked(covered).table) == rows
+        if not grown:
+            with self._lock:
+                self._exonerated.add((subject.name, rows))
+            if {covered.first, covered.last} <= days_with_rows(moments, covered, self._zone):
+                self._ranges.settle(proven=True)
+            complete = response if total <= least else whole(covered, [response, *singles.values()])
+            return complete, self._of_days(subject, complete)
+        with self._lock:
+            self._limits.add(rows)
+        self._ranges.settle(broken=True)
+        complete, warnings = self._day_by_day(subject, covered, asked, singles)
+        text = (
+            f"The response to {covered} had {rows} rows, but its days, requested one by one, have "
+            f"{total}. The server seems to limit a response to {rows} rows. The rest "
+            "of this run requests one day at a time, and no row is lost unless one day has more. "
+            "Ask CoBrowser.net for the limit of rows per request."
+        )
+        return complete, [Warned("limit", text), *warnings]
+
+    # Warnings
+
+    def _of_day(self, subject: Subject, response: Response) -> list[Warned]:
+        """Return what is unusual about the response to one day."""
+        warnings = self._of_days(subject, response)
+        rows, covered = len(response.table), response.window
+        if covered is None:
+            return warnings
+        with self._lock:
+            limited = rows in self._limits
+            if not limited and rows >= LEAST_LIMIT and rows % 100 == 0 and rows % _HOURS_OF_A_DAY:
+                self._same[subject.name, rows] += 1
+                limited = self._same[subject.name, rows] >= _SAME_ON_DAYS
+        if limited:
+            text = (
+                f"The response to {covered} has exactly {rows} rows, which seems to be the "
+                "server's limit of rows per request. Nothing shows whether that day has more, and "
+                "the API takes no smaller range. The rows are kept. Ask CoBrowser.net for the "
+                "limit, and for the rows of that day."
+            )
+            warnings.append(Warned("limit-of-day", text))
+        return warnings
+
+    def _of_days(self, subject: Subject, response: Response) -> list[Warned]:
+        """Return what is unusual about the days of the rows.
+
+        Raises:
+            WrongDaysError: If all rows are more than a day outside of the window.
+        """
+        covered = response.window
+        moments = moments_of(subject, response.table)
+        if covered is None or not moments:
+            return []
+        found = outside(moments, covered, self._zone, reaches_back=subject.reaches_back)
+        if found is None:
+            return []
+        begins, ends = (datetime.fromisoformat(each) for each in bounds(covered, self._zone))
+        first, last = (each.astimezone(self._zone).date() for each in (found.first, found.last))
+        received = DateWindow(first, last)
+        if found.first - ends >= ONE_DAY or (
+            not subject.reaches_back and begins - found.last > ONE_DAY
+        ):
+            msg = f"The server was asked for {covered} and returned rows of {received}"
+            raise WrongDaysError(msg)
+        parts = []
+        if found.before:
+            parts.append(f"{found.before} rows up to {_hours(found.earliest)} before")
+        if found.after:
+            parts.append(f"{found.after} rows up to {_hours(found.latest)} after")
+        text = f"The response to {covered} has {' and '.join(parts)} these days. They are kept. "
+        shift = shift_of_days(moments, covered, self._zone)
+        if shift and not subject.reaches_back:
+            self._days_shown = True
+            text += (
+                f"The server's days seem to begin {self._begin_of_days(begins, *shift)}. Ask "
+                "CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
+                "first day and today may lack rows until then."
+            )
+        elif found.latest < ONE_DAY and found.after and subject.reaches_back:
+            text += (
+                f"The server's days may begin at another midnight than those of `timezone` "
+                f"({self._zone.key}). Ask CoBrowser.net for the time zone of the account."
+            )
+        else:
+            text += (
+                "The server may have returned a stored response, or may not use `start` and `stop` "
+                "as its documentation says, so rows of these days may be missing. Ask "
+                "CoBrowser.net, and check any cache or proxy in between."
+            )
+        return [Warned("days", text)]
+
+    def _begin_of_days(self, begins: datetime, least: timedelta, most: timedelta) -> str:
+        """Return between which times of the day the server's days begin, in whole half hours."""
+        half_hour = timedelta(minutes=30)
+        low = begins + (least // half_hour + 1) * half_hour
+        high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
+        local = [each.astimezone(self._zone) for each in (low, high)]
+        if high - low <= 2 * half_hour:
+            return f"at {local[1]:%H:%M} in {self._zone.key} ({high:%H:%M} UTC)"
+        return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {self._zone.key}"
+
+    def _ranges_do_not_work(self, window: DateWindow, day: date) -> Warned:
+        return Warned(
+            "ranges",
+            f"The response to {window} had no rows of {day}, but that day has rows when it is "
+            "requested alone: ranges of days do not work as documented. The rest of this run "
+            "requests one day at a time, and no row is lost. Set `window_days` to 1, and ask "
+            "CoBrowser.net which of `start` and `stop` is the older day and whether both are "
+            "included.",
+        )
+
+    def _of_keys(self, subject: Subject, table: Table) -> Iterator[Warned]:
+        collision = colliding_keys(table, subject.keys)
+        if collision:
+            names = ", ".join(f"'{name}'" for name in subject.keys)
+            example = ", ".join(quote(value, 40) for value in collision.example)
+            yield Warned(
+                "keys",
+                f"{collision.keys} keys ({names}) have several rows that differ, the first of them "
+                f"({example}). All are emitted, but a target that upserts keeps one of each. Set "
+                "another key with "
+                f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
+                "what makes a row unique.",
+            )
+
+
+class _Asked:
+    """Makes requests and counts them."""
+
+    def __init__(self, ask: Callable[[DateWindow], Response]) -> None:
+        self._ask = ask
+        self.count = 0
+
+    def __call__(self, window: DateWindow) -> Response:
+        self.count += 1
+        return self._ask(window)
+
+
+def _hours(length: timedelta) -> str:
+    hours = length / timedelta(hours=1)
+    return f"{hours:.1f} hours" if hours < _HOURS_OF_A_DAY * 2 else f"{hours / 24:.0f} days"
