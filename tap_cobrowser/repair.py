@@ -122,7 +122,7 @@ class Repair:
             ask: Makes the request.
         """
         response = ask()
-        return replace(response, warnings=tuple(self._of_keys(subject, response.table)))
+        return replace(response, warnings=tuple(_of_keys(subject, response.table)))
 
     def fetch(
         self, subject: Subject, window: DateWindow, ask: Callable[[DateWindow], Response]
@@ -151,7 +151,7 @@ class Repair:
                 self._ranges.end(turn)
         return replace(
             response,
-            warnings=(*warnings, *self._of_keys(subject, response.table)),
+            warnings=(*warnings, *_of_keys(subject, response.table)),
             extra=asked.count - 1,
         )
 
@@ -236,7 +236,7 @@ class Repair:
             if day.first < response.today:
                 self._ranges.settle(broken=True)
                 complete, warnings = self._day_by_day(subject, covered, asked, alone)
-                return complete, [self._ranges_do_not_work(covered, day.first), *warnings]
+                return complete, [_ranges_do_not_work(covered, day.first), *warnings]
         if not alone:
             return response, self._of_days(subject, response)
         complete = whole(covered, [response, *alone.values()])
@@ -352,7 +352,7 @@ class Repair:
         if shift and not subject.reaches_back:
             self._days_shown = True
             text += (
-                f"The server's days seem to begin {self._begin_of_days(begins, *shift)}. Ask "
+                f"The server's days seem to begin {_begin_of_days(self._zone, begins, *shift)}. Ask "
                 "CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
                 "first day and today may lack rows until then."
             )
@@ -374,34 +374,10 @@ class Repair:
         half_hour = timedelta(minutes=30)
         low = begins + (least // half_hour + 1) * half_hour
         high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
-        local = [each.astimezone(self._zone) for each in (low, high)]
+        local = [each.astimezone(zone) for each in (low, high)]
         if high - low <= 2 * half_hour:
-            return f"at {local[1]:%H:%M} in {self._zone.key} ({high:%H:%M} UTC)"
-        return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {self._zone.key}"
-
-    def _ranges_do_not_work(self, window: DateWindow, day: date) -> Warned:
-        return Warned(
-            "ranges",
-            f"The response to {window} had no rows of {day}, but that day has rows when it is "
-            "requested alone: ranges of days do not work as documented. The rest of this run "
-            "requests one day at a time, and no row is lost. Set `window_days` to 1, and ask "
-            "CoBrowser.net which of `start` and `stop` is the older day and whether both are "
-            "included.",
-        )
-
-    def _of_keys(self, subject: Subject, table: Table) -> Iterator[Warned]:
-        collision = colliding_keys(table, subject.keys)
-        if collision:
-            names = ", ".join(f"'{name}'" for name in subject.keys)
-            example = ", ".join(quote(value, 40) for value in collision.example)
-            yield Warned(
-                "keys",
-                f"{collision.keys} keys ({names}) have several rows that differ, the first of them "
-                f"({example}). All are emitted, but a target that upserts keeps one of each. Set "
-                "another key with "
-                f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
-                "what makes a row unique.",
-            )
+            return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
+        return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"
 
 
 class _Asked:
@@ -419,3 +395,29 @@ class _Asked:
 def _hours(length: timedelta) -> str:
     hours = length / timedelta(hours=1)
     return f"{hours:.1f} hours" if hours < _HOURS_OF_A_DAY * 2 else f"{hours / 24:.0f} days"
+
+
+def _ranges_do_not_work(window: DateWindow, day: date) -> Warned:
+    return Warned(
+        "ranges",
+        f"The response to {window} had no rows of {day}, but that day has rows when it is "
+        "requested alone: ranges of days do not work as documented. The rest of this run "
+        "requests one day at a time, and no row is lost. Set `window_days` to 1, and ask "
+        "CoBrowser.net which of `start` and `stop` is the older day and whether both are "
+        "included.",
+    )
+
+
+def _of_keys(subject: Subject, table: Table) -> Iterator[Warned]:
+    collision = colliding_keys(table, subject.keys)
+    if collision:
+        names = ", ".join(f"'{name}'" for name in subject.keys)
+        example = ", ".join(quote(value, 40) for value in collision.example)
+        yield Warned(
+            "keys",
+            f"{collision.keys} keys ({names}) have several rows that differ, the first of them "
+            f"({example}). All are emitted, but a target that upserts keeps one of each. Set "
+            "another key with "
+            f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
+            "what makes a row unique.",
+        )
