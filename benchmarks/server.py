@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 from benchmarks.answers import ZONE, conversations
 from benchmarks.floor import STREAM
 from tap_cobrowser.sandbox import World
-from tap_cobrowser.sandbox.server import csv_of
 from tap_cobrowser.sandbox.world import TABLES
+from tap_cobrowser.sandbox.writing import csv_of
 
 
 class Handler(BaseHTTPRequestHandler):

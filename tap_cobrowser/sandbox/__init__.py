@@ -6,7 +6,8 @@ that a test which compares the two finds a mistake in either.
 
 from __future__ import annotations
 
+from tap_cobrowser.sandbox.readings import Readings
 from tap_cobrowser.sandbox.server import Sandbox
 from tap_cobrowser.sandbox.world import World
 
-__all__ = ["Sandbox", "World"]
+__all__ = ["Readings", "Sandbox", "World"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser.sandbox.faults import KINDS
+from tap_cobrowser.sandbox.readings import Readings, list_readings, parse_reading
 from tap_cobrowser.sandbox.server import Fault, Sandbox
 from tap_cobrowser.sandbox.world import World
 
@@ -33,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, change in KINDS.items():
             print(f"{name:18} {change.__doc__}")  # noqa: T201
         return 0
+    if options.list_readings:
+        for line in list_readings():
+            print(line)  # noqa: T201
+        return 0
     try:
         world = World(
             options.seed,
@@ -48,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             latency=options.latency,
             window_days=options.window_days,
             verbose=options.verbose,
+            readings=Readings(**dict(options.reading)),
         )
     except (OSError, OverflowError, LookupError, ValueError) as error:
         parser.error(f"cannot start: {error}")
@@ -97,7 +103,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]",
         help="let requests fail, see --list-faults",
     )
-    add("--list-faults", action="store_true", help="tell the kinds of faults")
+    add("--list-faults", action="store_true", help="list the kinds of faults")
+    add(
+        "--reading",
+        action="append",
+        type=_reading,
+        default=[],
+        metavar="NAME=VALUE",
+        help="read the API's page another way, see --list-readings; may be given several times",
+    )
+    add("--list-readings", action="store_true", help="list what the page leaves open")
     add("command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run")
     return parser
 
@@ -138,6 +153,13 @@ def _fault(text: str) -> Fault:
     except (TypeError, ValueError):
         msg = f"{text} is not KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]"
         raise argparse.ArgumentTypeError(msg) from None
+
+
+def _reading(text: str) -> tuple[str, object]:
+    try:
+        return parse_reading(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(command: list[str], variables: dict[str, str]) -> int:

@@ -20,13 +20,15 @@ from urllib.parse import parse_qsl, urlsplit
 from typing_extensions import Self
 
 from tap_cobrowser.sandbox.faults import KINDS, Reply
+from tap_cobrowser.sandbox.readings import Readings
 from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
+from tap_cobrowser.sandbox.writing import content_type, csv_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from tap_cobrowser.sandbox.world import Row, Value
+    from tap_cobrowser.sandbox.world import Row
 
 PATH = "/generic/api/csv.php"
 DOOR = "/sandbox"
@@ -102,6 +104,7 @@ class Sandbox:
         latency: float = 0.0,
         window_days: int = 2,
         verbose: bool = False,
+        readings: Readings | None = None,
     ) -> None:
         """Bind the port; nothing is answered yet.
 
@@ -113,6 +116,7 @@ class Sandbox:
             latency: Seconds before each answer.
             window_days: How many days one request may ask for.
             verbose: Whether to print each request, without user and key.
+            readings: How the API's page is read; None is as the tap reads it.
 
         Raises:
             OSError: If the port is taken.
@@ -121,6 +125,9 @@ class Sandbox:
         self.latency = latency
         self.window_days = window_days
         self.verbose = verbose
+        self.readings = readings or Readings()
+        """How the page is read; may be set at any time."""
+        self._cached: dict[tuple[tuple[str, str], ...], tuple[datetime, datetime]] = {}
         self.requests: deque[Request] = deque(maxlen=100_000)
         self.faults: list[Fault] = []
         self.before_rows: Callable[[Request], None] | None = None
@@ -247,11 +254,41 @@ class Sandbox:
         with self._lock:
             self._in_flight -= 1
 
-    def rows_of(self, query: dict[str, str], request: Request) -> tuple[str, Iterator[Row]]:
-        """Return the separator and the rows for a request, by the rules of the API's page.
+    def as_of(
+        self, query: dict[str, str], stamp: datetime, now: datetime
+    ) -> tuple[datetime, datetime]:
+        """Return the `Date` of a response, and the time of its rows: earlier ones if it is stale.
+
+        Args:
+            query: The request's parameters.
+            stamp: When the request came in.
+            now: When its rows are picked.
+        """
+        kind = self.readings.stale
+        if kind == "no":
+            return stamp, now
+        if kind.startswith("yesterday"):
+            old_stamp, old_now = (
+                moment.astimezone(timezone.utc) - timedelta(days=1) for moment in (stamp, now)
+            )
+        else:
+            asked = tuple(sorted(item for item in query.items() if item[0] != "apiKey"))
+            with self._lock:
+                old_stamp, old_now = self._cached.setdefault(asked, (stamp, now))
+        return (old_stamp if kind.endswith("old_date") else stamp), old_now
+
+    def rows_of(
+        self, query: dict[str, str], request: Request, now: datetime | None = None
+    ) -> tuple[str, Iterator[Row]]:
+        """Return the separator and the rows for a request, as the API's page is read.
+
+        Args:
+            query: The request's parameters.
+            request: The same, as it is remembered.
+            now: The time of the rows; None is the sandbox's own.
 
         Raises:
-            _RefusedError: If it is against them.
+            _RefusedError: If it is against the rules of the page.
         """
         users = {self.user: self.api_key, self.plain_user: self.plain_api_key}
         user, command = query.get("user", ""), request.command
@@ -264,17 +301,13 @@ class Sandbox:
         separator = query.get("csvseperator", ";")
         if separator not in SEPARATORS:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "Unknown csvseperator")
-        start, stop = request.start or 0, request.stop or 0
+        ago: tuple[int, int] | None = None
         if command not in WITHOUT_RANGE:
-            if start < stop or stop < 0:
-                raise _RefusedError(HTTPStatus.BAD_REQUEST, "start has to be before stop")
-            if start - stop >= self.window_days:
-                raise _RefusedError(
-                    HTTPStatus.BAD_REQUEST, f"Range of more than {self.window_days} days"
-                )
-        now = self.now()
-        first, last = (now.date() - timedelta(days=ago) for ago in (start, stop))
-        return separator, self.world.rows(command, first, last, now)
+            try:
+                ago = self.readings.days(request.start or 0, request.stop or 0, self.window_days)
+            except ValueError as error:
+                raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
+        return separator, self.readings.pick(self.world, command, ago, now or self.now())
 
 
 class _Server(ThreadingHTTPServer):
@@ -305,6 +338,9 @@ class _Handler(BaseHTTPRequestHandler):
             made = [asdict(request) for request in sandbox.requests]
             self._say(HTTPStatus.OK, json.dumps(made, default=str))
             return
+        if self.path == f"{DOOR}/readings":
+            self._say(HTTPStatus.OK, json.dumps(asdict(sandbox.readings)))
+            return
         in_flight = sandbox.began()
         try:
             try:
@@ -328,13 +364,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._control("faults", lambda sandbox, _: sandbox.faults.clear())
 
     def do_PUT(self) -> None:
-        """Set the clock, with `now` and `frozen` of a JSON object."""
+        """Set the clock or the readings.
+
+        The clock takes `now` and `frozen` of a JSON object, the readings the fields of `Readings`;
+        those that are left out have their defaults.
+        """
 
         def set_clock(sandbox: Sandbox, given: dict[str, Any]) -> None:
             now = datetime.fromisoformat(given.pop("now").replace("Z", "+00:00"))
             sandbox.set_clock(now, **given)
 
-        self._control("clock", set_clock)
+        def set_readings(sandbox: Sandbox, given: dict[str, Any]) -> None:
+            sandbox.readings = Readings(**given)
+
+        if self.path == f"{DOOR}/readings":
+            self._control("readings", set_readings)
+        else:
+            self._control("clock", set_clock)
 
     def _control(self, what: str, change: Callable[[Sandbox, dict[str, Any]], None]) -> None:
         status, text = HTTPStatus.NO_CONTENT, ""
@@ -360,7 +406,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, sandbox: Sandbox, stamp: datetime, in_flight: int) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        status, content_type = HTTPStatus.OK, "text/csv; charset=utf-8"
+        readings = sandbox.readings
+        status, kind_of_text = HTTPStatus.OK, content_type(readings)
         command = query.get("c", "")
         request = Request(command, None, None, 0, stamp, in_flight)
         body: Iterable[bytes]
@@ -370,15 +417,21 @@ class _Handler(BaseHTTPRequestHandler):
             request = Request(command, start, stop, 0, stamp, in_flight)
             if sandbox.before_rows:
                 sandbox.before_rows(request)
-            separator, rows = sandbox.rows_of(query, request)
-            body = csv_of(command, separator, rows)
+            date, now = sandbox.as_of(query, stamp, sandbox.now())
+            separator, rows = sandbox.rows_of(query, request, now)
+            first = next(rows, None)
+            if first is None and readings.nothing == "204":
+                status = HTTPStatus.NO_CONTENT
+            body = csv_of(
+                command, separator, rows if first is None else chain([first], rows), readings
+            )
         except _RefusedError as refused:
-            status, content_type = refused.status, "text/plain; charset=utf-8"
+            date, status, kind_of_text = stamp, refused.status, "text/plain; charset=utf-8"
             body = [f"{refused.text}\n".encode()]
         kind = sandbox.fault_of(request)
         reply = None
         if kind:
-            reply = Reply(status, {"Content-Type": content_type}, b"".join(body))
+            reply = Reply(status, {"Content-Type": kind_of_text}, b"".join(body))
             KINDS[kind](reply, self.path)
             status = HTTPStatus(reply.status)
         sandbox.requests.append(
@@ -389,17 +442,20 @@ class _Handler(BaseHTTPRequestHandler):
             line = f"sandbox: {status.value} {command} {request.start}..{request.stop}\n"
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         if reply:
-            self._send_fault(reply, stamp)
+            self._send_fault(reply, date)
         else:
-            self._send(status, content_type, stamp, body)
+            self._send(status, kind_of_text, date, body)
 
     def _send(
-        self, status: HTTPStatus, content_type: str, stamp: datetime, body: Iterable[bytes]
+        self, status: HTTPStatus, kind_of_text: str, stamp: datetime, body: Iterable[bytes]
     ) -> None:
         chunked = self.request_version != "HTTP/1.0"
         self.send_response_only(status)
         self.send_header("Date", _http_date(stamp))
-        self.send_header("Content-Type", content_type)
+        if status == HTTPStatus.NO_CONTENT:
+            self.end_headers()
+            return
+        self.send_header("Content-Type", kind_of_text)
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
@@ -445,24 +501,3 @@ def _days(query: dict[str, str], name: str) -> int | None:
     if not (query[name].isascii() and query[name].isdigit()):
         raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{name} has to be a number of days")
     return int(query[name])
-
-
-def csv_of(command: str, separator: str, rows: Iterable[Row]) -> Iterator[bytes]:
-    """Yield the CSV in blocks, all values in quotes."""
-    block: list[str] = []
-    size = 0
-    for row in chain([TABLES[command]], rows):
-        line = separator.join([f'"{_text(value)}"' for value in row]) + "\n"
-        block.append(line)
-        size += len(line)
-        if size >= _BLOCK:
-            yield "".join(block).encode()
-            block, size = [], 0
-    if block:
-        yield "".join(block).encode()
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, datetime):
-        return format_datetime(value)
-    return "" if value is None else str(value).replace('"', '""')
