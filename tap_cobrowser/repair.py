@@ -224,11 +224,13 @@ class Repair:
         covered = response.window
         assert covered  # noqa: S101 - the caller's
         alone: dict[date, Response] = {}
+        doubts: list[Warned] = []
         for day in days_of(covered):
             if day.first in present:
                 continue
             single = asked(day)
             moments = moments_of(subject, single.table)
+            doubts += self._of_days(subject, single)
             if not days_with_rows(moments, day, self._zone):
                 continue
             alone[day.first] = single
@@ -238,9 +240,9 @@ class Repair:
                 complete, warnings = self._day_by_day(subject, covered, asked, alone)
                 return complete, [_ranges_do_not_work(covered, day.first), *warnings]
         if not alone:
-            return response, self._of_days(subject, response)
+            return response, [*doubts, *self._of_days(subject, response)]
         complete = whole(covered, [response, *alone.values()])
-        return complete, self._of_days(subject, complete)
+        return complete, [*doubts, *self._of_days(subject, complete)]
 
     def _day_by_day(
         self,
@@ -352,8 +354,8 @@ class Repair:
         if shift and not subject.reaches_back:
             self._days_shown = True
             text += (
-                f"The server's days seem to begin {_begin_of_days(self._zone, begins, *shift)}. Ask "
-                "CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
+                f"The server's days seem to begin {_begin_of_days(self._zone, begins, *shift)}. "
+                "Ask CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
                 "first day and today may lack rows until then."
             )
         elif found.latest < ONE_DAY and found.after and subject.reaches_back:
@@ -368,16 +370,6 @@ class Repair:
                 "CoBrowser.net, and check any cache or proxy in between."
             )
         return [Warned("days", text)]
-
-    def _begin_of_days(self, begins: datetime, least: timedelta, most: timedelta) -> str:
-        """Return between which times of the day the server's days begin, in whole half hours."""
-        half_hour = timedelta(minutes=30)
-        low = begins + (least // half_hour + 1) * half_hour
-        high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
-        local = [each.astimezone(zone) for each in (low, high)]
-        if high - low <= 2 * half_hour:
-            return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
-        return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"
 
 
 class _Asked:
@@ -421,3 +413,14 @@ def _of_keys(subject: Subject, table: Table) -> Iterator[Warned]:
             f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
             "what makes a row unique.",
         )
+
+
+def _begin_of_days(zone: ZoneInfo, begins: datetime, least: timedelta, most: timedelta) -> str:
+    """Return between which times of the day the server's days begin, in whole half hours."""
+    half_hour = timedelta(minutes=30)
+    low = begins + (least // half_hour + 1) * half_hour
+    high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
+    local = [each.astimezone(zone) for each in (low, high)]
+    if high - low <= 2 * half_hour:
+        return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
+    return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 64 * 1024
 _DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
-_DUTCH_MONTHS = tuple(
-    ["jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec"]
-)
+_DUTCH_MONTHS = ("jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec")
 _NOTHING = {"text": "No results found", "dutch_text": "Geen gegevens"}
 _LINE_ENDS = {"lf": "\n", "crlf": "\r\n"}
 _ENCODINGS = {

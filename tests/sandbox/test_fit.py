@@ -1,0 +1,236 @@
+"""A response that does not fit its request is mended or said: every reading of the API's page."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tap_cobrowser.days import ONE_DAY, midnight
+from tap_cobrowser.errors import TapCobrowserError
+from tap_cobrowser.sandbox import Readings, Sandbox, World
+from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, Output, days_ago, run, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_cobrowser.sandbox.server import Request
+
+WORLD = World(rows_per_day=30)
+STREAM = "emails"
+
+# What loses rows if it is taken for what the page says, and the words of the warning or error.
+READINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "younger end first": ({"order": "stop_older"}, "ranges of days do not work"),
+    "last day excluded": ({"end": "excluded"}, "ranges of days do not work"),
+    "first day alone": ({"range": "first_day"}, "ranges of days do not work"),
+    "last day alone": ({"range": "last_day"}, "ranges of days do not work"),
+    "range ignored": ({"range": "ignored"}, "The server was asked for"),
+    "responses of yesterday": ({"stale": "yesterday"}, "these days"),
+    "limit of 100": ({"row_limit": 100}, "limit a response to 100 rows"),
+    "colliding keys": ({"colliding_keys": True}, "have several rows that differ"),
+    "days of UTC": ({"day_zone": "UTC"}, "these days"),
+    "days of New York": ({"day_zone": "America/New_York"}, "these days"),
+}
+DATA = {
+    "busy": {},
+    "silent days": {"silent": "odd"},
+    "one row a day": {"rows": "one_a_day"},
+    "midnight rows": {"rows": "midnight"},
+}
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def keys_of(output: Output, stream: str) -> set[tuple[Any, ...]]:
+    names = STREAMS[stream].primary_keys
+    return {tuple(row[name] for name in names) for row in output.records(stream)}
+
+
+def attempt(config: dict[str, Any], stream: str, **more: Any) -> tuple[Output, str]:
+    """Run the tap; return its output and its error, if it ended in one."""
+    outputs: list[Output] = []
+    try:
+        return run(config, catalog=select(stream), output=outputs, **more), ""
+    except TapCobrowserError as error:
+        return outputs[0], str(error)
+
+
+def served(
+    world: World, stream: str, readings: dict[str, Any], config: dict[str, Any]
+) -> set[tuple[Any, ...]]:
+    """Return the keys of all rows that a server with the page's reading would give."""
+    own = {name: readings[name] for name in ("silent", "rows", "day_zone") if name in readings}
+    first = config["start_date"]
+    # Where days are cut elsewhere, the first day begins in the one before.
+    config = config | {"start_date": (date.fromisoformat(first) - 2 * ONE_DAY).isoformat()}
+    with Sandbox(world, clock=NOW, frozen=True, readings=Readings(**own)) as sandbox:
+        whole = run({**config, "api_url": sandbox.url, "window_days": 1}, catalog=select(stream))
+    key = STREAMS[stream].replication_key
+    begin = midnight(date.fromisoformat(first), AMSTERDAM).isoformat()
+    whole.messages = [
+        each for each in whole.messages if each["type"] != "RECORD" or each["record"][key] >= begin
+    ]
+    return keys_of(whole, stream)
+
+
+@pytest.mark.parametrize("form", ["RECORD", "BATCH"])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("days", [14, 1], ids=["backfill", "daily"])
+def test_no_row_is_lost_in_silence(
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    days: int,
+    reading: str,
+    data: str,
+    form: str,
+) -> None:
+    readings, said = READINGS[reading]
+    config |= {"start_date": days_ago(days).isoformat(), "max_retries": 1}
+    stream = "conversations" if "limit" in reading else STREAM
+    world = World(rows_per_day=90) if "limit" in reading else WORLD
+    whole = served(world, stream, {**DATA[data], **readings}, config)
+    if form == "BATCH":
+        config["batch_config"] = {
+            "encoding": {"format": "jsonl"},
+            "storage": {"root": tmp_path.as_uri()},
+        }
+    caplog.clear()
+    both = Readings(**{**DATA[data], **readings})
+    with Sandbox(world, clock=NOW, frozen=True, readings=both) as sandbox:
+        output, error = attempt({**config, "api_url": sandbox.url}, stream)
+    words = [*warnings_of(caplog), *([error] if error else [])]
+    lost = whole - keys_of(output, stream)
+    assert not lost or words, f"{len(lost)} of {len(whole)} rows lost in silence"
+    if data == "busy" and days > 1 and stream == STREAM and "days of" not in reading:
+        assert any(said in word for word in words), words
+    if said.startswith("ranges"):
+        assert not lost
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("data", [*DATA, "office hours", "all silent"])
+def test_a_server_that_reads_the_page_as_we_do_gets_no_warning(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture, zone: str, data: str
+) -> None:
+    more: dict[str, Any] = {
+        "office hours": {"rows": "office_hours"},
+        "all silent": {"silent": "all"},
+    }
+    readings = Readings(**(DATA | more)[data])
+    # around a clock change
+    now = NOW.replace(month=10, day=28)
+    world = World(rows_per_day=30, timezone=zone)
+    with Sandbox(world, clock=now, frozen=True, readings=readings) as sandbox:
+        config |= {"api_url": sandbox.url, "timezone": zone, "start_date": "2026-10-19"}
+        run(config, machine=lambda: now)
+        extra = len(sandbox.requests) - (len(WINDOWED) * 5 + len(STREAMS) - len(WINDOWED))
+    assert warnings_of(caplog) == []
+    if data in {"busy", "office hours"}:
+        assert extra == 0
+
+
+def test_offsets_that_the_rows_disprove_are_no_reason_to_advise_another_zone(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(stamp_zone="UTC")) as sandbox:
+        run({**config, "api_url": sandbox.url})
+    assert warnings_of(caplog) == []
+
+
+def test_a_silent_account_costs_a_bounded_number_of_requests(config: dict[str, Any]) -> None:
+    config["start_date"] = days_ago(39).isoformat()
+    half = ",".join(f"{days_ago(39 - 4 * pair)}..{days_ago(38 - 4 * pair)}" for pair in range(10))
+    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(silent=half)) as sandbox:
+        run({**config, "api_url": sandbox.url}, catalog=select(STREAM))
+        assert 20 <= len(sandbox.requests) <= 30
+
+
+def test_the_summary_counts_the_requests_that_checked(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(end="excluded")) as sandbox:
+        run({**config, "api_url": sandbox.url}, catalog=select(STREAM))
+    (summary,) = [record for record in caplog.records if hasattr(record, "checks")]
+    assert vars(summary)["checks"] > 0
+    assert "to check responses" in summary.getMessage()
+
+
+# At random
+
+
+@given(
+    readings=st.fixed_dictionaries(
+        {},
+        optional={
+            "order": st.sampled_from(["start_older", "stop_older", "either"]),
+            "end": st.sampled_from(["included", "excluded"]),
+            "range": st.sampled_from(["used", "used", "ignored", "first_day", "last_day"]),
+            "stale": st.sampled_from(["no", "yesterday", "cached"]),
+            "row_limit": st.sampled_from([None, None, 100]),
+            "day_zone": st.sampled_from([None, None, "UTC", "America/New_York", "Asia/Kolkata"]),
+            "colliding_keys": st.booleans(),
+        },
+    ),
+    quiet=st.sets(st.integers(0, 9)),
+    rows=st.sampled_from(["all", "all", "office_hours", "one_a_day", "midnight"]),
+    workers=st.integers(1, 4),
+    at=st.none() | st.integers(0, 12),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+def test_rows_lost_mean_that_something_was_said(
+    readings: dict[str, Any], quiet: set[int], rows: str, workers: int, at: int | None
+) -> None:
+    silent = ",".join(str(days_ago(day)) for day in sorted(quiet))
+    own = {"silent": silent, "rows": rows}
+    records: list[str] = []
+    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(**own, **readings)) as sandbox:
+        config = {
+            "user": sandbox.user,
+            "api_key": sandbox.api_key,
+            "api_url": sandbox.url,
+            "start_date": days_ago(9).isoformat(),
+            "max_concurrent_requests": workers,
+            "max_retries": 2,
+        }
+        whole = served(WORLD, STREAM, {**own, **readings}, {**config, "max_retries": 0})
+        if at is not None:
+            sandbox.before_rows = _midnight_at(sandbox, at)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "tap_cobrowser.stream.CobrowserStream.log",
+                lambda _, message, *args, level=20, **__: (
+                    level >= 30 and records.append(message % args)
+                ),
+            )
+            output, error = attempt(config, STREAM)
+    lost = whole - keys_of(output, STREAM)
+    assert not lost or error or records
+
+
+def _midnight_at(sandbox: Sandbox, number: int) -> Callable[[Request], None]:
+    def step(_: Request) -> None:
+        if len(sandbox.requests) == number:
+            sandbox.set_clock(NOW + timedelta(hours=10), frozen=True)
+
+    return step
+
+
+def test_ten_years_of_all_streams_raise_no_alarm(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(rows_per_day=8)
+    with Sandbox(world, clock=NOW, frozen=True) as sandbox:
+        first = date(TODAY.year - 10, TODAY.month, TODAY.day)
+        run({**config, "api_url": sandbox.url, "start_date": first.isoformat()})
+    assert warnings_of(caplog) == []
