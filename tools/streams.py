@@ -47,6 +47,12 @@ def joins() -> list[tuple[str, str, str, str]]:
     ]
 
 
+def is_unique(stream: str, column: str) -> bool:
+    """Return whether a column of a stream is its whole key, so that a value finds one row."""
+    (found,) = [each for each in _STREAMS if each.name == stream]
+    return tuple(found.primary_keys) == (column,)
+
+
 def _columns(stream: Stream) -> dict[str, dict[str, Any]]:
     properties: dict[str, dict[str, Any]] = stream.schema["properties"]
     return properties
@@ -77,15 +83,22 @@ def _diagram() -> Iterator[str]:
                 mark = ", ".join(["PK"] * is_key + ["FK"] * (column in linked))
                 yield f"    {_type(definition)} {column} {mark}"
         yield "  }"
-    for name, column, other, _ in joins():
-        yield f'  {other} |o--o{{ {name} : "{column}"'
+    for name, column, other, others in joins():
+        # Only a key of one column is unique by itself.
+        end = "|o" if is_unique(other, others) else "}o"
+        yield f'  {other} {end}--o{{ {name} : "{column}"'
     yield "```\n"
 
 
 def _joins_table() -> Iterator[str]:
-    yield "| from | to |\n|---|---|"
+    yield (
+        "Where a value finds several rows, a join multiplies rows: aggregate first, or add "
+        "the rest of its key. A visit may hold several conversations, for example.\n"
+    )
+    yield "| from | to | rows that a value finds |\n|---|---|---|"
     for name, column, other, others in joins():
-        yield f"| `{name}.{column}` | `{other}.{others}` |"
+        rows = "at most one" if is_unique(other, others) else "several"
+        yield f"| `{name}.{column}` | `{other}.{others}` | {rows} |"
     yield ""
 
 

@@ -107,6 +107,15 @@ def test_streams_join_on_columns_that_are_there() -> None:
         assert others in STREAMS[other].schema["properties"]
 
 
+def test_the_diagram_draws_one_only_where_a_column_is_the_whole_key() -> None:
+    reference = streams.reference()
+    assert '  conversations }o--o{ emails : "browse_id"' in reference
+    assert '  accounts |o--o{ agents : "account_id"' in reference
+    for stream, _, other, others in streams.joins():
+        end = "|o" if tuple(STREAMS[other].primary_keys) == (others,) else "}o"
+        assert f"  {other} {end}--o{{ {stream} :" in reference
+
+
 def test_meltano_sends_no_statistics_and_holds_no_secret() -> None:
     assert MELTANO["send_anonymous_usage_stats"] is False
     for plugin in [*MELTANO["plugins"]["extractors"], *MELTANO["plugins"]["loaders"]]:

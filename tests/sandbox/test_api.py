@@ -1,0 +1,175 @@
+"""Every kind of response, on the API client alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tap_cobrowser.api import Api, Command, Retry
+from tap_cobrowser.clock import Time
+from tap_cobrowser.days import ONE_DAY, DateWindow
+from tap_cobrowser.errors import RetriableError, TapCobrowserError
+from tap_cobrowser.sandbox import Readings, Sandbox
+from tap_cobrowser.sandbox.faults import KINDS
+from tap_cobrowser.settings import check
+from tap_cobrowser.stream import CobrowserStream
+from tap_cobrowser.tap import TapCobrowser
+from tests.conftest import NOW, days_ago, expected, ordered, select, shows_key
+from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS
+
+STREAM = "slotsactivity"
+WINDOW = DateWindow(days_ago(4), days_ago(3))
+
+
+class Client:
+    """An API client whose waits pass at once, and what it did."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.waits: list[float] = []
+        self.retries: list[Retry] = []
+        self.config = config
+
+    def api(self, **more: Any) -> Api:
+        time = Time(lambda: NOW, lambda: sum(self.waits), self.waits.append)
+        return Api(
+            check({**self.config, "request_timeout": 2, **more}),
+            time=time,
+            on_retry=self.retries.append,
+        )
+
+
+@pytest.fixture
+def client(config: dict[str, Any]) -> Client:
+    # Ranges are proven here, so that each request is one of the window's own.
+    return Client(config)
+
+
+@pytest.fixture
+def command(config: dict[str, Any]) -> Command:
+    stream = TapCobrowser(config=config, catalog=select(STREAM)).streams[STREAM]
+    assert isinstance(stream, CobrowserStream)
+    return stream.command
+
+
+def test_every_fault_of_the_sandbox_is_tried() -> None:
+    tried = AT_ONCE.keys() | ASKED_AGAIN.keys() | UNDERSTOOD.keys()
+    assert tried | {"cut-quote"} == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", AT_ONCE)
+def test_an_error_at_once_is_one_request(
+    sandbox: Sandbox, client: Client, command: Command, kind: str
+) -> None:
+    sandbox.fail(kind, STREAM)
+    error, said = AT_ONCE[kind]
+    with pytest.raises(error) as raised:
+        client.api(max_retries=3).fetch(command, WINDOW)
+    line = str(raised.value)
+    assert line.startswith(f"Stream '{STREAM}', window {WINDOW}")
+    assert said in line
+    assert error.advice in line
+    assert not shows_key(line)
+    assert len(sandbox.requests) == 1
+    _shows_no_cause(raised.value)
+
+
+@pytest.mark.parametrize("most", [0, 2])
+@pytest.mark.parametrize("kind", ASKED_AGAIN)
+def test_max_retries_bounds_all_repetitions(
+    sandbox: Sandbox, client: Client, command: Command, kind: str, most: int
+) -> None:
+    sandbox.fail(kind, STREAM)
+    error, said = ASKED_AGAIN[kind]
+    with pytest.raises(error) as raised:
+        client.api(max_retries=most, request_timeout=1).fetch(command, WINDOW)
+    assert said in str(raised.value)
+    assert len(sandbox.requests) == most + 1
+    assert [(retry.number, retry.most) for retry in client.retries] == [
+        (number + 1, most) for number in range(most)
+    ]
+    assert all(retry.place == f"Stream '{STREAM}', window {WINDOW}" for retry in client.retries)
+    assert not any(shows_key(str(each)) for each in (raised.value, *client.retries))
+    _shows_no_cause(raised.value)
+
+
+@pytest.mark.parametrize("kind", ASKED_AGAIN)
+def test_a_repeated_request_gives_all_rows(
+    sandbox: Sandbox, client: Client, command: Command, kind: str
+) -> None:
+    sandbox.fail(kind, STREAM, times=1)
+    response = client.api(max_retries=1).fetch(command, WINDOW)
+    rows = expected(sandbox.world, STREAM, WINDOW.first, WINDOW.last)
+    assert ordered(_rows(response.table)) == ordered(rows)
+    assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize("kind", UNDERSTOOD)
+def test_an_unusual_response_is_understood(
+    sandbox: Sandbox, client: Client, command: Command, kind: str
+) -> None:
+    sandbox.fail(kind, STREAM)
+    response = client.api(max_retries=1).fetch(command, WINDOW)
+    rows = expected(sandbox.world, STREAM, WINDOW.first, WINDOW.last)
+    found = _rows(response.table)
+    if kind in WITHOUT_ROWS:
+        rows = []
+    if kind == "renamed-column":
+        rows = [{name: row[name] for name in row if name != "presetName"} for row in rows]
+    assert ordered(found) == ordered(rows)
+    notes = " ".join(response.table.notes)
+    assert UNDERSTOOD[kind] in notes
+    assert bool(notes) == bool(UNDERSTOOD[kind])
+    assert not response.warnings
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_midnight_is_a_repetition_too(
+    sandbox: Sandbox, client: Client, command: Command, most: int
+) -> None:
+    sandbox.fail("no-date", STREAM)
+    day = iter(range(100))
+
+    def now() -> Any:
+        return NOW + next(day) * ONE_DAY
+
+    api = Api(check({**client.config, "max_retries": most}), time=Time(now, lambda: 0.0, _pass))
+    with pytest.raises(RetriableError, match="day changed"):
+        api.fetch(command, WINDOW)
+    assert len(sandbox.requests) == most + 1
+
+
+def _pass(_: float) -> None:
+    pass
+
+
+@pytest.mark.parametrize("year", [1970, 9999])
+def test_a_clock_that_cannot_be_right_is_an_error(
+    sandbox: Sandbox, client: Client, command: Command, year: int
+) -> None:
+    sandbox.set_clock(NOW.replace(year=year, month=6), frozen=True)
+    with pytest.raises(RetriableError, match=str(year)):
+        client.api().fetch(command, WINDOW)
+
+
+def test_a_service_that_never_ends_its_last_line_costs_one_request_more(
+    client: Client, command: Command
+) -> None:
+    with Sandbox(clock=NOW, frozen=True, readings=Readings(last_line_ended=False)) as sandbox:
+        api = client.api(api_url=sandbox.url, max_retries=1)
+        for ago in (8, 6, 4):
+            window = DateWindow(days_ago(ago), days_ago(ago - 1))
+            response = api.fetch(command, window)
+            rows = expected(sandbox.world, STREAM, window.first, window.last)
+            assert ordered(_rows(response.table)) == ordered(rows)
+        assert len(sandbox.requests) == 4
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    return [dict(zip(table.names, row, strict=True)) for row in zip(*table.columns, strict=True)]
+
+
+def _shows_no_cause(error: TapCobrowserError) -> None:
+    """Hold that nothing that quotes the URL is chained to an error."""
+    seen: list[BaseException | None] = [error.__cause__, error.__context__]
+    assert not any(shows_key(repr(each)) for each in seen)
