@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from random import Random
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -24,6 +24,9 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import WrongDaysError
 from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 ZONES = ["Europe/Amsterdam", "America/New_York", "Asia/Kolkata"]
