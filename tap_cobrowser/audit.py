@@ -192,7 +192,12 @@ def shift_of_days(
 
 
 def disproves_offset(
-    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo, stamp: datetime
+    moments: Sequence[Value],
+    window: DateWindow,
+    zone: ZoneInfo,
+    stamp: datetime,
+    *,
+    reaches_back: bool = False,
 ) -> bool:
     """Return whether rows prove that days are not cut at the midnight of their UTC offset.
 
@@ -201,6 +206,7 @@ def disproves_offset(
         window: The window that was requested.
         zone: The zone of its days.
         stamp: A date-time with the offset that rows are written in.
+        reaches_back: Whether rows may begin before the window, so that early ones prove nothing.
     """
     offset = stamp.utcoffset()
     if offset is None or not moments:
@@ -214,7 +220,8 @@ def disproves_offset(
         .isoformat()
         for day in (window.first, window.last + ONE_DAY)
     )
-    return begin <= first < their_begin or their_end <= last < end
+    early = not reaches_back and begin <= first < their_begin
+    return early or their_end <= last < end
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class Repair:
         self._ranges = _Ranges()
         self._lock = threading.Lock()
         self._exonerated: set[tuple[str, int]] = set()
+        self._most: Counter[str] = Counter()
         self._limits: set[int] = set()
         self._same: Counter[tuple[str, int]] = Counter()
         self._days_shown = False
@@ -137,7 +138,7 @@ class Repair:
         Raises:
             WrongDaysError: If a response holds other days than those that were requested.
         """
-        asked = _Asked(ask)
+        asked = _Asked(ask, lambda response: self._see_rows(subject, response))
         if window.first == window.last:
             response = asked(window)
             warnings = [*self._of_day(subject, response)]
@@ -177,7 +178,9 @@ class Repair:
         if stamp is None or self._days_shown or not response.window:
             return
         moments = moments_of(subject, response.table)
-        if disproves_offset(moments, response.window, self._zone, stamp):
+        if disproves_offset(
+            moments, response.window, self._zone, stamp, reaches_back=subject.reaches_back
+        ):
             self._days_shown = True
 
     # Ranges
@@ -191,7 +194,7 @@ class Repair:
             return response, self._of_day(subject, response)
         moments = moments_of(subject, response.table)
         rows = len(response.table)
-        if is_suspicious(rows) and (subject.name, rows) not in self._exonerated:
+        if is_suspicious(rows) and not self._is_exonerated(subject, rows):
             return self._compare(subject, response, asked)
         if not self._ranges.proven:
             present = days_with_rows(moments, covered, self._zone)
@@ -232,6 +235,8 @@ class Repair:
             moments = moments_of(subject, single.table)
             doubts += self._of_days(subject, single)
             if not days_with_rows(moments, day, self._zone):
+                if len(single.table):  # of other days, or reaching into this one: kept as well
+                    alone[day.first] = single
                 continue
             alone[day.first] = single
             # Today's first row may have come in between.
@@ -267,6 +272,16 @@ class Repair:
 
     # Row limits
 
+    def _see_rows(self, subject: Subject, response: Response) -> None:
+        """Take note of the number of rows: a response with more rows shows that it is no limit."""
+        with self._lock:
+            self._most[subject.name] = max(self._most[subject.name], len(response.table))
+
+    def _is_exonerated(self, subject: Subject, rows: int) -> bool:
+        """Return whether a number of rows is known not to be a limit."""
+        with self._lock:
+            return self._most[subject.name] > rows or (subject.name, rows) in self._exonerated
+
     def _compare(
         self, subject: Subject, response: Response, asked: _Asked
     ) -> tuple[Response, list[Warned]]:
@@ -282,12 +297,17 @@ class Repair:
             # Rows of today may have come in between; a limit stays where it is.
             grown = len(asked(covered).table) == rows
         if not grown:
+            complete = response if total <= least else whole(covered, [response, *singles.values()])
+            warnings = self._of_days(subject, complete)
+            # A day with all the rows may be cut off just as well, so it exonerates nothing.
+            full = next((each for each in singles.values() if len(each.table) == rows), None)
+            if full:
+                return complete, [*warnings, *self._of_limit(subject, full)]
             with self._lock:
                 self._exonerated.add((subject.name, rows))
             if {covered.first, covered.last} <= days_with_rows(moments, covered, self._zone):
                 self._ranges.settle(proven=True)
-            complete = response if total <= least else whole(covered, [response, *singles.values()])
-            return complete, self._of_days(subject, complete)
+            return complete, warnings
         with self._lock:
             self._limits.add(rows)
         self._ranges.settle(broken=True)
@@ -304,24 +324,28 @@ class Repair:
 
     def _of_day(self, subject: Subject, response: Response) -> list[Warned]:
         """Return what is unusual about the response to one day."""
-        warnings = self._of_days(subject, response)
+        return [*self._of_days(subject, response), *self._of_limit(subject, response)]
+
+    def _of_limit(self, subject: Subject, response: Response) -> list[Warned]:
+        """Return a warning if the response to one day has as many rows as a limit allows."""
         rows, covered = len(response.table), response.window
         if covered is None:
-            return warnings
+            return []
         with self._lock:
             limited = rows in self._limits
-            if not limited and rows >= LEAST_LIMIT and rows % 100 == 0 and rows % _HOURS_OF_A_DAY:
+            countable = rows >= LEAST_LIMIT and rows % 100 == 0 and rows % _HOURS_OF_A_DAY
+            if not limited and countable and self._most[subject.name] <= rows:
                 self._same[subject.name, rows] += 1
                 limited = self._same[subject.name, rows] >= _SAME_ON_DAYS
-        if limited:
-            text = (
-                f"The response to {covered} has exactly {rows} rows, which seems to be the "
-                "server's limit of rows per request. Nothing shows whether that day has more, and "
-                "the API takes no smaller range. The rows are kept. Ask CoBrowser.net for the "
-                "limit, and for the rows of that day."
-            )
-            warnings.append(Warned("limit-of-day", text))
-        return warnings
+        if not limited:
+            return []
+        text = (
+            f"The response to {covered} has exactly {rows} rows, which seems to be the "
+            "server's limit of rows per request. Nothing shows whether that day has more, and "
+            "the API takes no smaller range. The rows are kept. Ask CoBrowser.net for the "
+            "limit, and for the rows of that day."
+        )
+        return [Warned("limit-of-day", text)]
 
     def _of_days(self, subject: Subject, response: Response) -> list[Warned]:
         """Return what is unusual about the days of the rows.
@@ -375,13 +399,18 @@ class Repair:
 class _Asked:
     """Makes requests and counts them."""
 
-    def __init__(self, ask: Callable[[DateWindow], Response]) -> None:
+    def __init__(
+        self, ask: Callable[[DateWindow], Response], see: Callable[[Response], None]
+    ) -> None:
         self._ask = ask
+        self._see = see
         self.count = 0
 
     def __call__(self, window: DateWindow) -> Response:
         self.count += 1
-        return self._ask(window)
+        response = self._ask(window)
+        self._see(response)
+        return response
 
 
 def _hours(length: timedelta) -> str:
