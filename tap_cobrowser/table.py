@@ -18,6 +18,7 @@ from io import StringIO
 from itertools import compress
 from typing import TYPE_CHECKING
 
+from tap_cobrowser import dialects
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
 from tap_cobrowser.redaction import quote, redact
 
@@ -163,13 +164,21 @@ class TableReader:
         # the header is quoted and the last line has no end, a row that is whole ends in a quote.
         header = text.split("\n", 1)[0].rstrip()
         cut = header[-1:] == '"' and text[-1] not in '"\r\n'
-        for dialect in () if cut else _DIALECTS:
+        if not cut:
+            # Every quote and backslash behind a backslash, and all quoted: nobody else writes so.
+            slashed = "\\" in text and self._written(text, dialects.slashes)
+            if slashed:
+                return slashed
+            doubled = _Doubled()
             try:
-                rows = dialect.rows(text, self._separator)
+                rows = doubled.rows(text, self._separator)
             except csv.Error:
-                continue
+                rows = []
             if len(set(map(len, rows))) == 1:
-                return dialect, rows
+                return doubled, rows
+            for read in (dialects.fputcsv, dialects.bare):
+                if written := self._written(text, read):
+                    return written
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         names = [name.strip(' "').lower() for name in header.split(self._separator)]
@@ -179,6 +188,20 @@ class TableReader:
             msg = f"{what}; it ends in {quote(end)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
+
+    def _written(
+        self, text: str, read: Callable[[str, str, int], tuple[list[list[str]], list[int]]]
+    ) -> tuple[_Dialect, list[list[str]]] | None:
+        text = text.rstrip() + "\n"
+        lead = len(text) - len(text.lstrip("\r\n"))
+        names = text.split("\n", 1)[0].rstrip().split(self._separator)
+        if len(names) < 2 and not names[0].startswith('"'):  # noqa: PLR2004
+            return None
+        try:
+            rows, starts = read(text[lead:], self._separator, len(names))
+        except dialects.DialectError:
+            return None
+        return _Written([lead + start for start in starts]), rows
 
     def _is_header(self, names: Sequence[str]) -> bool:
         return len(self._by_name.keys() & set(names)) * 2 > len(self._columns)
@@ -243,12 +266,8 @@ def decode(body: bytes, charset: str | None) -> str:
     return body.decode("cp1252", "backslashreplace")
 
 
-class _Dialect:
-    """A way to write a quote inside a quoted cell."""
-
-    def __init__(self, lone_quote: re.Pattern[str] | None = None) -> None:
-        """Take what stands for a backslash and a quote inside a cell, instead of ending it."""
-        self._lone_quote = lone_quote
+class _Doubled:
+    """Quotes are doubled: RFC 4180, and by far the fastest to read."""
 
     def rows(self, text: str, separator: str) -> list[list[str]]:
         """Return the cells of all rows that are not blank.
@@ -256,48 +275,35 @@ class _Dialect:
         Raises:
             csv.Error: If the text is not of this dialect.
         """
-        return [row for _, row in self._numbered(text, separator) if row]
+        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
+        return rows if all(rows) else [row for row in rows if row]
 
     def line_of(self, text: str, separator: str, row: int) -> int:
         """Return the line of the text, counted from 1, in which a row begins."""
         begins = 1
-        for line, cells in self._numbered(text, separator):
+        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+        for cells in reader:
             if cells:
                 if not row:
                     break
                 row -= 1
-            begins = line + 1
+            begins = reader.line_num + 1
         return begins
 
-    def _numbered(self, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-        mark = ""
-        if self._lone_quote:
-            mark = next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
-            text = self._lone_quote.sub(mark, text)
-        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
-        for row in reader:
-            if mark:
-                yield reader.line_num, [cell.replace(mark, '\\"') for cell in row]
-            else:
-                yield reader.line_num, row
+
+class _Written:
+    """Another way of quoting, whose reader has found where the rows begin."""
+
+    def __init__(self, starts: list[int]) -> None:
+        """Take the offset of each row in the text."""
+        self._starts = starts
+
+    def line_of(self, text: str, _: str, row: int) -> int:
+        """Return the line of the text, counted from 1, in which a row begins."""
+        return len(text[: self._starts[row] + 1].rstrip("\r\n").splitlines())
 
 
-class _Doubled(_Dialect):
-    """Quotes are doubled: RFC 4180, and by far the fastest to read."""
-
-    @override
-    def rows(self, text: str, separator: str) -> list[list[str]]:
-        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
-        return rows if all(rows) else [row for row in rows if row]
-
-
-_DIALECTS = (
-    _Doubled(),
-    # PHP's fputcsv does not double a quote that follows a backslash
-    _Dialect(re.compile(r'\\"')),
-    # the same where a text ends in a backslash, so that the quote after it does end the cell
-    _Dialect(re.compile(r'\\"(?!\s*(?:[;,:|\r\n]|\Z))')),
-)
+_Dialect = _Doubled | _Written
 
 
 class _UnfitError(Exception):

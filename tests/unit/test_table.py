@@ -177,7 +177,7 @@ def test_any_table_written_by_python_s_csv_module_is_read_back(
 
 
 def fputcsv(row: tuple[str, ...], sep: str) -> str:
-    """Write a row as PHP's fputcsv does, all quoted: no doubling of a quote after a backslash."""
+    """Write a row as PHP's fputcsv does: no doubling of a quote after a backslash."""
     cells = []
     for text in row:
         escaped, out = False, []
@@ -190,7 +190,8 @@ def fputcsv(row: tuple[str, ...], sep: str) -> str:
             else:
                 escaped = False
             out.append(character)
-        cells.append('"' + "".join(out) + '"')
+        special = set(text) & set(f'{sep}"\\\n\r\t ')
+        cells.append('"' + "".join(out) + '"' if special else text)
     return sep.join(cells) + "\n"
 
 
