@@ -10,6 +10,7 @@ import re
 
 # Search steps that a text may take beyond one for each cell, so that no text takes hours.
 _MOST_STEPS = 2_000_000
+_LONE_QUOTE = re.compile(r'(?<!")"(?:"")*(?!")')
 
 Rows = list[list[str]]
 Starts = list[int]
@@ -78,7 +79,7 @@ def _after_cell(separator: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(separator)}|(?:\r\n|\n|\r)+|\Z")
 
 
-def _cell(
+def _cell(  # noqa: PLR0913, PLR0917 - the patterns are made once for all cells
     text: str,
     begin: int,
     resume: int,
@@ -112,10 +113,8 @@ def slashes(text: str, separator: str, width: int) -> tuple[Rows, Starts]:
     Raises:
         DialectError: The text is not written in this way.
     """
-    cell = re.compile(
-        r"""([^"\\'\x00]*(?:\\["'\\0][^"\\'\x00]*)*)"(%s|(?:\r\n|\n|\r)+|\Z)"""
-        % re.escape(separator)
-    )
+    end = rf"{re.escape(separator)}|(?:\r\n|\n|\r)+|\Z"
+    cell = re.compile(r"""([^"\\'\x00]*(?:\\["'\\0][^"\\'\x00]*)*)""" + rf'"({end})')
     rows: Rows = []
     starts: Starts = []
     row: list[str] = []
@@ -173,6 +172,11 @@ def bare(text: str, separator: str, width: int) -> tuple[Rows, Starts]:
             rows.append("".join(parts).split(between))
             parts, count = [], 1
         position += len(piece) + (len(pieces[at + 1]) if at + 1 < len(pieces) else 0)
-    if parts or any(len(row) != width for row in rows):
+    if parts or not rows or any(len(row) != width for row in rows):
+        raise DialectError
+    # Where all quotes come in pairs, but for one at the end, doubled quotes were cut short.
+    cells = [cell for piece in pieces[::2] for cell in piece.split(between)]
+    cells[-1] = cells[-1].rstrip('"')
+    if not any(_LONE_QUOTE.search(cell) for cell in cells if '"' in cell):
         raise DialectError
     return rows, starts

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
@@ -22,13 +21,8 @@ from tap_cobrowser import dialects
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
 from tap_cobrowser.redaction import quote, redact
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 Value = str | int | float | bool | None
@@ -37,7 +31,9 @@ Value = str | int | float | bool | None
 csv.field_size_limit(2**31 - 1)
 
 _LARGEST_INTEGER = 2**63 - 1
+_LONGEST_NUMBER = 400
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_SEP_LINE = re.compile(r'\A"?sep=.?"?(?:\r\n|\n|\r)', re.IGNORECASE)
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(
@@ -125,7 +121,7 @@ class TableReader:
             MissingColumnError: A column of the key is not there.
             CellError: A cell does not fit its column.
         """
-        text = decode(body, charset)
+        text = _SEP_LINE.sub("", decode(body, charset), count=1)
         if not text.strip():
             return Table(blank=True)
         dialect, rows = self._rows(text)
@@ -256,6 +252,8 @@ def _lines(text: str) -> Iterable[str]:
 
 def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body: UTF-8 if it is that, else by the charset, else Windows-1252."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return body.decode("utf-16", "replace")
     for encoding in ("utf-8-sig", charset):
         try:
             if encoding:
@@ -360,21 +358,22 @@ def _integers(cells: Sequence[str]) -> Sequence[Value]:
     digits = "".join(cells)
     if not digits:
         return [None] * len(cells)
-    if digits.isascii() and digits.isdigit():
-        values: list[Value] = (
-            [int(cell) if cell else None for cell in cells]
-            if "" in cells
-            else list(map(int, cells))
-        )
-        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
-            return values
+    # 18 digits are always less than the largest 64-bit integer
+    if digits.isascii() and digits.isdigit() and max(map(len, cells)) < 19:  # noqa: PLR2004
+        if "" in cells:
+            return [int(cell) if cell else None for cell in cells]
+        return list(map(int, cells))
     return _each(cells, _integer, "an integer")
 
 
 def _integer(cell: str) -> int | None:
+    cell = cell.strip(" \t")
     if not cell:
         return None
-    number = Decimal(_plain(cell))
+    plain = _plain(cell)
+    if len(plain) > _LONGEST_NUMBER:
+        raise ValueError
+    number = Decimal(plain)
     if number != number.to_integral_value() or abs(number) > _LARGEST_INTEGER:
         raise ValueError
     return int(number)
@@ -400,6 +399,7 @@ def _numbers(cells: Sequence[str]) -> Sequence[Value]:
 
 
 def _number(cell: str) -> float | None:
+    cell = cell.strip(" \t")
     if not cell:
         return None
     number = float(_plain(cell))
@@ -424,15 +424,18 @@ def _booleans(cells: Sequence[str]) -> Sequence[Value]:
 
 def _boolean(cell: str) -> bool | None:
     try:
-        return _TRUTHS[cell.lower()]
+        return _TRUTHS[cell.strip().lower()]
     except KeyError:
         raise ValueError from None
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
 _RFC_2822 = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )? ?(\d{1,2}) "
-    rf"({'|'.join(_MONTHS)})[a-z]* (\d{{4}}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{{4}}|[A-Z]+))?",
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag"
+    r"|ma|di|wo|do|vr|za|zo)\.?,? )? ?(\d{1,2}) "
+    rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
+    r"(\d{4}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{4}|[A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
@@ -498,7 +501,7 @@ class _Moments:
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
             day, month, year, hour, minute, second, offset = found.groups()
-            month = _MONTHS.index(month.title()) + 1
+            month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
         elif found := _ISO_8601.fullmatch(cell):
             year, month, day, hour, minute, second, fraction, offset = found.groups()
