@@ -176,7 +176,7 @@ def bare(text: str, separator: str, width: int) -> tuple[Rows, Starts]:
         raise DialectError
     # Where all quotes come in pairs, but for one at the end, doubled quotes were cut short.
     cells = [cell for piece in pieces[::2] for cell in piece.split(between)]
-    cells[-1] = cells[-1].rstrip('"')
+    cells[-1] = cells[-1].rstrip(f'"\r\n{separator}')
     if not any(_LONE_QUOTE.search(cell) for cell in cells if '"' in cell):
         raise DialectError
     return rows, starts
