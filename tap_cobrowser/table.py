@@ -34,11 +34,14 @@ _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_NUMBER = 400
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _SEP_LINE = re.compile(r'\A"?sep=.?"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_NOTHING = re.compile(
+    r""""?(?:no|geen) (?:\w+ )?(?:results?|data|rows?|records?|resultaten|gegevens|rijen)"""
+    r"""(?: (?:were |was )?(?:found|available|gevonden|beschikbaar))?[.!]?"?""",
+    re.IGNORECASE,
+)
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
-_PHP_ERROR = re.compile(
-    r"(Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b.* on line ", re.DOTALL
-)
+_PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,14 @@ class TableReader:
         text = _SEP_LINE.sub("", decode(body, charset), count=1)
         if not text.strip():
             return Table(blank=True)
+        if _NOTHING.fullmatch(text.strip()):
+            return Table(blank=True, notes=(f"The response has no rows but says {quote(text)}",))
         dialect, rows = self._rows(text)
         header = [name.strip().lower() for name in rows[0]]
         known = len(self._by_name.keys() & set(header))
         notes: list[str] = []
+        if "\ufffd" in text and b"\xef\xbf\xbd" not in body:
+            notes.append("The response has broken characters, which are shown as \ufffd")
         if self._is_header(header):
             first_row = 1
             positions = self._positions(header, notes)
@@ -254,12 +261,20 @@ def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body: UTF-8 if it is that, else by the charset, else Windows-1252."""
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return body.decode("utf-16", "replace")
-    for encoding in ("utf-8-sig", charset):
-        try:
-            if encoding:
-                return body.decode(encoding)
-        except (UnicodeDecodeError, LookupError):  # noqa: PERF203 - twice at most
-            continue
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    # Most of what is not ASCII is UTF-8: only single bytes are broken.
+    text = body.decode("utf-8-sig", "replace")
+    broken = text.count("\ufffd")
+    if sum(not part.isascii() for part in text) > 2 * broken:
+        return text
+    try:
+        if charset:
+            return body.decode(charset)
+    except (UnicodeDecodeError, LookupError):
+        pass
     # Five bytes mean nothing in Windows-1252; they stay visible rather than being dropped.
     return body.decode("cp1252", "backslashreplace")
 
@@ -329,7 +344,8 @@ def _cell_error(column: Column, error: _UnfitError, line: int) -> CellError:
 def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
     if _HTML.match(text):
         return BrokenAnswerError(f"The answer is a page of HTML: {quote(text)}")
-    if _PHP_ERROR.search(text):
+    found = _PHP_ERROR.search(text)
+    if found and " on line " in text[found.end() :]:
         return BrokenAnswerError(f"The answer is an error of the server's own: {quote(text)}")
     kind = "JSON" if _JSON.match(text) else "text"
     return NotCsvError(f"The answer is {kind}, not CSV: {quote(text)}")

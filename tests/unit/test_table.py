@@ -514,3 +514,17 @@ def test_rows_since_a_moment_are_kept() -> None:
     table = read(answer(ROW, other))
     assert rows(table.since("begin", "2012-03-14T15:16:12+00:00"))[0][0] == "008"
     assert len(table.since("begin", "2013-01-01T00:00:00+00:00")) == 0
+
+
+def test_words_for_nothing_are_no_rows_with_a_note() -> None:
+    for text in ("No results found", "Geen gegevens."):
+        table = read(text)
+        assert table.blank
+        assert text in table.notes[0]
+
+
+def test_single_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
+    body = answer((*ROW[:6], "Müller Zoë é@")).encode().replace(b"@", b"\xc3")
+    table = read(body)
+    assert rows(table)[0][6] == "Müller Zoë é\ufffd"
+    assert "broken characters" in table.notes[0]
