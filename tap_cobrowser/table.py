@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import sys
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
@@ -17,12 +18,16 @@ from io import StringIO
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from tap_cobrowser import dialects
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
 from tap_cobrowser.redaction import quote, redact
 
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 Value = str | int | float | bool | None
@@ -31,17 +36,12 @@ Value = str | int | float | bool | None
 csv.field_size_limit(2**31 - 1)
 
 _LARGEST_INTEGER = 2**63 - 1
-_LONGEST_NUMBER = 400
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_SEP_LINE = re.compile(r'\A"?sep=.?"?(?:\r\n|\n|\r)', re.IGNORECASE)
-_NOTHING = re.compile(
-    r""""?(?:no|geen) (?:\w+ )?(?:results?|data|rows?|records?|resultaten|gegevens|rijen)"""
-    r"""(?: (?:were |was )?(?:found|available|gevonden|beschikbaar))?[.!]?"?""",
-    re.IGNORECASE,
-)
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
-_PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
+_PHP_ERROR = re.compile(
+    r"(Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b.* on line ", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +124,13 @@ class TableReader:
             MissingColumnError: A column of the key is not there.
             CellError: A cell does not fit its column.
         """
-        text = _SEP_LINE.sub("", decode(body, charset), count=1)
+        text = decode(body, charset)
         if not text.strip():
             return Table(blank=True)
-        if _NOTHING.fullmatch(text.strip()):
-            return Table(blank=True, notes=(f"The response has no rows but says {quote(text)}",))
         dialect, rows = self._rows(text)
         header = [name.strip().lower() for name in rows[0]]
         known = len(self._by_name.keys() & set(header))
         notes: list[str] = []
-        if "\ufffd" in text and b"\xef\xbf\xbd" not in body:
-            notes.append("The response has broken characters, which are shown as \ufffd")
         if self._is_header(header):
             first_row = 1
             positions = self._positions(header, notes)
@@ -167,21 +163,13 @@ class TableReader:
         # the header is quoted and the last line has no end, a row that is whole ends in a quote.
         header = text.split("\n", 1)[0].rstrip()
         cut = header[-1:] == '"' and text[-1] not in '"\r\n'
-        if not cut:
-            # Every quote and backslash behind a backslash, and all quoted: nobody else writes so.
-            slashed = "\\" in text and self._written(text, dialects.slashes)
-            if slashed:
-                return slashed
-            doubled = _Doubled()
+        for dialect in () if cut else _DIALECTS:
             try:
-                rows = doubled.rows(text, self._separator)
+                rows = dialect.rows(text, self._separator)
             except csv.Error:
-                rows = []
+                continue
             if len(set(map(len, rows))) == 1:
-                return doubled, rows
-            for read in (dialects.fputcsv, dialects.bare):
-                if written := self._written(text, read):
-                    return written
+                return dialect, rows
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         names = [name.strip(' "').lower() for name in header.split(self._separator)]
@@ -191,20 +179,6 @@ class TableReader:
             msg = f"{what}; it ends in {quote(end)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
-
-    def _written(
-        self, text: str, read: Callable[[str, str, int], tuple[list[list[str]], list[int]]]
-    ) -> tuple[_Dialect, list[list[str]]] | None:
-        text = text.rstrip() + "\n"
-        lead = len(text) - len(text.lstrip("\r\n"))
-        names = text.split("\n", 1)[0].rstrip().split(self._separator)
-        if len(names) < 2 and not names[0].startswith('"'):  # noqa: PLR2004
-            return None
-        try:
-            rows, starts = read(text[lead:], self._separator, len(names))
-        except dialects.DialectError:
-            return None
-        return _Written([lead + start for start in starts]), rows
 
     def _is_header(self, names: Sequence[str]) -> bool:
         return len(self._by_name.keys() & set(names)) * 2 > len(self._columns)
@@ -259,28 +233,22 @@ def _lines(text: str) -> Iterable[str]:
 
 def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body: UTF-8 if it is that, else by the charset, else Windows-1252."""
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    # Most of what is not ASCII is UTF-8: only single bytes are broken.
-    text = body.decode("utf-8-sig", "replace")
-    broken = text.count("\ufffd")
-    if sum(not part.isascii() for part in text) > 2 * broken:
-        return text
-    try:
-        if charset:
-            return body.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        pass
+    for encoding in ("utf-8-sig", charset):
+        try:
+            if encoding:
+                return body.decode(encoding)
+        except (UnicodeDecodeError, LookupError):  # noqa: PERF203 - twice at most
+            continue
     # Five bytes mean nothing in Windows-1252; they stay visible rather than being dropped.
     return body.decode("cp1252", "backslashreplace")
 
 
-class _Doubled:
-    """Quotes are doubled: RFC 4180, and by far the fastest to read."""
+class _Dialect:
+    """A way to write a quote inside a quoted cell."""
+
+    def __init__(self, lone_quote: re.Pattern[str] | None = None) -> None:
+        """Take what stands for a backslash and a quote inside a cell, instead of ending it."""
+        self._lone_quote = lone_quote
 
     def rows(self, text: str, separator: str) -> list[list[str]]:
         """Return the cells of all rows that are not blank.
@@ -288,35 +256,48 @@ class _Doubled:
         Raises:
             csv.Error: If the text is not of this dialect.
         """
-        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
-        return rows if all(rows) else [row for row in rows if row]
+        return [row for _, row in self._numbered(text, separator) if row]
 
     def line_of(self, text: str, separator: str, row: int) -> int:
         """Return the line of the text, counted from 1, in which a row begins."""
         begins = 1
-        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
-        for cells in reader:
+        for line, cells in self._numbered(text, separator):
             if cells:
                 if not row:
                     break
                 row -= 1
-            begins = reader.line_num + 1
+            begins = line + 1
         return begins
 
+    def _numbered(self, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+        mark = ""
+        if self._lone_quote:
+            mark = next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
+            text = self._lone_quote.sub(mark, text)
+        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+        for row in reader:
+            if mark:
+                yield reader.line_num, [cell.replace(mark, '\\"') for cell in row]
+            else:
+                yield reader.line_num, row
 
-class _Written:
-    """Another way of quoting, whose reader has found where the rows begin."""
 
-    def __init__(self, starts: list[int]) -> None:
-        """Take the offset of each row in the text."""
-        self._starts = starts
+class _Doubled(_Dialect):
+    """Quotes are doubled: RFC 4180, and by far the fastest to read."""
 
-    def line_of(self, text: str, _: str, row: int) -> int:
-        """Return the line of the text, counted from 1, in which a row begins."""
-        return len(text[: self._starts[row] + 1].rstrip("\r\n").splitlines())
+    @override
+    def rows(self, text: str, separator: str) -> list[list[str]]:
+        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
+        return rows if all(rows) else [row for row in rows if row]
 
 
-_Dialect = _Doubled | _Written
+_DIALECTS = (
+    _Doubled(),
+    # PHP's fputcsv does not double a quote that follows a backslash
+    _Dialect(re.compile(r'\\"')),
+    # the same where a text ends in a backslash, so that the quote after it does end the cell
+    _Dialect(re.compile(r'\\"(?!\s*(?:[;,:|\r\n]|\Z))')),
+)
 
 
 class _UnfitError(Exception):
@@ -344,8 +325,7 @@ def _cell_error(column: Column, error: _UnfitError, line: int) -> CellError:
 def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
     if _HTML.match(text):
         return BrokenAnswerError(f"The answer is a page of HTML: {quote(text)}")
-    found = _PHP_ERROR.search(text)
-    if found and " on line " in text[found.end() :]:
+    if _PHP_ERROR.search(text):
         return BrokenAnswerError(f"The answer is an error of the server's own: {quote(text)}")
     kind = "JSON" if _JSON.match(text) else "text"
     return NotCsvError(f"The answer is {kind}, not CSV: {quote(text)}")
@@ -374,22 +354,21 @@ def _integers(cells: Sequence[str]) -> Sequence[Value]:
     digits = "".join(cells)
     if not digits:
         return [None] * len(cells)
-    # 18 digits are always less than the largest 64-bit integer
-    if digits.isascii() and digits.isdigit() and max(map(len, cells)) < 19:  # noqa: PLR2004
-        if "" in cells:
-            return [int(cell) if cell else None for cell in cells]
-        return list(map(int, cells))
+    if digits.isascii() and digits.isdigit():
+        values: list[Value] = (
+            [int(cell) if cell else None for cell in cells]
+            if "" in cells
+            else list(map(int, cells))
+        )
+        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
+            return values
     return _each(cells, _integer, "an integer")
 
 
 def _integer(cell: str) -> int | None:
-    cell = cell.strip(" \t")
     if not cell:
         return None
-    plain = _plain(cell)
-    if len(plain) > _LONGEST_NUMBER:
-        raise ValueError
-    number = Decimal(plain)
+    number = Decimal(_plain(cell))
     if number != number.to_integral_value() or abs(number) > _LARGEST_INTEGER:
         raise ValueError
     return int(number)
@@ -415,7 +394,6 @@ def _numbers(cells: Sequence[str]) -> Sequence[Value]:
 
 
 def _number(cell: str) -> float | None:
-    cell = cell.strip(" \t")
     if not cell:
         return None
     number = float(_plain(cell))
@@ -440,18 +418,15 @@ def _booleans(cells: Sequence[str]) -> Sequence[Value]:
 
 def _boolean(cell: str) -> bool | None:
     try:
-        return _TRUTHS[cell.strip().lower()]
+        return _TRUTHS[cell.lower()]
     except KeyError:
         raise ValueError from None
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
 _RFC_2822 = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag"
-    r"|ma|di|wo|do|vr|za|zo)\.?,? )? ?(\d{1,2}) "
-    rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
-    r"(\d{4}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{4}|[A-Z]+))?",
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )? ?(\d{1,2}) "
+    rf"({'|'.join(_MONTHS)})[a-z]* (\d{{4}}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{{4}}|[A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
@@ -517,7 +492,7 @@ class _Moments:
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
             day, month, year, hour, minute, second, offset = found.groups()
-            month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
+            month = _MONTHS.index(month.title()) + 1
             fraction = None
         elif found := _ISO_8601.fullmatch(cell):
             year, month, day, hour, minute, second, fraction, offset = found.groups()
