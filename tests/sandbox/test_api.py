@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tap_cobrowser.api import Api, Command, Retry
 from tap_cobrowser.clock import Time
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import RetriableError, TapCobrowserError
+from tap_cobrowser.redaction import RedactingFormatter
 from tap_cobrowser.sandbox import Readings, Sandbox
 from tap_cobrowser.sandbox.faults import KINDS
 from tap_cobrowser.settings import check
@@ -17,6 +19,9 @@ from tap_cobrowser.stream import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
 from tests.conftest import NOW, days_ago, expected, ordered, select, shows_key
 from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STREAM = "slotsactivity"
 WINDOW = DateWindow(days_ago(4), days_ago(3))
@@ -43,6 +48,18 @@ class Client:
 def client(config: dict[str, Any]) -> Client:
     # Ranges are proven here, so that each request is one of the window's own.
     return Client(config)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.DEBUG):
+        yield
+    # urllib3 logs the URL as it is; the key is struck out where the line is written.
+    written = RedactingFormatter(None)
+    for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
+        assert not shows_key(written.format(record))
+        if not record.name.startswith("urllib3"):
+            assert not shows_key(record.getMessage())
 
 
 @pytest.fixture
@@ -83,7 +100,10 @@ def test_max_retries_bounds_all_repetitions(
     error, said = ASKED_AGAIN[kind]
     with pytest.raises(error) as raised:
         client.api(max_retries=most, request_timeout=1).fetch(command, WINDOW)
-    assert said in str(raised.value)
+    line = str(raised.value)
+    assert line.startswith(f"Stream '{STREAM}', window {WINDOW}")
+    assert said in line
+    assert error.advice in line
     assert len(sandbox.requests) == most + 1
     assert [(retry.number, retry.most) for retry in client.retries] == [
         (number + 1, most) for number in range(most)
