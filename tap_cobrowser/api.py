@@ -28,7 +28,7 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
     WrongDaysError,
 )
-from tap_cobrowser.redaction import quote
+from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Column, Table, TableReader, decode
 from tap_cobrowser.transport import Reply, Transport
@@ -146,6 +146,8 @@ class Api:
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a repetition.
         """
+        # Whoever uses the API without the tap quotes what the server says, too.
+        protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
         self._time = time

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_cobrowser import redaction
 from tap_cobrowser.api import Api, Command, Retry
 from tap_cobrowser.clock import Time
 from tap_cobrowser.days import ONE_DAY, DateWindow
@@ -89,6 +90,16 @@ def test_an_error_at_once_is_one_request(
     assert not shows_key(line)
     assert len(sandbox.requests) == 1
     _shows_no_cause(raised.value)
+
+
+def test_an_error_shows_no_key_though_no_tap_has_protected_it(
+    sandbox: Sandbox, client: Client, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redaction, "_patterns", {})  # which the tap of `command` has filled
+    sandbox.fail("text", STREAM)  # echoes the request
+    with pytest.raises(TapCobrowserError) as raised:
+        client.api().fetch(command, WINDOW)
+    assert not shows_key(str(raised.value))
 
 
 @pytest.mark.parametrize("most", [0, 2])
