@@ -165,8 +165,8 @@ class Readings:
             raise ValueError(f"row_limit is a number of rows, not {limit!r}")
         if limit is not None and limit < 1:
             raise ValueError(f"row_limit is 1 or more, not {limit}")
-        for zone in (self.day_zone, self.stamp_zone):
-            _zone(zone, "UTC")
+        _check_zone("day_zone", self.day_zone)
+        _check_zone("stamp_zone", self.stamp_zone)
         for command in TABLES:
             _silent(self.silent, command)
 
@@ -345,11 +345,15 @@ def list_readings() -> Iterator[str]:
 # Rows, keys and days
 
 
-def _zone(name: str | None, default: str) -> ZoneInfo:
+def _check_zone(field_name: str, zone: str | None) -> None:
     try:
-        return ZoneInfo(name or default)
+        _zone(zone, "UTC")
     except (LookupError, ValueError, OSError, TypeError, AttributeError):
-        raise ValueError(f"{name!r} is no known time zone") from None
+        raise ValueError(f"{field_name} is a known time zone, not {zone!r}") from None
+
+
+def _zone(name: str | None, default: str) -> ZoneInfo:
+    return ZoneInfo(name or default)
 
 
 def _moment_index(command: str) -> int:

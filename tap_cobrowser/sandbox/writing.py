@@ -135,7 +135,7 @@ _STAMPS: dict[str, Callable[[datetime], str]] = {
 
 
 def _cut(value: str) -> str:
-    """Cut the last character beyond ASCII to its first byte, in some texts and always in these."""
+    """Cut the last character beyond ASCII to its first byte, always in the same texts."""
     if value.isascii() or crc32(value.encode()) % _CUT_ONE_IN:
         return value
     index = max(i for i, character in enumerate(value) if not character.isascii())

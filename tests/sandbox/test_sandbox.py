@@ -11,15 +11,17 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import fields
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 
-from tap_cobrowser.sandbox import Sandbox, World
+from tap_cobrowser.sandbox import Readings, Sandbox, World
 from tap_cobrowser.sandbox.cli import main
 from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
 from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago
@@ -318,3 +320,234 @@ def test_the_control_door_sets_faults_and_clock_and_tells_the_requests(sandbox: 
 def test_ranges_are_told_from_commands_without_one() -> None:
     assert set(WINDOWED) | WITHOUT_RANGE == TABLES.keys()
     assert timedelta(0) < NOW - datetime.combine(TODAY, datetime.min.time(), AMSTERDAM)
+
+
+# The readings of the page, over HTTP
+
+
+def ids(response: requests.Response) -> list[str]:
+    return [row[1] for row in csv.reader(io.StringIO(response.text, newline=""), delimiter=";")][1:]
+
+
+def emails_of(sandbox: Sandbox, *days: int) -> list[str]:
+    """Return the ids of the emails of some days, oldest first, as the world has them."""
+    index = TABLES["emails"].index("id")
+    found: list[str] = []
+    for ago in days:
+        rows = sandbox.world.rows("emails", days_ago(ago), days_ago(ago), sandbox.now())
+        found += [str(row[index]) for row in rows]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("readings", "asked", "days"),
+    [
+        ({}, (4, 3), (4, 3)),
+        ({"order": "stop_older"}, (4, 3), ()),
+        ({"order": "stop_older"}, (3, 4), (4, 3)),
+        ({"order": "either"}, (3, 4), (4, 3)),
+        ({"end": "excluded"}, (4, 3), (4,)),
+        ({"end": "excluded"}, (4, 4), (4,)),
+        ({"range": "ignored"}, (4, 3), (0,)),
+        ({"range": "first_day"}, (4, 3), (4,)),
+        ({"range": "last_day"}, (4, 3), (3,)),
+        ({"stale": "yesterday"}, (4, 3), (5, 4)),
+        ({"silent": "2026-11-18"}, (4, 3), (3,)),
+        ({"silent": "emails:all"}, (4, 3), ()),
+        # pairs
+        ({"order": "stop_older", "end": "excluded"}, (3, 4), (4,)),
+        ({"order": "either", "range": "first_day"}, (3, 4), (4,)),
+        ({"range": "last_day", "stale": "yesterday"}, (4, 3), (4,)),
+        ({"end": "excluded", "silent": "2026-11-18"}, (4, 3), ()),
+        ({"order": "stop_older", "silent": "2026-11-19"}, (3, 4), (4,)),
+        ({"range": "first_day", "stale": "yesterday"}, (4, 3), (5,)),
+    ],
+)
+def test_days_are_those_of_the_reading(
+    sandbox: Sandbox, readings: dict[str, Any], asked: tuple[int, int], days: tuple[int, ...]
+) -> None:
+    sandbox.readings = Readings(**readings)
+    response = get(sandbox, "emails", start=asked[0], stop=asked[1])
+    assert response.status_code == 200
+    expected = emails_of(sandbox, *days)
+    assert ids(response) == expected
+    assert bool(expected) == bool(days)
+
+
+@pytest.mark.parametrize("kind", ["cached", "cached_old_date", "yesterday_old_date", "yesterday"])
+def test_stale_responses_come_with_a_present_or_an_old_date(sandbox: Sandbox, kind: str) -> None:
+    sandbox.readings = Readings(stale=kind)
+    first = get(sandbox, "emails", start=1, stop=0)
+    sandbox.set_clock(NOW + timedelta(days=1), frozen=True)
+    second = get(sandbox, "emails", start=1, stop=0)
+    other = get(sandbox, "emails", start=0, stop=0)
+    assert (first.content == second.content) is kind.startswith("cached")
+    stamp = NOW if kind.endswith("old_date") else NOW + timedelta(days=1)
+    assert parsedate_to_datetime(second.headers["Date"]) == stamp
+    old = stamp if kind == "yesterday_old_date" else NOW + timedelta(days=1)
+    assert parsedate_to_datetime(other.headers["Date"]) == old
+
+
+def test_a_row_limit_and_colliding_keys_show_in_a_response(sandbox: Sandbox) -> None:
+    everything = ids(get(sandbox, "emails", start=4, stop=3))
+    sandbox.readings = Readings(row_limit=5)
+    assert ids(get(sandbox, "emails", start=4, stop=3)) == everything[:5]
+    sandbox.readings = Readings(colliding_keys=True)
+    twice = ids(get(sandbox, "emails", start=4, stop=3))
+    assert sorted(twice) == sorted([*everything, twice[0], emails_of(sandbox, 3)[0]])
+    sandbox.readings = Readings(colliding_keys=True, row_limit=2)
+    assert ids(get(sandbox, "emails", start=4, stop=3)) == [everything[0]] * 2
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_days_and_stamps_have_zones_of_their_own(sandbox: Sandbox, zone: str) -> None:
+    def stamps() -> list[datetime]:
+        text = get(sandbox, "accountspecshourly", start=4, stop=4).text
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=";")
+        return [parsedate_to_datetime(row["hourBegin_time"]) for row in table]
+
+    plain = stamps()
+    sandbox.readings = Readings(stamp_zone=zone)
+    moved = stamps()
+    assert moved == plain
+    assert {stamp.utcoffset() for stamp in moved} != {stamp.utcoffset() for stamp in plain}
+    sandbox.readings = Readings(day_zone=zone)
+    other = stamps()
+    assert {stamp.utcoffset() for stamp in other} == {stamp.utcoffset() for stamp in plain}
+    days = {stamp.astimezone(ZoneInfo(zone)).date() for stamp in other}
+    assert days == {NOW.astimezone(ZoneInfo(zone)).date() - timedelta(days=4)}
+    sandbox.readings = Readings(day_zone=zone, stamp_zone="UTC")
+    assert stamps() == other
+
+
+@pytest.mark.parametrize(
+    ("readings", "begins", "ends"),
+    [
+        ({"quoting": "fputcsv"}, b"browse_id;id;", b"\n"),
+        ({"quoting": "rfc"}, b"browse_id;id;", b"\n"),
+        ({"quoting": "slashes"}, b'"browse_id";', b'"\n'),
+        ({"quoting": "bare"}, b'"browse_id";', b'"\n'),
+        ({"encoding": "utf-16"}, b"\xff\xfe", b"\n\x00"),
+        ({"line_end": "crlf"}, b'"browse_id";', b'"\r\n'),
+        ({"last_line_ended": False}, b'"browse_id";', b'"'),
+        ({"sep_line": True}, b'sep=;\n"browse_id"', b'"\n'),
+        ({"trailing_separator": True}, b'"browse_id"', b'";\n'),
+        ({"quoting": "fputcsv", "line_end": "crlf"}, b"browse_id;id;", b"\r\n"),
+        ({"sep_line": True, "trailing_separator": True}, b"sep=;\n", b'";\n'),
+        ({"line_end": "crlf", "last_line_ended": False}, b'"browse_id"', b'"'),
+    ],
+)
+def test_a_response_is_written_as_the_reading_says(
+    sandbox: Sandbox, readings: dict[str, Any], begins: bytes, ends: bytes
+) -> None:
+    if readings.get("encoding") == "utf-16" and sys.byteorder == "big":
+        begins, ends = b"\xfe\xff", b"\x00\n"
+    plain = get(sandbox, "emails", start=4, stop=3).content
+    sandbox.readings = Readings(**readings)
+    body = get(sandbox, "emails", start=4, stop=3).content
+    assert body.startswith(begins)
+    assert body.endswith(ends)
+    assert body != plain
+
+
+def test_stamps_numbers_and_encodings_are_written_as_the_reading_says(sandbox: Sandbox) -> None:
+    def text_of(**readings: Any) -> str:
+        sandbox.readings = Readings(**readings)
+        return get(sandbox, "conversations", start=4, stop=3).text
+
+    assert re.search(r'^"[a-z]{2}, \d\d nov 2026 ', text_of(dates="dutch"), re.MULTILINE)
+    assert re.search(r'^"2026-11-18T\d', text_of(dates="iso"), re.MULTILINE)
+    assert re.search(r'^"179\d{7}";', text_of(dates="unix"), re.MULTILINE)
+    assert re.search(r';"\d+,\d+";', text_of(numbers="comma"))
+    assert re.search(r';" \d+ ";', text_of(numbers="blank"))
+    text = text_of(numbers="comma", dates="iso")
+    assert re.search(r'^"2026-11-18T.*;"\d+,\d+";', text, re.MULTILINE)
+    sandbox.readings = Readings(encoding="windows-1252")
+    response = get(sandbox, "agents")
+    assert response.headers["Content-Type"] == "text/csv"
+    assert "Zoë" in response.content.decode("cp1252")
+    sandbox.readings = Readings(encoding="broken-bytes")
+    broken = get(sandbox, "emails", start=9, stop=8).content
+    assert 0 < broken.decode("utf-8", "replace").count("\ufffd") < 50
+
+
+@pytest.mark.parametrize(
+    ("nothing", "status", "body"),
+    [
+        ("header", 200, None),
+        ("no_bytes", 200, b""),
+        ("text", 200, b"No results found\n"),
+        ("dutch_text", 200, b"Geen gegevens\n"),
+        ("204", 204, b""),
+    ],
+)
+def test_a_response_without_rows_is_what_the_reading_says(
+    sandbox: Sandbox, nothing: str, status: int, body: bytes | None
+) -> None:
+    sandbox.readings = Readings(nothing=nothing, silent="emails:2026-11-18")
+    with requests.Session() as session:  # the connection stays usable after it
+        query = {"user": sandbox.user, "apiKey": sandbox.api_key, "c": "emails"}
+        silent, busy = (
+            session.get(sandbox.url, params={**query, "start": day, "stop": day}, timeout=10)
+            for day in ("4", "3")
+        )
+    assert silent.status_code == status
+    assert "Date" in silent.headers
+    assert silent.content.count(b"\n") == 1 if body is None else silent.content == body
+    assert ids(busy) == emails_of(sandbox, 3)
+
+
+def test_every_pair_of_values_can_be_asked_for(sandbox: Sandbox) -> None:
+    choices: list[tuple[str, object]] = [
+        (each.name, value)
+        for each in fields(Readings)
+        for value in each.metadata.get("choices", (True, False))[1:]
+        if each.metadata.get("choices") or isinstance(each.default, bool)
+    ]
+    choices += [("row_limit", 3), ("day_zone", "UTC"), ("stamp_zone", "UTC"), ("silent", "odd")]
+    for (name, value), (other, second) in combinations(choices, 2):
+        if name != other:
+            sandbox.readings = Readings(**{name: value, other: second})  # type: ignore[arg-type]
+            assert get(sandbox, "emails", start=1, stop=1).status_code in {200, 204}
+
+
+def test_the_control_door_sets_the_readings(sandbox: Sandbox) -> None:
+    door = sandbox.url.replace("/generic/api/csv.php", "/sandbox/readings")
+    wanted = {"quoting": "fputcsv", "row_limit": 2}
+    assert requests.put(door, json=wanted, timeout=5).status_code == 204
+    assert sandbox.readings == Readings(quoting="fputcsv", row_limit=2)
+    assert requests.get(door, timeout=5).json()["quoting"] == "fputcsv"
+    assert get(sandbox, "accounts").text.startswith("id;name;")
+    assert requests.put(door, json={}, timeout=5).status_code == 204
+    assert sandbox.readings == Readings()
+    for wrong in ({"quoting": "none"}, {"nothing_such": 1}, {"row_limit": "x"}):
+        response = requests.put(door, json=wrong, timeout=5)
+        assert response.status_code == 400
+        assert next(iter(wrong)) in response.text
+    assert sandbox.readings == Readings()
+
+
+def test_readings_are_options_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import os, requests; e = os.environ; print(requests.get(e['TAP_COBROWSER_API_URL'], "
+        "{'user': e['TAP_COBROWSER_USER'], 'apiKey': e['TAP_COBROWSER_API_KEY'], 'c': 'accounts'}"
+        ").text)"
+    )
+    options = ["--reading", "quoting=fputcsv", "--reading", "row_limit=1"]
+    done = subprocess.run(
+        [*RUN, *options, sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "id;name;postfix;reseller_id"
+    assert len(done.stdout.split("\n")) == 4
+    assert main(["--list-readings"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"{each.name}=" in listed for each in fields(Readings))
+    for wrong in ("nothing_such=1", "quoting=none"):
+        with pytest.raises(SystemExit):
+            main(["--reading", wrong])
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert wrong.split("=")[0] in line
