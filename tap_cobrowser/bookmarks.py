@@ -90,6 +90,12 @@ def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[s
     return entries
 
 
+def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> None:
+    """Put a bookmark into the state of a stream, in place of the one that it has."""
+    state.pop(_BEGAN, None)
+    state |= write(bookmark, replication_key=replication_key, zone=zone)
+
+
 def advance(
     bookmark: Bookmark | None, window: DateWindow | None, *, today: date, run_day: date
 ) -> Bookmark:

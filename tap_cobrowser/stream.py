@@ -181,16 +181,18 @@ class CobrowserStream(Stream, ABC):
         )
 
     @property
-    def _days(self) -> tuple[date, date]:
-        """The first and the last day that this run reads."""
-        settings, run_day = self._settings, self._shared.api.clock.run_day
-        first = bookmarks.first_day(
+    def _first_day(self) -> date:
+        return bookmarks.first_day(
             self.bookmark,
-            start=settings.start_date,
-            lookback_days=settings.lookback_days,
-            run_day=run_day,
+            start=self._settings.start_date,
+            lookback_days=self._settings.lookback_days,
+            run_day=self._shared.api.clock.run_day,
         )
-        return first, bookmarks.last_day(end=settings.end_date, run_day=run_day)
+
+    @property
+    def _last_day(self) -> date:
+        run_day = self._shared.api.clock.run_day
+        return bookmarks.last_day(end=self._settings.end_date, run_day=run_day)
 
     def get_new_paginator(self, after: date | None = None) -> WindowPaginator:
         """Return a paginator over the days that this run reads.
@@ -198,10 +200,10 @@ class CobrowserStream(Stream, ABC):
         Args:
             after: The last day that it has read already.
         """
-        first, last = self._days
+        first = self._first_day
         if after:
             first = max(first, after + ONE_DAY)
-        return WindowPaginator(first, last, self._settings.window_days)
+        return WindowPaginator(first, self._last_day, self._settings.window_days)
 
     def windows(self, after: date | None = None) -> Iterator[DateWindow | None]:
         """Yield the windows that this stream still needs, in order; None is the whole table.
@@ -285,7 +287,8 @@ class CobrowserStream(Stream, ABC):
                 level=logging.WARNING,
             )
         elif self.windowed and last_read is None:
-            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *self._days)
+            days = self._first_day, self._last_day
+            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *days)
         if self.windowed and not dry:
             self._shared.finish(self)
 
@@ -366,19 +369,17 @@ class CobrowserStream(Stream, ABC):
                 today=response.today,
                 run_day=self._shared.api.clock.run_day,
             )
-            self.stream_state.pop("lookback_from", None)
-            self.stream_state.update(
-                bookmarks.write(
-                    bookmark,
-                    replication_key=cast("str", self.replication_key),
-                    zone=self._settings.timezone,
-                )
+            bookmarks.put(
+                self.stream_state,
+                bookmark,
+                replication_key=cast("str", self.replication_key),
+                zone=self._settings.timezone,
             )
         self._write_state()
         self.progress.done(
             response.window,
             rows,
-            last=self._days[1] if response.window else None,
+            last=self._last_day if response.window else None,
             bookmark=self.stream_state.get("replication_key_value"),
         )
 
