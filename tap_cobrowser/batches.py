@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from singer_sdk.contrib.msgspec import encoder
 
-from tap_cobrowser.errors import SettingError
+from tap_cobrowser.errors import BatchFileError
 from tap_cobrowser.messages import RECORDS_AT_ONCE, encodable
 from tap_cobrowser.redaction import quote
 
@@ -44,7 +44,7 @@ def batch_files(
             messages, and take those of files as they are: without it, all of them would be old.
 
     Raises:
-        SettingError: If a file cannot be written.
+        BatchFileError: If a file cannot be written.
     """
     form = config.encoding.format
     zipped = config.encoding.compression == "gzip"
@@ -62,7 +62,7 @@ def batch_files(
                 write(file, names, part, zipped=zipped)
         except (OSError, ValueError, ImportError) as error:
             msg = f"Setting 'batch_config.storage': a file cannot be written: {quote(error)}"
-            raise SettingError(msg, advice="Give a `root` that can be written to.") from None
+            raise BatchFileError(msg) from None
         yield config.storage.get_url(file_name)
 
 

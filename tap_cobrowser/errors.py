@@ -172,7 +172,7 @@ class MissingColumnError(TapCobrowserError):
 class BatchFileError(TapCobrowserError):
     """A file of a BATCH message cannot be written."""
 
-    advice = "Set `root` in `batch_config.storage` to a folder or bucket that can be written to."
+    advice = "Give a `root` that can be written to."
 
 
 class CellError(TapCobrowserError):
