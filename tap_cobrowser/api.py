@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from itertools import count
 from random import random
 from typing import TYPE_CHECKING
 
@@ -212,25 +211,27 @@ class Api:
     def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
         """Request until there is a response, `max_retries` times more at most."""
         doubtful = b""
+        habit = self._habit(command)
         most = self._settings.max_retries
-        for number in count(1):
+        number = 0
+        while True:
+            number += 1
             try:
                 reply, asked, today = self._request(command, window)
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                whole = self._habit(command).is_whole(reply.body, doubtful)
-                if whole or (number > most and self._habit(command).ends_lines is None):
+                whole = habit.is_whole(reply.body, doubtful)
+                if whole or (number > most and habit.ends_lines is None):
                     return Response(asked, table, today, self._time.now())
                 doubtful = reply.body
                 msg = "The response ends within a line, where others end with a line feed"
                 raise BrokenAnswerError(msg, retry_after=0.0)
-            except RetriableError as error:  # noqa: PERF203 - a request takes longer
+            except RetriableError as error:
                 wait = self._backoff(error, number)
                 if number > most:
                     raise
                 self._wait(Retry(command.name, place, error, wait, number, most))
-        raise AssertionError  # the loop has no end
 
     def _request(
         self, command: Command, window: DateWindow | None

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 
@@ -91,7 +91,7 @@ def days_of(window: DateWindow) -> list[DateWindow]:
     return [DateWindow(day, day) for day in (window.first + each * ONE_DAY for each in days)]
 
 
-def days_with_rows(moments: Sequence[Value], window: DateWindow, zone: ZoneInfo) -> set[date]:
+def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> set[date]:
     """Return the days of a window that have rows.
 
     Args:
@@ -99,13 +99,10 @@ def days_with_rows(moments: Sequence[Value], window: DateWindow, zone: ZoneInfo)
         window: The window.
         zone: The zone of its days.
     """
-    if not moments:
-        return set()
     found: set[date] = set()
-    texts = [str(each) for each in moments]
     for day in days_of(window):
         begin, end = bounds(day, zone)
-        if any(begin <= text < end for text in texts):
+        if any(begin <= each < end for each in moments):
             found.add(day.first)
     return found
 
@@ -140,7 +137,7 @@ class Outside:
 
 
 def outside(
-    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo, *, reaches_back: bool
+    moments: Sequence[str], window: DateWindow, zone: ZoneInfo, *, reaches_back: bool
 ) -> Outside | None:
     """Return which rows lie outside of a window, None if none does.
 
@@ -153,17 +150,16 @@ def outside(
     if not moments:
         return None
     begin, end = bounds(window, zone)
-    texts: list[str] = moments  # type: ignore[assignment] # a key column has no other values
-    low, high = min(texts), max(texts)
+    low, high = min(moments), max(moments)
     if high < end and (reaches_back or low >= begin):
         return None
     first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)
     begins, ends = datetime.fromisoformat(begin), datetime.fromisoformat(end)
     nothing = timedelta(0)
-    before = 0 if reaches_back else sum(text < begin for text in texts)
+    before = 0 if reaches_back else sum(each < begin for each in moments)
     return Outside(
         before,
-        sum(text >= end for text in texts),
+        sum(each >= end for each in moments),
         begins - first if before else nothing,
         last - ends if high >= end else nothing,
         first,
@@ -172,7 +168,7 @@ def outside(
 
 
 def shift_of_days(
-    moments: Sequence[Value], window: DateWindow, zone: ZoneInfo
+    moments: Sequence[str], window: DateWindow, zone: ZoneInfo
 ) -> tuple[timedelta, timedelta] | None:
     """Return between which shifts the server's days begin, if a shift explains rows outside.
 
@@ -184,15 +180,14 @@ def shift_of_days(
         zone: The zone of its days.
     """
     begins, ends = (datetime.fromisoformat(each) for each in bounds(window, zone))
-    texts = [str(each) for each in moments]
     # No row is before the first midnight of the server, and none behind its last one.
-    least = datetime.fromisoformat(max(texts)) - ends
-    most = datetime.fromisoformat(min(texts)) - begins
+    least = datetime.fromisoformat(max(moments)) - ends
+    most = datetime.fromisoformat(min(moments)) - begins
     return (least, most) if -ONE_DAY < least <= most < ONE_DAY else None
 
 
 def disproves_offset(
-    moments: Sequence[Value],
+    moments: Sequence[str],
     window: DateWindow,
     zone: ZoneInfo,
     stamp: datetime,
@@ -211,8 +206,7 @@ def disproves_offset(
     offset = stamp.utcoffset()
     if offset is None or not moments:
         return False
-    texts = [str(each) for each in moments]
-    first, last = min(texts), max(texts)
+    first, last = min(moments), max(moments)
     begin, end = bounds(window, zone)
     their_begin, their_end = (
         datetime(day.year, day.month, day.day, tzinfo=stamp.tzinfo)
@@ -276,11 +270,12 @@ def join(tables: Sequence[Table]) -> Table:
     )
 
 
-def moments_of(subject: Subject, table: Table) -> Sequence[Value]:
+def moments_of(subject: Subject, table: Table) -> Sequence[str]:
     """Return to which moment each row of a table belongs, ISO 8601 in UTC; empty without days."""
     if subject.dated is None or subject.dated not in table.names:
         return ()
-    return table.columns[table.names.index(subject.dated)]
+    # A replication key has no empty cells, and its column was converted to texts.
+    return cast("Sequence[str]", table.columns[table.names.index(subject.dated)])
 
 
 def whole(window: DateWindow, responses: Sequence[Response]) -> Response:

@@ -211,20 +211,19 @@ def _decompress(body: bytes, encoding: str, *, whole: bool) -> bytes:
         elif name != "deflate":
             body = gzip.decompress(body)
         else:
-            # Some servers leave out the header of zlib.
-            for bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
-                inflater = zlib.decompressobj(bits)
-                try:
-                    inflated = inflater.decompress(body)
-                except zlib.error:
-                    if bits < 0:
-                        raise
-                    continue
-                if not inflater.eof:
-                    raise EOFError
-                body = inflated
-                break
+            try:
+                body = _inflate(body, zlib.MAX_WBITS)
+            except zlib.error:  # some servers leave out the header of zlib
+                body = _inflate(body, -zlib.MAX_WBITS)
     return body
+
+
+def _inflate(body: bytes, bits: int) -> bytes:
+    inflater = zlib.decompressobj(bits)
+    inflated = inflater.decompress(body)
+    if not inflater.eof:
+        raise EOFError
+    return inflated
 
 
 def _http_date(text: str | None) -> datetime | None:
