@@ -208,15 +208,6 @@ def select(*streams: str, but: dict[str, list[str]] | None = None) -> dict[str, 
     return catalog
 
 
-def tap_at(at: Time) -> type[TapCobrowser]:
-    """Return the tap, living in another time."""
-
-    class TapAt(TapCobrowser):
-        time = at
-
-    return TapAt
-
-
 def run(
     config: dict[str, Any],
     *,
@@ -234,7 +225,9 @@ def run(
     found = [] if output is None else output
     try:
         with redirect_stdout(out):
-            tap = tap_at(time or Time(machine))(config=dict(config), catalog=catalog, state=state)
+            tap = process.tap_at(time or Time(machine))(
+                config=dict(config), catalog=catalog, state=state
+            )
             tap.sync_all()
     finally:
         out.seek(0)

@@ -25,6 +25,15 @@ _CONTEXT: Any = multiprocessing.get_context(_METHOD)
 _CONTEXT.set_forkserver_preload(["tests.process", "pytest"])
 
 
+def tap_at(at: Time) -> type[TapCobrowser]:
+    """Return the tap, living in another time."""
+
+    class TapAt(TapCobrowser):
+        time = at
+
+    return TapAt
+
+
 def start(
     arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
 ) -> BaseProcess:
@@ -46,8 +55,5 @@ def _run(
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, stream.fileno())
         os.close(target)
-
-    class TapAt(TapCobrowser):
-        time = Time(lambda: datetime.now(timezone.utc) + ahead)
-
-    TapAt.cli.main(arguments, prog_name="tap-cobrowser")
+    tap = tap_at(Time(lambda: datetime.now(timezone.utc) + ahead))
+    tap.cli.main(arguments, prog_name="tap-cobrowser")

@@ -19,7 +19,7 @@ from tap_cobrowser.settings import check
 from tap_cobrowser.stream import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
 from tests.conftest import NOW, days_ago, expected, ordered, select, shows_key
-from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS
+from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS, Waited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,22 +32,20 @@ class Client:
     """An API client whose waits pass at once, and what it did."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.waits: list[float] = []
+        self.waits = Waited()
         self.retries: list[Retry] = []
         self.config = config
 
     def api(self, **more: Any) -> Api:
-        time = Time(lambda: NOW, lambda: sum(self.waits), self.waits.append)
         return Api(
             check({**self.config, "request_timeout": 2, **more}),
-            time=time,
+            time=self.waits.of_tap(),
             on_retry=self.retries.append,
         )
 
 
 @pytest.fixture
 def client(config: dict[str, Any]) -> Client:
-    # Ranges are proven here, so that each request is one of the window's own.
     return Client(config)
 
 
