@@ -38,7 +38,7 @@ ELSEWHERE = {
     r"pip install -r examples/dagster/requirements.txt meltano|dagster |meltano install": (
         "test_workers.py runs the example"
     ),
-    r"meltano add tap-cobrowser --from-ref ": "test_hub.py adds it",
+    r"meltano add \S+ --from-ref ": "test_hub.py adds them",
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
     r"tap-cobrowser-sandbox --port 8800": "serves until it is stopped; test_sandbox.py has it",
 }
