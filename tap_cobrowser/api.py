@@ -1,7 +1,7 @@
 """The API client: a command and a window of days become a checked response.
 
-It knows nothing of Singer. Each request is repeated in one loop with one bound, `max_retries`,
-whatever the reason: a busy server, a broken response, a midnight.
+It knows nothing of Singer. All retries of a request are made in one loop with one bound,
+`max_retries`, whatever the reason: a server error, a broken response, midnight.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Command:
     Attributes:
         name: Its name, sent as `c`.
         columns: All its documented columns, in the order of the documentation.
-        subject: What the checks have to know about it.
-        windowed: Whether it takes a range of days.
-        ccc_only: Whether it is for CCC agents alone.
+        subject: What the checks need to know about it.
+        windowed: Whether it accepts a range of days.
+        ccc_only: Whether only CCC agents may use it.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What is known when a request is about to be repeated.
+    """A retry that is about to be made.
 
     Attributes:
         command: The name of the command.
-        place: Stream and window, as a line of the log names them.
-        error: Why.
-        wait: Seconds until then.
-        number: Which repetition of the request it is, from 1.
-        most: How many there may be.
+        place: Stream and window, as log lines name them.
+        error: The reason.
+        wait: Seconds to wait before it.
+        number: The number of the retry, from 1.
+        most: The maximum number of retries.
     """
 
     command: str
@@ -95,8 +95,8 @@ def _ignore(_: object) -> None:
 class _Habit:
     """How the responses to a command end, as far as is known.
 
-    A script that is stopped can leave a body that is cut behind a quote within a text, and is CSV
-    all the same. Only the line end behind the last row tells, where the server writes one.
+    A script that is stopped may leave a body that ends after a quote inside a text, which is valid
+    CSV. Only a missing line end after the last row shows it, if the server writes line ends there.
     """
 
     ends_lines: bool | None = None
@@ -137,15 +137,15 @@ class Api:
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
     ) -> None:
-        """Prepare; nothing is requested yet.
+        """Initialize the client; no request is made yet.
 
         Args:
-            settings: The checked settings.
+            settings: The validated settings.
             time: This machine's time.
             on_request: Called with the name of the command before each request.
-            on_retry: Called before the wait that precedes a repetition.
+            on_retry: Called before the wait that precedes a retry.
         """
-        # Whoever uses the API without the tap quotes what the server says, too.
+        # Users of this class without the tap quote the server as well.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
@@ -156,7 +156,7 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that take turns at computing cost more time and memory than one after the other.
+        # Threads that parse in turns need more time and memory than one after the other.
         self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._readers: dict[Command, TableReader] = {}
@@ -165,13 +165,13 @@ class Api:
         self._foreign_offset: datetime | None = None
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
-        """Request a window, or the whole table, until there is a response that can be used.
+        """Request a window, or the whole table, and return the checked response.
 
-        Rows of days that were requested come together with warnings where a response does not fit
-        its request; more requests are made where that shows or mends what is wrong.
+        If a response does not fit its request, more requests are made to find out why or to repair
+        it, and the response has warnings.
 
         Raises:
-            TapCobrowserError: If there is none. It names stream and window.
+            TapCobrowserError: If there is no usable response. It names stream and window.
         """
         if window is None:
             return self._repair.fetch_table(command.subject, lambda: self._ask(command, None))
@@ -184,7 +184,7 @@ class Api:
             raise
 
     def hint(self) -> Warned | None:
-        """Return what is worth to know about the days of the run, when all is done."""
+        """Return a hint about the days of the run, once all windows are done."""
         return self._repair.hint_at_offset(self._foreign_offset)
 
     def _ask(self, command: Command, window: DateWindow | None) -> Response:
@@ -209,7 +209,7 @@ class Api:
             return self._readers[command]
 
     def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
-        """Request until there is a response, `max_retries` times more at most."""
+        """Request until there is a response, with at most `max_retries` retries."""
         doubtful = b""
         habit = self._habit(command)
         most = self._settings.max_retries
@@ -225,7 +225,9 @@ class Api:
                 if whole or (number > most and habit.ends_lines is None):
                     return Response(asked, table, today, self._time.now())
                 doubtful = reply.body
-                msg = "The response ends within a line, where others end with a line feed"
+                msg = (
+                    "The response ends without a line feed, unlike other responses to this command"
+                )
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
                 wait = self._backoff(error, number)
@@ -240,7 +242,7 @@ class Api:
 
         Returns:
             The reply, None for a window in the server's future; the days that it covers; and the
-            server's day when it was made.
+            server's day when the reply was made.
         """
         while True:
             known = self.clock.known
@@ -250,14 +252,14 @@ class Api:
                 asked = window and window.until(today)
                 if window and not asked and known:
                     return None, None, today
-                # Where the window lies in the future of a guessed clock, only that is of interest.
+                # If the window is in the future of a guessed clock, only the clock is of interest.
                 days = asked or (DateWindow(today, today) if window else None)
                 sent = self._time.now()
                 self._on_request(command.name)
                 reply = self._transport.get(self._parameters(command, days, today))
             self._judge(command, reply)
             if reply.date and reply.date.year not in _CALENDAR:
-                msg = f"The server's `Date` header is of the year {reply.date.year}"
+                msg = f"The server's `Date` header has the year {reply.date.year}"
                 raise ClockError(msg)
             begin, end = self.clock.settle(sent, reply.date)
             if window and not asked:
@@ -313,19 +315,19 @@ class Api:
             return self._habits.setdefault(command.name, _Habit())
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a repetition: what the server asks for, or growing.
+        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
 
         Raises:
-            PausedError: If the server asks for more than it may.
+            PausedError: If the server asks for too long a pause.
         """
         if isinstance(error, ServerBusyError) and error.retry_after is not None:
             asked = self._pause.ask(error.retry_after)
             if asked > _LONGEST_PAUSE:
-                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all"
+                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all, more than an hour"
                 raise PausedError(msg)
         if error.retry_after is not None:
             return error.retry_after
-        # Spread, so that the requests of several threads do not come back together.
+        # Jitter, so that the requests of several threads are not sent at the same moment.
         return min(2.0 ** min(number - 1, 10), _LONGEST_WAIT) + random()  # noqa: S311 - no secret
 
     def _wait(self, retry: Retry) -> None:
