@@ -35,7 +35,7 @@ from tap_cobrowser.transport import Reply, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date, datetime
+    from datetime import date
 
     from tap_cobrowser.settings import Settings
 
@@ -180,7 +180,6 @@ class Api:
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
         self._repair = Repair(settings.timezone)
-        self._foreign_offset: datetime | None = None
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, until there is a response that can be used.
@@ -201,9 +200,9 @@ class Api:
             error.where = _place(command, window)
             raise
 
-    def hint(self) -> Warned | None:
-        """Return what is worth to know about the days of the run, when all is done."""
-        return self._repair.hint_at_offset(self._foreign_offset)
+    def hints(self) -> list[Warned]:
+        """Return what only the whole run shows about the server's days."""
+        return self._repair.hints()
 
     def _ask(self, command: Command, window: DateWindow | None) -> Response:
         place = _place(command, window)
@@ -212,8 +211,8 @@ class Api:
         except TapCobrowserError as error:
             error.where = ", ".join(filter(None, [place, error.where]))
             raise
-        stamp = self._foreign_offset = self._foreign_offset or self.reader(command).foreign_offset
-        self._repair.see_offset(command.subject, response, stamp)
+        offset = self.reader(command).foreign_offset
+        self._repair.see_offset(command.subject, response, offset)
         return response
 
     def reader(self, command: Command) -> TableReader:
