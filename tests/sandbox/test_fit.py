@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +14,11 @@ from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.sandbox import Readings, Sandbox, World
 from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, Output, days_ago, run, select
+from tests.made_up import MadeUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tap_cobrowser.sandbox.server import Request
 
 WORLD = World(rows_per_day=30)
 STREAM = "emails"
@@ -64,15 +63,22 @@ def attempt(config: dict[str, Any], stream: str, **more: Any) -> tuple[Output, s
 
 
 def served(
-    world: World, stream: str, readings: dict[str, Any], config: dict[str, Any]
+    world: World,
+    stream: str,
+    readings: dict[str, Any],
+    config: dict[str, Any],
+    now: datetime = NOW,
 ) -> set[tuple[Any, ...]]:
     """Return the keys of all rows that a server with the page's reading would give."""
     own = {name: readings[name] for name in ("silent", "rows", "day_zone") if name in readings}
     first = config["start_date"]
     # Where days are cut elsewhere, the first day begins in the one before.
     config = config | {"start_date": (date.fromisoformat(first) - 2 * ONE_DAY).isoformat()}
-    with Sandbox(world, clock=NOW, frozen=True, readings=Readings(**own)) as sandbox:
-        whole = run({**config, "api_url": sandbox.url, "window_days": 1}, catalog=select(stream))
+    with Sandbox(world, readings=Readings(**own)) as sandbox:
+        sandbox.set_clock(lambda: now)
+        config = {**config, "api_url": sandbox.url, "window_days": 1}
+        machine = MadeUp(now).of_tap()
+        whole = run(config, catalog=select(stream), time=machine)
     key = STREAMS[stream].replication_key
     begin = midnight(date.fromisoformat(first), AMSTERDAM).isoformat()
     whole.messages = [
@@ -200,7 +206,11 @@ def test_rows_lost_mean_that_something_was_said(
 ) -> None:
     silent = ",".join(str(days_ago(day)) for day in sorted(quiet))
     own: dict[str, Any] = {"silent": silent, "rows": rows}
-    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(**own, **readings)) as sandbox:
+    # Before each response picks its rows, some of the last seconds of the day pass.
+    time = MadeUp(NOW, steps=[] if at is None else [0.7] * 500)
+    if at is not None:
+        time.now = midnight(TODAY + ONE_DAY, AMSTERDAM) - timedelta(seconds=0.7 * at + 0.1)
+    with Sandbox(WORLD, clock=time.server, readings=Readings(**own, **readings)) as sandbox:
         config = {
             "user": sandbox.user,
             "api_key": sandbox.api_key,
@@ -209,13 +219,13 @@ def test_rows_lost_mean_that_something_was_said(
             "max_concurrent_requests": workers,
             "max_retries": 2,
         }
-        whole = served(WORLD, STREAM, {**own, **readings}, {**config, "max_retries": 0})
-        if at is not None:
-            sandbox.before_rows = _midnight_at(sandbox, at)
+        before = time.now - timedelta(seconds=10)  # when it is sure which day it is
+        whole = served(WORLD, STREAM, {**own, **readings}, {**config, "max_retries": 0}, before)
+        sandbox.before_rows = time.step
         handler = _Warnings()
         logging.getLogger("tap-cobrowser").addHandler(handler)
         try:
-            output, error = attempt(config, STREAM)
+            output, error = attempt(config, STREAM, time=time.of_tap())
         finally:
             logging.getLogger("tap-cobrowser").removeHandler(handler)
     lost = whole - keys_of(output, STREAM)
@@ -231,14 +241,6 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append(record.getMessage())
-
-
-def _midnight_at(sandbox: Sandbox, number: int) -> Callable[[Request], None]:
-    def step(_: Request) -> None:
-        if len(sandbox.requests) == number:
-            sandbox.set_clock(NOW + timedelta(hours=10), frozen=True)
-
-    return step
 
 
 @pytest.mark.slow
