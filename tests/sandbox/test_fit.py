@@ -36,6 +36,7 @@ READINGS: dict[str, tuple[dict[str, Any], str]] = {
     "days of UTC": ({"day_zone": "UTC"}, "these days"),
     "days of New York": ({"day_zone": "America/New_York"}, "these days"),
 }
+RUNS = {"backfill": (14, 0), "daily run": (1, 0), "slice": (14, 6)}
 DATA = {
     "busy": {},
     "silent days": {"silent": "odd"},
@@ -87,29 +88,48 @@ def served(
     return keys_of(whole, stream)
 
 
-@pytest.mark.parametrize("form", ["RECORD", "BATCH"])
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("reading", READINGS)
-@pytest.mark.parametrize("days", [14, 1], ids=["backfill", "daily"])
+@pytest.mark.parametrize("days", RUNS.values(), ids=RUNS)
 def test_no_row_is_lost_in_silence(
     config: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    days: int,
+    days: tuple[int, int],
     reading: str,
     data: str,
-    form: str,
+) -> None:
+    _no_row_is_lost_in_silence(config, caplog, days, reading, data)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_no_row_is_lost_in_silence_by_batch(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture, tmp_path: Path, reading: str
+) -> None:
+    config["batch_config"] = {
+        "encoding": {"format": "jsonl"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    _no_row_is_lost_in_silence(config, caplog, RUNS["backfill"], reading, "busy")
+
+
+def _no_row_is_lost_in_silence(
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    days: tuple[int, int],
+    reading: str,
+    data: str,
 ) -> None:
     readings, said = READINGS[reading]
-    config |= {"start_date": days_ago(days).isoformat(), "max_retries": 1}
+    first, last = days
+    config |= {
+        "start_date": days_ago(first).isoformat(),
+        "end_date": days_ago(last).isoformat(),
+        "max_retries": 1,
+    }
     stream = "conversations" if "limit" in reading else STREAM
     world = World(rows_per_day=90) if "limit" in reading else WORLD
-    whole = served(world, stream, {**DATA[data], **readings}, config)
-    if form == "BATCH":
-        config["batch_config"] = {
-            "encoding": {"format": "jsonl"},
-            "storage": {"root": tmp_path.as_uri()},
-        }
+    plain = {name: value for name, value in config.items() if name != "batch_config"}
+    whole = served(world, stream, {**DATA[data], **readings}, plain)
     caplog.clear()
     both = Readings(**{**DATA[data], **readings})
     with Sandbox(world, clock=NOW, frozen=True, readings=both) as sandbox:
@@ -117,7 +137,7 @@ def test_no_row_is_lost_in_silence(
     words = [*warnings_of(caplog), *([error] if error else [])]
     lost = whole - keys_of(output, stream)
     assert not lost or words, f"{len(lost)} of {len(whole)} rows lost in silence"
-    if data == "busy" and days > 1 and stream == STREAM and "days of" not in reading:
+    if data == "busy" and first > 1 and stream == STREAM and "days of" not in reading:
         assert any(said in word for word in words), words
     if said.startswith("ranges"):
         assert not lost
