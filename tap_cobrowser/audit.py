@@ -107,6 +107,26 @@ def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -
     return found
 
 
+def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> bool:
+    """Return whether rows prove that a response covers all days of a window of several.
+
+    They do with rows on its first and on its last day that lie further apart than all days but one
+    last, of which one may have 25 hours: else the server's days may begin at another midnight, and
+    one of them be missing.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window.
+        zone: The zone of its days.
+    """
+    if not {window.first, window.last} <= days_with_rows(moments, window, zone):
+        return False
+    begin, end = bounds(window, zone)
+    within = [each for each in moments if begin <= each < end]
+    span = datetime.fromisoformat(max(within)) - datetime.fromisoformat(min(within))
+    return span > window.last - window.first + timedelta(hours=1)
+
+
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
     """Return where a window begins and ends, as ISO 8601 instants in UTC; the end is excluded."""
     return (
