@@ -103,7 +103,8 @@ def parse(
     """
     catalog = json.loads(json.dumps(catalog))  # what was never text may have tuples for lists
     if found := mismatch(_SHAPE, catalog):
-        msg = f"The catalog is not valid at '{found[0]}': {found[1]}"
+        place = f" at '{found[0]}'" if found[0] else ""
+        msg = f"The catalog is not valid{place}: {found[1]}"
         raise CatalogError(msg)
     assert isinstance(catalog, dict)  # noqa: S101 - by its shape
     result = Catalog()

@@ -66,7 +66,7 @@ class CommandLineTap(Tap):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         try:
             return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
             reason = "it is not a JSON object"
             if isinstance(error, OSError):
                 reason = error.strerror or "there is no such file"
@@ -184,7 +184,7 @@ def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
     try:
         text = file.read().strip() or ("{}" if kind == "state" else "")
         found = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
         what = "a JSON object with streams" if kind == "catalog" else "a JSON object"

@@ -20,7 +20,8 @@ from tap_cobrowser.shape import mismatch
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_BATCH_CONFIG = {
+_TEXT = {"type": ["string", "null"]}
+_BATCH_CONFIG: dict[str, Any] = {
     "type": "object",
     "required": ["encoding", "storage"],
     "additionalProperties": False,
@@ -41,12 +42,27 @@ _BATCH_CONFIG = {
             "additionalProperties": False,
             "properties": {
                 "root": {"type": "string", "minLength": 1},
-                "prefix": {"type": ["string", "null"]},
+                "prefix": _TEXT,
                 "params": {"type": ["object", "null"]},
             },
         },
     },
 }
+_ELSE = {"enum": ["__NULL__", None]}
+_STREAM_MAPS = {
+    "type": "object",
+    "properties": {"__else__": _ELSE},
+    "additionalProperties": {
+        "type": ["object", "string", "null"],
+        "properties": {
+            "__else__": _ELSE,
+            "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
+        },
+        "additionalProperties": _TEXT,
+    },
+}
+# Instead of the SDK's own schemas, of which the second is not even one.
+_STRICTER = {"batch_config": _BATCH_CONFIG, "stream_maps": _STREAM_MAPS}
 _LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 
 
@@ -69,7 +85,7 @@ def check(
         if not _is_left_out(config.get(name))
     }
     for name, value in values.items():
-        schema = _BATCH_CONFIG if name == "batch_config" else schemas[name]
+        schema = _STRICTER.get(name, schemas[name])
         if found := mismatch(schema, value, name):
             msg = f"Setting '{found[0]}' is not valid: {found[1]}"
             raise SettingError(msg, advice="See `tap-cobrowser --about` for what it may be.")

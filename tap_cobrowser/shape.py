@@ -35,4 +35,4 @@ def mismatch(schema: Mapping[str, Any], value: object, name: str = "") -> tuple[
         kinds = error.validator_value
         kinds = [kinds] if isinstance(kinds, str) else kinds
         return where, f"it has to be of type {' or '.join(kinds)}"
-    return where, quote(error.message, 150).strip("'\"")
+    return where, quote(error.message, 150).removesuffix("…")[1:-1]
