@@ -8,7 +8,9 @@ that they can be read as one table.
 from __future__ import annotations
 
 import gzip
+import json
 from contextlib import ExitStack
+from decimal import Decimal
 from functools import partial
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -57,6 +59,11 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
         BatchFileError: If a file cannot be written.
     """
     zipped = config.encoding.compression == "gzip"
+    batch = f"{config.storage.prefix or ''}{name}-{uuid4()}"
+    rows = len(columns[0]) if columns else 0
+    if version is not None:
+        names, columns = (*names, _VERSION), [*columns, [version] * rows]
+        properties = {**properties, _VERSION: {"type": "integer"}}
     write: Callable[[IO[Any], tuple[str, ...], Sequence[Sequence[Any]]], None]
     if config.encoding.format == "parquet":
         ending = "parquet"
@@ -64,11 +71,6 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
     else:
         ending = "json.gz" if zipped else "json"
         write = partial(_write_lines, zipped=zipped)
-    batch = f"{config.storage.prefix or ''}{name}-{uuid4()}"
-    rows = len(columns[0]) if columns else 0
-    if version is not None:
-        names, columns = (*names, _VERSION), [*columns, [version] * rows]
-        properties = {**properties, _VERSION: {"type": "integer"}}
     for number, start in enumerate(range(0, rows, config.batch_size), 1):
         part = [values[start : start + config.batch_size] for values in columns]
         file_name = f"{batch}-{number}.{ending}"
@@ -119,13 +121,10 @@ def _write_parquet(
         raise BatchFileError(msg, advice=_ADVICE)
     arrays = {}
     for name, definition in properties.items():
-        kind = _arrow_type(definition)
         of_column = values.get(name, [None] * len(columns[0]))
-        if kind == pa.string():
-            of_column = [_text(value) for value in of_column]
         try:
-            arrays[name] = pa.array(of_column, kind)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            arrays[name] = _arrow_array(of_column, _arrow_type(definition))
+        except (pa.ArrowException, TypeError, ValueError, ArithmeticError) as error:
             msg = f"Column '{name}' has a value that is not of its type: {quote(error, 100)}"
             raise BatchFileError(msg, advice=_ADVICE) from None
     parquet.write_table(pa.table(arrays), file, compression="gzip" if zipped else "snappy")
@@ -150,6 +149,29 @@ def _arrow_type(definition: Mapping[str, Any]) -> pa.DataType:
     return pa.bool_() if kinds == {"boolean"} else pa.string()
 
 
+def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return the values as an array; what a stream map makes may have to be converted."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if kind == pa.int64() and any(isinstance(value, float | Decimal) for value in values):
+        fractions = [value for value in values if value is not None and value % 1]
+        if fractions:  # which Arrow would cut off
+            msg = f"{fractions[0]} is no integer"
+            raise ValueError(msg)
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, TypeError):
+        if kind == pa.string():
+            return pa.array([_text(value) for value in values], kind)
+        if kind == pa.float64():
+            decimals = [float(each) if isinstance(each, Decimal) else each for each in values]
+            return pa.array(decimals, kind)
+        raise
+
+
 def _text(value: Any) -> str | None:
-    """Return what a column of texts holds: JSON, where a stream map makes something else."""
-    return value if value is None or isinstance(value, str) else encoder.encode(value).decode()
+    """Return what a column of texts has for a value: its JSON, if that is no text itself."""
+    if value is None or isinstance(value, str):
+        return value
+    text = encoder.encode(value).decode()
+    return str(json.loads(text)) if text.startswith('"') else text
