@@ -66,7 +66,7 @@ class CommandLineTap(Tap):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         try:
             return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             reason = "it is not a JSON object"
             if isinstance(error, OSError):
                 reason = error.strerror or "there is no such file"
@@ -76,6 +76,9 @@ class CommandLineTap(Tap):
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value not in {option.value for option in CliTestOptionValue}:
+            msg = f"{quote(value, 40)} is not one of all, schema and disabled"
+            raise click.BadParameter(msg, ctx, param)
         if value == CliTestOptionValue.All.value:
             config = ctx.params["config"]
             cls(config=config.config, parse_env_config=config.parse_env).try_streams()
@@ -184,7 +187,7 @@ def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
     try:
         text = file.read().strip() or ("{}" if kind == "state" else "")
         found = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
         what = "a JSON object with streams" if kind == "catalog" else "a JSON object"

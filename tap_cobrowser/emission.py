@@ -71,14 +71,16 @@ def write_records(
         for stream_map in maps:
             mapped = _mapped(stream_map, record)
             if mapped is not None:
-                writer.write_message(
-                    RecordMessage(
-                        stream=stream_map.stream_alias,
-                        record=mapped,
-                        version=version,
-                        time_extracted=extracted,
-                    )
+                message = RecordMessage(
+                    stream=stream_map.stream_alias,
+                    record=mapped,
+                    version=version,
+                    time_extracted=extracted,
                 )
+                try:
+                    writer.write_message(message)
+                except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                    raise _map_error(stream_map, error) from None
         rows += 1
     return rows
 
@@ -147,6 +149,12 @@ def _mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | N
     try:
         return stream_map.transform(record)
     except Exception as error:  # noqa: BLE001 - an expression can fail in any way
-        reason = quote(f"{type(error).__name__}: {error}")
-    msg = f"Setting 'stream_maps': the map of '{stream_map.stream_alias}' fails: {reason}"
-    raise SettingError(msg, advice="Mend its expressions; a value may be None.")
+        raise _map_error(stream_map, error) from None
+
+
+def _map_error(stream_map: StreamMap, error: Exception) -> SettingError:
+    reason = quote(f"{type(error).__name__}: {error}")
+    return SettingError(
+        f"Setting 'stream_maps': the map of '{stream_map.stream_alias}' fails: {reason}",
+        advice="Mend its expressions; a value may be None.",
+    )

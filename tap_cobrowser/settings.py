@@ -263,6 +263,9 @@ class _Values:
         if not isinstance(value, str):
             msg = f"Setting '{name}' has to be text, not {_kind(value)}"
             raise SettingError(msg, advice="Put it in quotes.")
+        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
+            msg = f"Setting '{name}' has characters that cannot be sent"
+            raise SettingError(msg, advice="Give one line of text.")
         return value.strip()
 
     def key(self, name: str) -> str:

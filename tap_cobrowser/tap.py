@@ -94,7 +94,16 @@ class TapCobrowser(CommandLineTap):
         except Exception as error:  # noqa: BLE001 - an expression can fail in any way
             reason = quote(error)
         else:
-            return
+            bare = [
+                stream_map.stream_alias
+                for stream_maps in self.mapper.stream_maps.values()
+                for stream_map in stream_maps
+                if stream_map.raw_schema["properties"]  # which a deselected stream has none of
+                and not stream_map.transformed_schema["properties"]
+            ]
+            if not bare:
+                return
+            reason = f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, give null"
         msg = f"Setting 'stream_maps' cannot be used: {reason}"
         raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
 

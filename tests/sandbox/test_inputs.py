@@ -276,6 +276,7 @@ def test_rows_that_a_stream_map_leaves_out_let_the_bookmark_move(
         {"x": "subject + 1"},
         {"x": "nothing"},
         {"x": "fake.name()"},
+        {"x": "'\\ud800'"},
         {"__filter__": "to < 5"},
     ],
 )
