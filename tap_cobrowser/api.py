@@ -7,7 +7,8 @@ whatever the reason: a busy server, a broken response, a midnight.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from http import HTTPStatus
 from random import random
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ from tap_cobrowser.transport import Reply, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date, datetime
+    from datetime import date
 
     from tap_cobrowser.settings import Settings
 
@@ -91,39 +92,56 @@ def _ignore(_: object) -> None:
     pass
 
 
-@dataclass
-class _Habit:
-    """How the responses to a command end, as far as is known.
+class _LineEnds:
+    """How the responses to each command end, as far as is known.
 
     A script that is stopped can leave a body that is cut behind a quote within a text, and is CSV
     all the same. Only the line end behind the last row tells, where the server writes one.
     """
 
-    ends_lines: bool | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._written: dict[str, bool] = {}
+        self._without: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._lock = threading.Lock()
 
-    def is_whole(self, body: bytes, before: bytes) -> bool:
+    def are_unknown(self, command: str) -> bool:
+        """Return whether nothing shows yet how the responses to a command end."""
+        return command not in self._written
+
+    def show_whole(self, command: str, body: bytes, doubted: list[bytes]) -> bool:
         """Return whether a body is whole.
 
         Args:
+            command: The name of the command.
             body: The body.
-            before: The body that the same request got before, and that was doubted; else empty.
+            doubted: The bodies that the same request got before, none of which was whole.
         """
         text = body.rstrip(b"\r\n")
         ends = len(text) < len(body)
-        with self.lock:
+        with self._lock:
             if ends and text.count(b"\n"):  # a header may end where rows do not
-                self.ends_lines = True
-            if ends or not body or self.ends_lines is False:
+                self._written[command] = True
+            if ends or not body or self._written.get(command) is False:
                 return True
-            if not before:
+            if command in self._written:
                 return False
-            # Its last line is followed by another one now: so it was whole, without a line end.
-            last = before[before.rfind(b"\n") + 1 :]
-            grown = any(b"\n" + last + end in body for end in (b"\n", b"\r\n"))
-            if self.ends_lines is None and (grown or body == before):
-                self.ends_lines = False
-            return grown or body == before
+            # A last line that is followed by another one now was whole, without a line end. The
+            # same body again is the next best evidence. Where other commands end their lines, it
+            # takes more: the same body three times, and that for two windows.
+            alike = True not in self._written.values()
+            grown = bool(doubted) and _continues(doubted[-1], body)
+            if not grown and doubted.count(body) < (1 if alike else 2):
+                return False
+            self._without[command].add(body)
+            if grown or alike or len(self._without[command]) > 1:
+                self._written[command] = False
+            return True
+
+
+def _continues(before: bytes, body: bytes) -> bool:
+    """Return whether the last line of a body is followed by another line in a later one."""
+    last = before[before.rfind(b"\n") + 1 :]
+    return any(b"\n" + last + end in body for end in (b"\n", b"\r\n"))
 
 
 class Api:
@@ -160,9 +178,8 @@ class Api:
         self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._readers: dict[Command, TableReader] = {}
-        self._habits: dict[str, _Habit] = {}
+        self._line_ends = _LineEnds()
         self._repair = Repair(settings.timezone)
-        self._foreign_offset: datetime | None = None
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, until there is a response that can be used.
@@ -183,9 +200,9 @@ class Api:
             error.where = _place(command, window)
             raise
 
-    def hint(self) -> Warned | None:
-        """Return what is worth to know about the days of the run, when all is done."""
-        return self._repair.hint_at_offset(self._foreign_offset)
+    def hints(self) -> list[Warned]:
+        """Return what only the whole run shows about the server's days."""
+        return self._repair.hints()
 
     def _ask(self, command: Command, window: DateWindow | None) -> Response:
         place = _place(command, window)
@@ -194,8 +211,8 @@ class Api:
         except TapCobrowserError as error:
             error.where = ", ".join(filter(None, [place, error.where]))
             raise
-        stamp = self._foreign_offset = self._foreign_offset or self.reader(command).foreign_offset
-        self._repair.see_offset(command.subject, response, stamp)
+        offset = self.reader(command).foreign_offset
+        self._repair.see_offset(command.subject, response, offset)
         return response
 
     def reader(self, command: Command) -> TableReader:
@@ -210,8 +227,7 @@ class Api:
 
     def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
         """Request until there is a response, `max_retries` times more at most."""
-        doubtful = b""
-        habit = self._habit(command)
+        doubted: list[bytes] = []
         most = self._settings.max_retries
         number = 0
         while True:
@@ -221,10 +237,10 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                whole = habit.is_whole(reply.body, doubtful)
-                if whole or (number > most and habit.ends_lines is None):
+                whole = self._line_ends.show_whole(command.name, reply.body, doubted)
+                if whole or (number > most and self._line_ends.are_unknown(command.name)):
                     return Response(asked, table, today, self._time.now())
-                doubtful = reply.body
+                doubted.append(reply.body)
                 msg = "The response ends within a line, where others end with a line feed"
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
@@ -307,10 +323,6 @@ class Api:
             return Table(blank=True)
         with self._reading:
             return self.reader(command).read(reply.body, reply.charset)
-
-    def _habit(self, command: Command) -> _Habit:
-        with self._lock:
-            return self._habits.setdefault(command.name, _Habit())
 
     def _backoff(self, error: RetriableError, number: int) -> float:
         """Return the seconds to wait before a repetition: what the server asks for, or growing.

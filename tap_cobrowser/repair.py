@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from tap_cobrowser.audit import (
     colliding_keys,
     days_of,
     days_with_rows,
-    disproves_offset,
     is_suspicious,
     join,
     moments_of,
@@ -30,6 +29,7 @@ from tap_cobrowser.audit import (
 )
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import WrongDaysError
+from tap_cobrowser.evidence import Days, Ranges
 from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
@@ -42,59 +42,6 @@ _HOURS_OF_A_DAY = 24
 _SAME_ON_DAYS = 3
 # Days ago of pairs of days that are likely to have rows: recent ones, of different weekdays.
 _PROBES = (2, 4, 8, 16)
-_MOST_PROBES = 8
-
-
-@dataclass
-class _Ranges:
-    """What the run knows about ranges of days: the proof holds for all streams.
-
-    Attributes:
-        proven: A response to several days had rows on the first and on the last of them.
-        broken: A day without rows in such a response had rows when it was requested alone.
-        probes: How many requests were made in search of a proof.
-    """
-
-    proven: bool = False
-    broken: bool = False
-    probes: int = 0
-    next_turn: int = 0
-    pending: set[int] = field(default_factory=set)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def begin(self) -> int:
-        """Return the turn of a window whose range is requested."""
-        with self.changed:
-            turn = self.next_turn
-            self.next_turn += 1
-            self.pending.add(turn)
-            return turn
-
-    def end(self, turn: int) -> None:
-        """End the turn of a window."""
-        with self.changed:
-            self.pending.discard(turn)
-            self.changed.notify_all()
-
-    def settle(self, *, proven: bool = False, broken: bool = False) -> None:
-        """Take note of what was seen."""
-        with self.changed:
-            self.proven = self.proven or proven
-            self.broken = self.broken or broken
-            self.changed.notify_all()
-
-    def wait(self, turn: int) -> None:
-        """Wait for a proof by the windows whose turn came before; the first one waits for none."""
-        with self.changed:
-            self.changed.wait_for(
-                lambda: self.proven or self.broken or all(each >= turn for each in self.pending)
-            )
-
-    def takes_probe(self) -> bool:
-        """Return whether one more request may be made in search of a proof, and count it."""
-        with self.changed:
-            self.probes += 1
-            return self.probes <= _MOST_PROBES
 
 
 class Repair:
@@ -107,13 +54,13 @@ class Repair:
             zone: The zone of the days.
         """
         self._zone = zone
-        self._ranges = _Ranges()
+        self._ranges = Ranges()
+        self._days = Days(zone)
         self._lock = threading.Lock()
         self._exonerated: set[tuple[str, int]] = set()
         self._most: Counter[str] = Counter()
         self._limits: set[int] = set()
         self._same: Counter[tuple[str, int]] = Counter()
-        self._days_shown = False
 
     def fetch_table(self, subject: Subject, ask: Callable[[], Response]) -> Response:
         """Return the response to a command without windows, checked.
@@ -150,38 +97,21 @@ class Repair:
                 response, warnings = self._range(subject, window, asked, turn)
             finally:
                 self._ranges.end(turn)
+        if response.window:
+            self._days.see_window(response.window)
         return replace(
             response,
             warnings=(*warnings, *_of_keys(subject, response.table)),
             extra=asked.count - 1,
         )
 
-    def hint_at_offset(self, stamp: datetime | None) -> Warned | None:
-        """Return a hint about a UTC offset that is not the zone's, unless rows have disproved it.
-
-        Args:
-            stamp: The first date-time with such an offset.
-        """
-        if stamp is None or self._days_shown:
-            return None
-        return Warned(
-            "offset",
-            f"Rows are written with the UTC offset {stamp.isoformat()[-6:]}, which `timezone` "
-            f"({self._zone.key}) does not have on {stamp.date()}. No row is close enough to "
-            "midnight to show where the server's days begin. If they begin at another midnight, "
-            "the first day and today may lack rows: ask CoBrowser.net for the time zone of the "
-            "account, and set `timezone` to it.",
-        )
-
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
-        """Take note of rows that show that a foreign UTC offset says nothing about days."""
-        if stamp is None or self._days_shown or not response.window:
-            return
-        moments = moments_of(subject, response.table)
-        if disproves_offset(
-            moments, response.window, self._zone, stamp, reaches_back=subject.reaches_back
-        ):
-            self._days_shown = True
+        """Take note of a date-time whose UTC offset is not that of the zone, or of None so far."""
+        self._days.see_offset(subject, response, stamp)
+
+    def hints(self) -> list[Warned]:
+        """Return what only the whole run shows."""
+        return self._days.hints()
 
     # Ranges
 
@@ -274,6 +204,7 @@ class Repair:
 
     def _see_rows(self, subject: Subject, response: Response) -> None:
         """Take note of the number of rows: a response with more rows shows that it is no limit."""
+        self._days.see_rows(response)
         with self._lock:
             self._most[subject.name] = max(self._most[subject.name], len(response.table))
 
@@ -376,7 +307,7 @@ class Repair:
         text = f"The response to {covered} has {' and '.join(parts)} these days. They are kept. "
         shift = shift_of_days(moments, covered, self._zone)
         if shift and not subject.reaches_back:
-            self._days_shown = True
+            self._days.shown = True
             text += (
                 f"The server's days seem to begin {_begin_of_days(self._zone, begins, *shift)}. "
                 "Ask CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
