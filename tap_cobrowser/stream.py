@@ -314,7 +314,7 @@ class CobrowserStream(Stream, ABC):
         version: int | None,
     ) -> None:
         """Emit the rows of each window, then move the bookmark behind it."""
-        blank: list[object] = []
+        blank: list[DateWindow | None] = []
         windows = 0
         for response in self._responses():
             table = self._recent(response.table)
@@ -322,15 +322,15 @@ class CobrowserStream(Stream, ABC):
             counter.increment(emitted)
             self._finish(response, table, emitted)
             windows += 1
-            blank += [response.window or "the whole table"] if table.blank else []
-        if version is not None and blank:
-            text = "No ACTIVATE_VERSION: the response to %s is empty, not even a header."
-            self.log(text, blank[0], level=logging.WARNING)
-        elif version is not None and windows:
+            blank += [response.window] if table.blank else []
+        if version is not None and windows and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
             # would say so before it is known that there is one.
             self._write_activate_version_message(version)
             self._write_state()
+        elif version is not None and any(blank):  # of a whole table that is said in any case
+            text = "No ACTIVATE_VERSION: the response to %s is empty, not even a header."
+            self.log(text, blank[0], level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Leave out what a command without a range repeats from before bookmark and look-back."""
