@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.errors import StateError
@@ -43,7 +44,11 @@ def bookmarks_of(state: object, streams: Collection[str]) -> dict[str, dict[str,
     if strange := bookmarks.keys() - set(streams):
         msg = f"The state has a bookmark of {quote(min(strange), 60)}, which is no stream"
         raise StateError(msg, advice=_ADVICE)
-    return bookmarks
+    try:
+        return deepcopy(bookmarks)
+    except RecursionError:
+        msg = "The state is nested too deeply"
+    raise StateError(msg, advice=_ADVICE)
 
 
 def _unwrapped(state: object) -> object:

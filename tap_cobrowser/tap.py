@@ -78,6 +78,8 @@ class TapCobrowser(CommandLineTap):
             streams = {stream.name: stream for stream in self.discover_streams()}
             absent = {stream.name: " without `ccc_agent: true`" for stream in STREAMS}
             self._input_catalog = parse_catalog(catalog, streams, absent, self.logger.warning)
+            if not any(stream.selected for stream in self._streams_in_order()):
+                self.logger.warning("The catalog selects no stream of this tap: nothing is read.")
         if setup_mapper:
             self.setup_mapper()
         self.load_state({} if state is None else cast("dict[str, Any]", state))

@@ -163,6 +163,16 @@ def test_no_setting_stops_discovery(config: dict[str, Any]) -> None:
     assert len(tap.catalog_dict["streams"]) in {11, 15}
 
 
+def test_a_catalog_that_selects_nothing_is_warned_of(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    output = command(config, catalog=select())
+    assert output.code == 0
+    assert not sandbox.requests
+    (line,) = output.warnings
+    assert "selects no stream" in line
+
+
 # The environment
 
 

@@ -92,6 +92,14 @@ def test_any_other_form_is_refused_in_one_line(given_state: object) -> None:
     assert "\n" not in line
 
 
+def test_a_state_nested_without_end_is_refused() -> None:
+    deep: Any = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    with pytest.raises(StateError, match="nested too deeply"):
+        bookmarks_of(state({"accounts": deep}), NAMES)
+
+
 @given(
     st.one_of(
         JSON,
