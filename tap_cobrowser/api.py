@@ -322,7 +322,7 @@ class Api:
 
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
-            return Table()
+            return Table(blank=True)
         with self._reading:
             return self.reader(command).read(reply.body, reply.charset)
 

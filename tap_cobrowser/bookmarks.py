@@ -68,15 +68,24 @@ def read(
             msg = f"Its '{name}' is {quote(state[name], 60)}, which is no date"
         raise StateError(msg, where=where)
 
+    if strange := state.keys() - _KNOWN:
+        msg = f"It has {quote(min(strange), 60)}, but no '{_VALUE}'"
+        if state.get(_VALUE) is not None:
+            msg = f"It has {quote(min(strange), 60)}, which is not part of a bookmark"
+        raise StateError(msg, where=where)
+    if state.get("partitions"):
+        msg = "It has 'partitions', but this stream has none"
+        raise StateError(msg, where=where)
     if state.get(_VALUE) is None:
-        if strange := state.keys() - _KNOWN:
-            msg = f"It has {quote(min(strange), 60)}, but no '{_VALUE}'"
+        # What the SDK marks on the way to a value cannot be continued from, nor is it no state.
+        if marks := [name for name in _KNOWN - {_KEY} if state.get(name)]:
+            msg = f"It has '{min(marks)}', but no '{_VALUE}'"
             raise StateError(msg, where=where)
         return None
     if state.get(_KEY, replication_key) != replication_key:
         msg = f"It is of {quote(state[_KEY], 60)}, not of '{replication_key}'"
         raise StateError(msg, where=where)
-    return Bookmark(day_of(_VALUE), day_of(_BEGAN) if state.get(_BEGAN) else None)
+    return Bookmark(day_of(_VALUE), None if state.get(_BEGAN) is None else day_of(_BEGAN))
 
 
 def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[str, str]:

@@ -76,6 +76,9 @@ class CommandLineTap(Tap):
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value not in {option.value for option in CliTestOptionValue}:
+            msg = f"{quote(value, 40)} is not one of all, schema and disabled"
+            raise click.BadParameter(msg, ctx, param)
         if value == CliTestOptionValue.All.value:
             config = ctx.params["config"]
             cls(config=config.config, parse_env_config=config.parse_env).try_streams()

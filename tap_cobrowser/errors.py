@@ -45,6 +45,12 @@ class InputFileError(TapCobrowserError):
     """The configuration, catalog or state file cannot be read."""
 
 
+class CatalogError(TapCobrowserError):
+    """The catalog says something that this tap does not understand or cannot do."""
+
+    advice = "Make the catalog anew with `--discover`, and select in that."
+
+
 class StateError(TapCobrowserError):
     """The state, or a bookmark in it, is invalid."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR
+from decimal import Decimal
 from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ SEPARATORS = (";", ",", ":", "|")
 MIN_KEY_LENGTH = 4
 MAX_WINDOW_DAYS = 31
 MAX_CONCURRENT_REQUESTS = 16
+_ENOUGH = 10**9
 
 SCHEMA = th.PropertiesList(
     th.Property(
@@ -188,7 +189,7 @@ class Settings:
 def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
     """Whether the catalog is to hold the CCC streams; a value that is no boolean counts as no."""
     try:
-        return _boolean(config.get("ccc_agent") or "false", "ccc_agent")
+        return boolean(config.get("ccc_agent") or "false", "ccc_agent")
     except SettingError:
         return False
 
@@ -260,6 +261,9 @@ class _Values:
         if not isinstance(value, str):
             msg = f"Setting '{name}' has to be text, not {_kind(value)}"
             raise SettingError(msg, advice="Put it in quotes.")
+        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
+            msg = f"Setting '{name}' has characters that cannot be sent"
+            raise SettingError(msg, advice="Give one line of text.")
         return value.strip()
 
     def key(self, name: str) -> str:
@@ -270,23 +274,11 @@ class _Values:
         return value
 
     def integer(self, name: str) -> int:
-        value = self.raw(name)
-        schema = OWN[name]
-        least, most = schema["minimum"], schema.get("maximum")
-        wanted = f"from {least} to {most}" if most else f"of {least} or more"
-        spelled = str(value).strip()
-        if isinstance(value, float) and value % 1 == 0:
-            spelled = str(int(value))
-        number = None
-        if not isinstance(value, bool) and re.fullmatch(r"[+-]?\d{1,9}", spelled, re.ASCII):
-            number = int(spelled)
-        if number is None or number < least or (most and number > most):
-            msg = f"Setting '{name}' is {_shown(value)}"
-            raise SettingError(msg, advice=f"Give a whole number {wanted}.")
-        return number
+        schema: dict[str, Any] = OWN[name]
+        return integer(self.raw(name), name, schema["minimum"], schema.get("maximum"))
 
     def boolean(self, name: str) -> bool:
-        return _boolean(self.raw(name), name)
+        return boolean(self.raw(name), name)
 
     def zone(self, name: str) -> ZoneInfo:
         value = self.text(name).strip()
@@ -308,8 +300,7 @@ class _Values:
             day = parse_day(value, zone) if isinstance(value, str) else None
         except ValueError:
             day = None
-        # A margin of a year on both ends keeps every later calculation within the calendar.
-        if day is None or not MINYEAR < day.year < MAXYEAR:
+        if day is None:
             msg = f"Setting '{name}' is {_shown(value)}"
             raise SettingError(msg, advice="Give a date, as 2026-01-31, or an ISO 8601 date-time.")
         return day
@@ -328,7 +319,7 @@ class _Values:
             host, _ = parts.hostname, parts.port
         except ValueError:
             host = None
-        if not host or parts.scheme not in {"http", "https"}:
+        if not host or parts.scheme not in {"http", "https"} or not _is_host(host):
             msg = f"Setting '{name}' is not the address of a web server"
             raise SettingError(msg, advice="Give one that begins with https://")
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -349,7 +340,34 @@ class _Values:
         return value.strip()
 
 
-def _boolean(value: object, name: str) -> bool:
+def integer(value: object, name: str, least: int, most: int | None = None) -> int:
+    """Return the integer that a value is or spells; 3.0 is one, as in JSON Schema.
+
+    Raises:
+        SettingError: If it is none, or not within the bounds.
+    """
+    number = None
+    if isinstance(value, float | Decimal):
+        # NaN is within no bounds.
+        exact = float(value)
+        number = int(exact) if -_ENOUGH < exact < _ENOUGH and exact.is_integer() else None
+    elif not isinstance(value, bool) and re.fullmatch(
+        r"[+-]?\d{1,9}", str(value).strip(), re.ASCII
+    ):
+        number = int(str(value))
+    if number is None or number < least or (most is not None and number > most):
+        msg = f"Setting '{name}' is {_shown(value)}"
+        wanted = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise SettingError(msg, advice=f"Give a whole number {wanted}.")
+    return number
+
+
+def boolean(value: object, name: str) -> bool:
+    """Return the boolean that a value is or spells.
+
+    Raises:
+        SettingError: If it is none.
+    """
     if isinstance(value, bool):
         return value
     spelled = str(value).strip().lower() if isinstance(value, str | int) else ""
@@ -359,6 +377,15 @@ def _boolean(value: object, name: str) -> bool:
         return False
     msg = f"Setting '{name}' is {_shown(value)}"
     raise SettingError(msg, advice="Give true or false.")
+
+
+def _is_host(host: str) -> bool:
+    """Return whether a name could be looked up at all: its characters and its parts' lengths."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not re.search(r"[^\w.:%-]", host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import singer_sdk.singerlib as singer
@@ -23,7 +22,7 @@ from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
 from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.emission import batch_messages, records_of, write_records
+from tap_cobrowser.emission import records_of, write_batches, write_records
 from tap_cobrowser.paginator import WindowPaginator
 from tap_cobrowser.progress import StreamProgress
 from tap_cobrowser.table import Column
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
-    from singer_sdk.tap_base import Tap
 
     from tap_cobrowser.ahead import FetchAhead
     from tap_cobrowser.api import Api
@@ -49,6 +47,10 @@ if TYPE_CHECKING:
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.table import Table
 
+_NOT_ALL = (
+    "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
+    "that this run does not read, and would delete them."
+)
 # What the SDK logs on any error says nothing that the error's own line does not.
 _LOGGED_BY_SDK = "An unhandled error occurred while syncing '%s'"
 
@@ -111,11 +113,6 @@ class CobrowserStream(Stream, ABC):
     ccc_only: ClassVar[bool] = False
     """Whether the command is for CCC agents alone."""
 
-    def __init__(self, tap: Tap, *args: Any, **kwargs: Any) -> None:
-        """Take part in the tap's run."""
-        super().__init__(tap, *args, **kwargs)
-        self._documented_replication_key = self.replication_key
-
     @property
     def _shared(self) -> Extraction:
         return cast("_HasExtraction", self._tap).extraction
@@ -129,36 +126,10 @@ class CobrowserStream(Stream, ABC):
         """How far the stream is; it counts the requests that are made ahead, too."""
         return StreamProgress(self.name, self.log, self._shared.progress)
 
-    @override
-    def apply_catalog(self, catalog: singer.Catalog) -> None:
-        super().apply_catalog(catalog)
-        # The API knows days by one date of each row. Another key, or none, cannot be replicated by.
-        self.replication_key = self._documented_replication_key
-        entry = catalog.get_stream(self.name)
-        if self.replication_key is None:
-            self.forced_replication_method = None
-        elif entry and entry.metadata.root.forced_replication_method == REPLICATION_FULL_TABLE:
-            # Which the SDK passes over where the entry says what discovery wrote there.
-            self.forced_replication_method = REPLICATION_FULL_TABLE
-
     @cached_property
     def command(self) -> Command:
         """The command, with its documented columns as the catalog wants them."""
-        keys = {*self.primary_keys, self.replication_key}
-        wanted = self.effective_schema.get("properties", {})
-        columns = tuple(
-            Column(
-                name,
-                _kind(wanted.get(name, definition)),
-                key=name in keys,
-                wanted=name in wanted and self.mask["properties", name],
-            )
-            for name, definition in self.schema["properties"].items()
-        )
-        subject = Subject(
-            self.name, tuple(self.primary_keys), self._documented_replication_key, self.reaches_back
-        )
-        return Command(self.name, columns, subject, self.windowed, self.ccc_only)
+        return _command(self)
 
     @property
     def is_incremental(self) -> bool:
@@ -298,58 +269,68 @@ class CobrowserStream(Stream, ABC):
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
         """Emit window by window: its records, then its STATE."""
-        writer = cast("LineWriter", self._tap.message_writer)
         version = self._new_version()
-        left = self.ABORT_AT_RECORD_COUNT
-        progress = nullcontext() if left else self.progress
-        with progress, self.get_record_counter() as counter, self.get_sync_timer():
-            for table, extracted in self._tables(counter, version):
-                write_records(
-                    writer, self.stream_maps, table, extracted, version=version, most=left
-                )
-                if left is not None and len(table):
-                    # `--test` wants the first records, and no bookmark behind what is left out
-                    counter.increment(min(left, len(table)))
-                    self._write_state()
+        emit = partial(
+            write_records,
+            cast("LineWriter", self._tap.message_writer),
+            self.stream_maps,
+            version=version,
+        )
+        if (most := self.ABORT_AT_RECORD_COUNT) is not None:
+            # `--test` wants the first records, and no bookmark behind what is left out
+            for response in self._responses():
+                if emit(response.table.first(most), response.extracted):
                     break
+            self._write_state()
+        else:
+            with self.progress, self.get_record_counter() as counter, self.get_sync_timer():
+                self._emit(emit, counter, version)
         yield from ()
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
         version = self._new_version()
-        with (
-            self.progress,
-            self.get_batch_counter() as batches,
-            self.get_record_counter() as counter,
-        ):
-            for table, _ in self._tables(counter, version):
-                for message in batch_messages(
-                    batch_config, self.tap_name, self.stream_maps, table, version=version
-                ):
-                    self._tap.write_message(message)
-                    batches.increment()
+        emit = partial(
+            write_batches,
+            batch_config,
+            self._tap.message_writer.write_message,
+            self.tap_name,
+            self.stream_maps,
+            version=version,
+        )
+        with self.progress, self.get_record_counter() as counter:
+            self._emit(emit, counter, version)
 
-    def _tables(
-        self, counter: metrics.Counter, version: int | None
-    ) -> Iterator[tuple[Table, datetime]]:
-        """Yield the rows of each window, and when they were received.
+    @override
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        # `--test` wants a record, not a file
+        return super().get_batch_config(config) if self.ABORT_AT_RECORD_COUNT is None else None
 
-        Whoever asks for the next ones has emitted these: then the bookmark moves behind them.
-        """
-        blank = True
+    def _emit(
+        self,
+        emit: Callable[[Table, datetime], int],
+        counter: metrics.Counter,
+        version: int | None,
+    ) -> None:
+        """Emit the rows of each window, then move the bookmark behind it."""
+        blank: list[DateWindow | None] = []
+        windows = 0
         for response in self._responses():
             table = self._recent(response.table)
-            yield table, response.extracted
-            counter.increment(len(table))
-            self._finish(response, len(table))
-            blank = blank and response.table.blank
-        if version is not None and not blank:
+            emitted = emit(table, response.extracted)
+            counter.increment(emitted)
+            self._finish(response, table, emitted)
+            windows += 1
+            blank += [response.window] if table.blank else []
+        if version is not None and windows and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
-            # would say so before it is known that there is one, and a response without even a
-            # header replaces nothing.
+            # would say so before it is known that there is one.
             self._write_activate_version_message(version)
             self._write_state()
+        elif version is not None and any(blank):  # of a whole table that is said in any case
+            text = "No ACTIVATE_VERSION: the response to %s is empty, not even a header."
+            self.log(text, blank[0], level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Leave out what a command without a range repeats from before bookmark and look-back."""
@@ -361,8 +342,14 @@ class CobrowserStream(Stream, ABC):
             cast("str", self.replication_key), midnight(least, self._settings.timezone).isoformat()
         )
 
-    def _finish(self, response: Response, rows: int) -> None:
-        """Move the bookmark behind a window whose rows were emitted, and send a STATE."""
+    def _finish(self, response: Response, table: Table, emitted: int) -> None:
+        """Move the bookmark behind a window whose rows were emitted, and send a STATE.
+
+        Here alone a bookmark moves, so that no path can move it past rows that went nowhere.
+        """
+        if emitted != len(table) or not (table.names or table.blank):
+            msg = f"{len(table)} rows of stream '{self.name}' came, {emitted} were emitted"
+            raise RuntimeError(msg)
         if self.is_incremental:
             bookmark = bookmarks.advance(
                 self.bookmark,
@@ -379,7 +366,7 @@ class CobrowserStream(Stream, ABC):
         self._write_state()
         self.progress.done(
             response.window,
-            rows,
+            emitted,
             last=self._last_day if response.window else None,
             bookmark=self.stream_state.get("replication_key_value"),
         )
@@ -390,10 +377,34 @@ class CobrowserStream(Stream, ABC):
         self.state_manager.is_flushed = True
 
     def _new_version(self) -> int | None:
-        """Return the version of the table that this run makes, None if it only adds to it."""
-        if not self.is_incremental and self.config.get("emit_activate_version_messages"):
-            return self._initialized_at // 1000
-        return None
+        """Return the version of the table that this run makes, None if it makes no whole one."""
+        if self.is_incremental or not self.config.get("emit_activate_version_messages"):
+            return None
+        if self.windowed and (
+            self._settings.start_date is None or self._last_day < self._shared.api.clock.run_day
+        ):
+            self.log(_NOT_ALL, level=logging.WARNING)
+            return None
+        return self._initialized_at // 1000
+
+
+def _command(stream: CobrowserStream) -> Command:
+    keys = {*stream.primary_keys, stream.replication_key}
+    wanted = stream.effective_schema.get("properties", {})
+    columns = tuple(
+        Column(
+            name,
+            # Days and bookmarks are read from the replication key, whatever it is emitted as.
+            _kind(definition if name == stream.replication_key else wanted.get(name, definition)),
+            key=name in keys,
+            wanted=name in wanted and stream.mask["properties", name],
+        )
+        for name, definition in stream.schema["properties"].items()
+    )
+    subject = Subject(
+        stream.name, tuple(stream.primary_keys), stream.replication_key, stream.reaches_back
+    )
+    return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 
 
 def _kind(definition: Mapping[str, Any]) -> str:

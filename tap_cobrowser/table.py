@@ -81,6 +81,10 @@ class Table:
         """Return the number of rows."""
         return len(self.columns[0]) if self.columns else 0
 
+    def first(self, most: int) -> Table:
+        """Return the first rows."""
+        return replace(self, columns=tuple(values[:most] for values in self.columns))
+
     def since(self, column: str, least: str) -> Table:
         """Return the rows whose ISO 8601 date-time in a column is not before another."""
         recent = [str(value) >= least for value in self.columns[self.names.index(column)]]
@@ -354,14 +358,11 @@ def _integers(cells: Sequence[str]) -> Sequence[Value]:
     digits = "".join(cells)
     if not digits:
         return [None] * len(cells)
-    if digits.isascii() and digits.isdigit():
-        values: list[Value] = (
-            [int(cell) if cell else None for cell in cells]
-            if "" in cells
-            else list(map(int, cells))
-        )
-        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
-            return values
+    # 19: the digits of the largest 64-bit integer; of thousands, Python itself would make none
+    if digits.isascii() and digits.isdigit() and max(map(len, cells)) < 19:  # noqa: PLR2004
+        if "" in cells:
+            return [int(cell) if cell else None for cell in cells]
+        return list(map(int, cells))
     return _each(cells, _integer, "an integer")
 
 
