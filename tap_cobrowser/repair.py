@@ -107,7 +107,7 @@ class Repair:
         )
 
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
-        """Record a date-time whose UTC offset is not that of the zone; None if there is none."""
+        """Record a date-time with another UTC offset than the zone; None if there is none yet."""
         self._days.see_offset(subject, response, stamp)
 
     def hints(self) -> list[Warned]:

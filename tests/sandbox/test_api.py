@@ -206,7 +206,7 @@ def test_a_last_line_without_end_is_never_believed_where_others_have_one(
     sandbox.fail("cut-quote", STREAM, times=3)
     assert _rows(api.fetch(command, WINDOW).table) == _rows(whole.table)
     sandbox.fail("cut-quote", STREAM)
-    with pytest.raises(RetriableError, match="ends within a line"):
+    with pytest.raises(RetriableError, match="ends without a line feed"):
         api.fetch(command, WINDOW)
 
 
