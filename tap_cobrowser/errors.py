@@ -179,6 +179,12 @@ class CellError(TapCobrowserError):
     """A cell does not fit its column's type."""
 
 
+class ExaminationError(TapCobrowserError):
+    """The doctor found that an extraction would fail or lose rows, or could not go on."""
+
+    advice = "The report says what to do."
+
+
 class TargetGoneError(TapCobrowserError):
     """Nothing reads the tap's output any more, or it cannot be written."""
 
