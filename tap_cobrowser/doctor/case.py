@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tap_cobrowser.doctor.seen import Seen
     from tap_cobrowser.settings import Settings
 
-SEASON = 100
-"""From so many days ago on, a day is asked for to see another part of the year."""
+SEASON = 40
+"""From so many days ago on, a day was requested to see another part of the year."""
 
 # All that any place uses today, in minutes.
 _OFFSETS = [
@@ -126,14 +126,12 @@ class Case:
                     return one, other
         return None
 
-    def known_days(self, command: str) -> set[date]:
-        """Return the completed days of a command that have rows for sure."""
-        zone = self.zone
-        if zone is None:
-            return set()
+    def known_days(self, zone: tzinfo) -> set[tuple[str, date]]:
+        """Return commands and completed days, in a zone, that have rows for sure."""
         return {
-            day
-            for each in self.of(command)
+            (each.command, day)
+            for each in self.seen
+            if each.rows
             for day in each.days(zone)
             if day < each.day(0, zone) and each.rows_of(day, zone)
         }
@@ -151,6 +149,7 @@ class Case:
         zone = self.zone
         if zone is None:
             return
+        known = self.known_days(zone)
         for each in self.seen:
             if not each.is_range or each.start is None or each.stop is None:
                 continue
@@ -159,9 +158,8 @@ class Case:
             if each.error is not None and not each.refused:
                 continue  # whether that was the fault of the range does not show
             first, last = each.days(zone)
-            known = self.known_days(each.command)
             for role, day in (("first", first), ("last", last)):
-                if day in known:
+                if (each.command, day) in known:
                     yield each, role, each.rows_of(day, zone) > 0
 
     def order_works(self, *, stop_older: bool) -> bool | None:

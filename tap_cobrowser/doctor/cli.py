@@ -82,7 +82,7 @@ def examine(
         earlier=earlier,
         compared=visit.compared,
     )
-    return report, failure
+    return report, failure or visit.failure
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ The ids and the words of the answers are a contract; programs rely on them.
 
 from __future__ import annotations
 
+from math import floor
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _ASK = "Ask CoBrowser.net"
 _ASK_TOO = "ask CoBrowser.net"
+_DECISIVE = ("UTF-8, broken", "fputcsv")
 _HOURS_OF_A_DAY = 24
 _SAME = 3
 _STEADY = 2.0
@@ -169,46 +171,53 @@ def _range_used(case: Case) -> Finding:
 
 def _range_most(case: Case) -> Finding:
     question = "How many days may a request span, and what does one more get?"
-    three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
     pairs = [each for each in case.seen if _span(each) == 2]  # noqa: PLR2004 - days
-    fine = [each for each in pairs if each.error is None]
-    if three is None or not pairs or case.ignored() or case.zone is None:
-        evidence = "Nothing was seen to judge by."
-        return Finding("range_most", question, "unknown", evidence, UNKNOWN)
-    singles = [each for each in case.seen if each.is_single and each.error is None]
-    if not fine and all(each.refused for each in pairs):
-        if not singles:
-            evidence = f"Ranges are refused{_said(pairs[0])}; so are single days."
-            return Finding("range_most", question, "unknown", evidence, UNKNOWN)
+    three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
+    alone = [each for each in case.seen if each.is_single and each.error is None]
+    answer, sure, evidence = 0, UNKNOWN, "Nothing was seen to judge by."
+    if not pairs or case.ignored():
+        pass
+    elif alone and all(each.refused for each in pairs):
+        answer, sure = 1, PROVEN
         evidence = f"Two days are refused{_said(pairs[0])}; one day is not."
-        advice, settings = _one_day(case, "The server takes one day in a request.", loses=True)
-        return Finding("range_most", question, 1, evidence, PROVEN, advice, settings, loses=True)
-    if not fine:
-        evidence = "Ranges of two days got no response that can be judged."
-        return Finding("range_most", question, "unknown", evidence, UNKNOWN)
-    known, days = case.known_days(three.command), three.days(case.zone)
-    with_rows = [day for day in days if three.rows_of(day, case.zone)]
-    expected = [day for day in days if day in known]
-    if case.end_included("last") == (False, True):
-        expected = [day for day in expected if day != days[-1]]
-    settings = {"window_days": 2} if case.settings.window_days > 2 else {}  # noqa: PLR2004
-    advice = "Set `window_days` to 2 at most." if settings else None
+    elif three and any(each.error is None for each in pairs):
+        answer, sure, evidence = _three_days(case, three)
+    advice: str | None = None
+    settings: dict[str, Any] = {}
+    if answer in {1, 2} and case.settings.window_days > answer:
+        settings = {"window_days": answer}
+        advice = f"Set `window_days` to {answer}."
+    return Finding(
+        "range_most",
+        question,
+        answer or "unknown",
+        evidence,
+        sure,
+        advice,
+        settings,
+        loses=bool(settings),
+    )
+
+
+def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
+    """Return what a request for three days shows: the answer, its confidence, the evidence."""
     if three.error is not None:
         sure = PROVEN if isinstance(three.error, RefusedError) else LIKELY
-        evidence = f"Two days are accepted; three are refused{_said(three)}."
-    elif not three.rows and expected:
-        sure, evidence = PROVEN, "Two days are accepted; three get a response without rows."
-    elif set(expected) - {*with_rows}:
-        sure = PROVEN
-        evidence = f"Two days are accepted; of three, only {len(with_rows)} have rows."
-    elif len(with_rows) >= 2:  # noqa: PLR2004 - both ends
-        evidence = "Three days are accepted and have rows; more were not tried."
-        return Finding("range_most", question, 3, evidence, LIKELY)
-    else:
-        evidence = "Three days are accepted, but too few days have rows to judge by."
-        return Finding("range_most", question, "unknown", evidence, UNKNOWN)
-    fails = bool(settings)
-    return Finding("range_most", question, 2, evidence, sure, advice, settings, loses=fails)
+        return 2, sure, f"Two days are accepted; three are refused{_said(three)}."
+    if case.zone is None:
+        return 0, UNKNOWN, "Three days are accepted, but the rows are of other days."
+    known, days = case.known_days(case.zone), three.days(case.zone)
+    with_rows = {day for day in days if three.rows_of(day, case.zone)}
+    expected = {day for day in days if (three.command, day) in known}
+    if case.end_included("last") == (False, True):
+        expected.discard(days[-1])
+    if expected and not with_rows:
+        return 2, PROVEN, "Two days are accepted; three get a response without rows."
+    if expected - with_rows:
+        return 2, PROVEN, f"Two days are accepted; of three, only {len(with_rows)} have rows."
+    if {days[0], days[-1]} <= with_rows:
+        return 3, LIKELY, "Three days are accepted and have rows; more were not tried."
+    return 0, UNKNOWN, "Three days are accepted, but too few days have rows to judge by."
 
 
 def _day_zone(case: Case) -> Finding:
@@ -257,7 +266,9 @@ def _day_zone(case: Case) -> Finding:
         evidence += f" {len(others)} other UTC offsets are possible."
     name = case.likely_zone() if len(others) <= 1 else None
     if name:
-        advice = f"Set `timezone` to {name}, or to another zone with these offsets; {_ASK} which."
+        advice = (
+            f"Set `timezone` to {name}, or to another zone with these offsets; {_ASK_TOO} which."
+        )
         settings = {"timezone": name}
         return finding(answer, evidence, sure, advice, settings=settings, loses=True)
     advice = f"{_ASK} for the time zone of the account, and set `timezone` to it."
@@ -299,7 +310,7 @@ def _clock(case: Case) -> Finding:
         advice = "Keep this machine's clock right: the tap counts days from it."
         return Finding("clock", question, "no_date", evidence, PROVEN, advice)
     least, most = case.clock
-    off = 0 if least <= 0 <= most else round(least if least > 0 else most)
+    off = 0 if least <= 0 <= most else floor((least + most) / 2 + 0.5)
     evidence = "`Date` moves. Seconds by which this machine's clock is ahead of the server's."
     return Finding("clock", question, off, evidence, PROVEN)
 
@@ -311,8 +322,10 @@ def _written(
 
     def ask(case: Case) -> Finding:
         written = [each.written for each in case.seen if each.written and each.error is None]
-        found = sorted({value for each in written for value in of(each)})
-        telling = [value for value in found if value] or ([default] if found else [])
+        found = {value for each in written for value in of(each)}
+        telling = sorted(filter(None, found)) or ([default] if found else [])
+        # What one response shows, others only do not contradict.
+        telling = [value for value in _DECISIVE if value in telling][:1] or telling
         if not telling or telling == ["unknown"]:
             return Finding(name, question, "unknown", "Nothing seen shows it.", UNKNOWN)
         evidence = f"Seen in {len(written)} responses."

@@ -6,10 +6,12 @@ import hmac
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.audit import colliding_keys, moments_of
 from tap_cobrowser.days import ONE_DAY
+from tap_cobrowser.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from tap_cobrowser.audit import Subject
     from tap_cobrowser.doctor.writing import Written
     from tap_cobrowser.errors import TapCobrowserError
-    from tap_cobrowser.table import Table
 
 _QUARTER = 900
 # Letters that make neither a word nor a number, so that nobody finds a name or an id by chance.
@@ -109,6 +110,7 @@ class Seen:
         return all(low <= quarter < high for quarter in self.quarters)
 
 
+@lru_cache(maxsize=1024)
 def quarter_of(day: date, zone: tzinfo) -> int:
     """Return the number of the quarter of an hour with which a day begins."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
@@ -149,7 +151,8 @@ def see(  # noqa: PLR0913 - what a response is made of
     """
     reply = exchange.reply if exchange else None
     headers = reply.headers if reply else {}
-    collision = colliding_keys(table, subject.keys) if table else None
+    table = Table() if table is None else table
+    collision = colliding_keys(table, subject.keys)
     return Seen(
         subject.name,
         numbers.get("start"),
@@ -159,13 +162,13 @@ def see(  # noqa: PLR0913 - what a response is made of
         headers.get("Content-Type", "").split(";")[0].strip(),
         error,
         said,
-        len(table) if table else 0,
-        table.blank if table else False,
+        len(table),
+        table.blank,
         len(reply.body) if reply else 0,
         exchange.seconds if exchange else 0.0,
         headers.get("Content-Encoding", ""),
         collision.keys if collision else 0,
-        quarters_of(subject, table) if table else Counter(),
+        quarters_of(subject, table),
         written,
         subject.reaches_back,
     )

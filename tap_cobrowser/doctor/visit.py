@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from itertools import product
 from typing import TYPE_CHECKING
@@ -29,7 +29,6 @@ from tap_cobrowser.table import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date
 
     from tap_cobrowser.api import Command, Exchange, Retry
     from tap_cobrowser.audit import Response
@@ -40,14 +39,18 @@ if TYPE_CHECKING:
 MOST_REQUESTS = 60
 _AT_ONCE = (1, 2, 4)
 _LONG_AGO = 3650
-_HALF_A_YEAR = 182
+_SUMMER = range(4, 11)
+_JANUARY, _JULY = 1, 7
 _LONGEST_REFUSAL = 300
 _DATE_MOVES = 2.0
+_BROKEN = "Responses are not whole, or pages of HTML"
 _FULL_TABLES = ("agents", "hosts")
 _CCC_TABLES = ("cccagentgroups", "cccgroupaccounts", "cccslotsactivity")
 # Those whose rows belong to the days requested, likeliest to have rows at all hours first.
-_WITNESSES = ("accountspecshourly", "conversations", "hostspecshourly", "filterstatshourly")
-_WITNESSES += ("emails",)  # type: ignore[assignment]
+_WITNESSES = (
+    *("accountspecshourly", "conversations", "hostspecshourly", "filterstatshourly"),
+    "emails",
+)
 
 
 class StoppedError(Exception):
@@ -57,7 +60,7 @@ class StoppedError(Exception):
 class Visit:
     """One examination of a server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an examination is made of
         self,
         settings: Settings,
         commands: Mapping[str, Command],
@@ -81,6 +84,7 @@ class Visit:
         self.case = Case(settings, commands)
         self.days: Days | None = None
         self.compared: Days | None = None
+        self.failure: TapCobrowserError | None = None
         self._earlier = earlier
         self._time = time
         self._report = on_request
@@ -209,7 +213,10 @@ class Visit:
             self._broken += isinstance(error, BrokenAnswerError) and not once
             lasting = isinstance(error, BrokenAnswerError) and self._broken == 1
             if isinstance(error, RetriableError) and not once and not lasting:
-                raise StoppedError(str(error)) from None
+                self.failure = error
+                # What is quoted may be rows.
+                why = _BROKEN if isinstance(error, BrokenAnswerError) else error.what
+                raise StoppedError(why) from None
             failure = error
         exchange: Exchange | None = self._local.last
         command = self._of(name)
@@ -327,7 +334,18 @@ class Visit:
     def _other_times(self) -> None:
         """Look at another part of the year, and at a day before there was anything."""
         known = self._a_known_day()
-        self._probe(known[0] if known else _WITNESSES[0], _HALF_A_YEAR, _HALF_A_YEAR)
+        name = known[0] if known else _WITNESSES[0]
+        today = self._api.clock.today()
+        summer = today.month in _SUMMER
+        # In the middle of the other half of the year, and of a week.
+        other = date(today.year, _JANUARY if summer else _JULY, 13)
+        if other >= today:
+            other = other.replace(year=today.year - 1)
+        other -= other.weekday() * ONE_DAY
+        for day in (other + ONE_DAY, other + 2 * ONE_DAY):
+            ago = (today - day).days
+            if self._probe(name, ago, ago).rows:
+                break
         if all(each.rows or each.start is None for each in self.case.seen):
             self._probe("conversations", _LONG_AGO, _LONG_AGO)
 
@@ -359,14 +377,14 @@ class Visit:
         """Request the days of an earlier report."""
         if self._earlier is None:
             return
-        today, reserve = self._api.clock.today(), 1 + sum(_AT_ONCE[1:])
+        today, reserve, most = self._api.clock.today(), 1 + sum(_AT_ONCE[1:]), self._width
         for name, days in self._earlier.streams.items():
             if name not in self._windowed:
                 continue
             left = sorted(days, reverse=True)
             while left and self._left > reserve:
                 day = left[0]
-                width = self._width if day - ONE_DAY in left else 1
+                width = most if day - ONE_DAY in left else 1
                 left = [each for each in left if each > day or each <= day - width * ONE_DAY]
                 done = self.compared.streams.get(name, {}) if self.compared else {}
                 ago = (today - day).days
@@ -375,18 +393,17 @@ class Visit:
 
     def _more_days(self) -> None:
         """Request more days, for later reports to compare with."""
-        reserve = 1 + sum(_AT_ONCE)
+        reserve, width = 1 + sum(_AT_ONCE), self._width
         for name in self._windowed:
             if self._left > reserve and self._earlier is None and name != "conversations":
-                self._ask(name, 2 + self._width, 3)
+                self._ask(name, 2 + width, 3)
 
     def _at_once(self) -> None:
         """Compare how long requests take that are made one, two and four at a time."""
-        ago = 3
+        ago, width = 3, self._width
         for number in _AT_ONCE:
             if self._left < number:
                 return
-            width = self._width
             windows = [(ago + each * width, number) for each in range(number)]
             ago += number * width
             begun = self._time.monotonic()
@@ -447,11 +464,12 @@ class Visit:
         if known:
             least, most = max(low for low, _ in known), min(high for _, high in known)
             self.case.clock = (least, most) if least <= most else known[0]
+        width = self._width
         days_fit = self.case.own_zone_fits(self.case.recent) and not self.case.ignored()
         for kept in filter(None, (self.days, self.compared)):
             for name, own in list(kept.streams.items()):
                 for day in list(own):
-                    whole = (name, day) in self._alone or self._width > 1
+                    whole = (name, day) in self._alone or width > 1
                     if not days_fit or not whole:
                         del own[day]
                 if not own:
