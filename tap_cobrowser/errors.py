@@ -180,7 +180,7 @@ class CellError(TapCobrowserError):
 
 
 class ExaminationError(TapCobrowserError):
-    """The doctor found that an extraction would fail or lose rows, or could not go on."""
+    """The doctor found that an extraction would fail or lose rows, or could not finish."""
 
     advice = "The report says what to do."
 

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _KINDS = ("boolean", "integer", "object", "array", "string")
 _OPTIONS = {";": "Semicolon", ",": "Comma", ":": "Colon", "|": "Pipe", "jsonl": "JSONL"}
 _OPTIONS |= {"gzip": "GZIP", "none": "None", "parquet": "Parquet"}
+_COMMANDS = {
+    "doctor": {
+        "args": "--config ENV",
+        "description": "Find out how the account's exports work, and which settings fit.",
+        "executable": "tap-cobrowser-doctor",
+    }
+}
 
 
 def about() -> dict[str, Any]:
@@ -42,6 +49,7 @@ def shared(said: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "capabilities": sorted([*said["capabilities"], "test"]),  # which `--about` does not tell
+        "commands": _COMMANDS,
         "settings": list(_settings(said["settings"]["properties"])),
         "settings_group_validation": [said["settings"]["required"]],
     }

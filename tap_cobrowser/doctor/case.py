@@ -41,8 +41,8 @@ class Case:
         requests: How many requests were made.
         stopped: Why the examination ended early; empty if it did not.
         refused: Whether user and key were refused.
-        clock: Between which seconds this machine's clock is ahead of the server's; None if the
-            responses have no `Date`.
+        has_date: Whether responses have a `Date`; None if there was none.
+        clock: Between which seconds this machine's clock is ahead of the server's.
         stale: What shows that responses are old ones; empty if nothing does.
         seconds: Seconds per request, by the number of requests at once.
         busy_at: How many requests at once the server did not take.
@@ -54,7 +54,8 @@ class Case:
     requests: int = 0
     stopped: str = ""
     refused: bool = False
-    clock: tuple[float, float] | None = None
+    has_date: bool | None = None
+    clock: tuple[float, float] = (0.0, 0.0)
     stale: str = ""
     seconds: dict[int, float] = field(default_factory=dict)
     busy_at: int = 0

@@ -32,6 +32,7 @@ _ASK_TOO = "ask CoBrowser.net"
 _DECISIVE = ("UTF-8, broken", "fputcsv")
 _HOURS_OF_A_DAY = 24
 _SAME = 3
+_LEAST_SHARED = 10
 _STEADY = 2.0
 _REASONS: dict[type[TapCobrowserError], str] = {
     BrokenAnswerError: "the response is not whole, or a page of HTML",
@@ -52,6 +53,8 @@ def _access(case: Case) -> Finding:
     settings: dict[str, Any] = {}
     wants = case.settings.ccc_agent
     failed = failing(case)
+    if answer == "unknown":
+        advice = "Check `user` and `api_key`. "
     if answer == "agent" and wants and sure == PROVEN:
         settings = {"ccc_agent": False}
         advice = "Set `ccc_agent` to false: the CCC streams end in an error. "
@@ -78,6 +81,8 @@ def _agent(case: Case) -> tuple[str, str, str]:
         return "agent", evidence, PROVEN
     if seen.error is not None:
         return "unknown", "User and key work; `cccagents` got no CSV.", UNKNOWN
+    if any(each.blank for each in case.of("accounts")):
+        return "unknown", "The response to `accounts` is empty, so nothing shows it.", UNKNOWN
     if seen.blank:
         return "agent", "User and key work; the response to `cccagents` was empty.", LIKELY
     evidence = f"User and key work; `cccagents` has {about(seen.rows)} rows."
@@ -305,7 +310,9 @@ def _clock(case: Case) -> Finding:
             "whether responses are stored. The tap counts days from `Date`."
         )
         return Finding("clock", question, "stale", case.stale, PROVEN, advice, loses=True)
-    if case.clock is None:
+    if case.has_date is None:
+        return Finding("clock", question, "unknown", "There was no response.", UNKNOWN)
+    if not case.has_date:
         evidence = "No response had a `Date` header that can be read."
         advice = "Keep this machine's clock right: the tap counts days from it."
         return Finding("clock", question, "no_date", evidence, PROVEN, advice)
@@ -359,7 +366,7 @@ def _empty(case: Case) -> Finding:
         if form:
             found[form] = found.get(form, 0) + 1
     if not found:
-        evidence = "Every day that was requested has rows."
+        evidence = "No day without rows was met."
         return Finding("empty", question, "unknown", evidence, UNKNOWN)
     answer = max(found, key=lambda form: found[form])
     evidence = f"Seen in {found[answer]} responses."
@@ -416,13 +423,16 @@ def _row_limit(case: Case) -> Finding:
             loses=bool(loses and settings) or bool(full),
         )
     alike = [each for each in case.seen if each.rows == most and each.start is not None]
-    alike_days = {(each.command, each.start, each.stop) for each in alike}
-    if len(alike_days) >= _SAME and most >= LEAST_LIMIT and most % _HOURS_OF_A_DAY:
-        evidence = f"{len(alike_days)} responses have exactly {most} rows, and none has more."
+    requests = {(each.command, each.start, each.stop) for each in alike}
+    several = len({each.command for each in alike}) > 1 and most >= _LEAST_SHARED
+    if len(requests) >= _SAME and (most >= LEAST_LIMIT or several) and most % _HOURS_OF_A_DAY:
+        evidence = f"{len(requests)} responses have exactly {most} rows, and none has more."
         advice = f"{_ASK} for the limit of rows per request, and for a higher one."
         return Finding("row_limit", question, most, evidence, LIKELY, advice, loses=True)
+    if not most:
+        return Finding("row_limit", question, "unknown", "No rows were seen.", UNKNOWN)
     evidence = f"The largest response has {about(most)} rows."
-    return Finding("row_limit", question, "none_seen", evidence, LIKELY if most else UNKNOWN)
+    return Finding("row_limit", question, "none_seen", evidence, LIKELY)
 
 
 def _compression(case: Case) -> Finding:

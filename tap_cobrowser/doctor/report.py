@@ -50,8 +50,6 @@ class Report:
     @property
     def problem(self) -> str:
         """Why the settings cannot be taken for good; empty if they can."""
-        if self.stopped:
-            return self.stopped
         ids = ", ".join(each.id for each in self.findings if each.loses)
         return f"With these settings an extraction would fail or lose rows ({ids})" if ids else ""
 

@@ -19,6 +19,7 @@ from tap_cobrowser.doctor.writing import how_written
 from tap_cobrowser.errors import (
     BrokenAnswerError,
     CredentialsError,
+    ExaminationError,
     NotCsvError,
     RetriableError,
     TapCobrowserError,
@@ -43,6 +44,7 @@ _SUMMER = range(4, 11)
 _JANUARY, _JULY = 1, 7
 _LONGEST_REFUSAL = 300
 _DATE_MOVES = 2.0
+_TOO_MANY = "The server says that these are too many requests (429)"
 _BROKEN = "Responses are not whole, or pages of HTML"
 _FULL_TABLES = ("agents", "hosts")
 _CCC_TABLES = ("cccagentgroups", "cccgroupaccounts", "cccslotsactivity")
@@ -113,10 +115,6 @@ class Visit:
         """
         try:
             self._command("accounts", first=True)
-        except CredentialsError:
-            self.case.refused = True
-            raise
-        try:
             for step in (
                 self._tables,
                 self._pairs,
@@ -132,7 +130,12 @@ class Visit:
             ):
                 step()
         except StoppedError as stop:
+            if not self.case.seen and self.failure:
+                raise self.failure from None
             self.case.stopped = str(stop)
+        except CredentialsError:
+            self.case.refused = True
+            raise
         finally:
             self._settle()
 
@@ -151,8 +154,8 @@ class Visit:
             self._exchanges.append(exchange)
         self._local.last = exchange
         if exchange.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            msg = "The server says that these are too many requests (429)"
-            raise StoppedError(msg)
+            self.failure = ExaminationError(_TOO_MANY, advice="Run the doctor again later.")
+            raise StoppedError(_TOO_MANY)
 
     @property
     def _left(self) -> int:
@@ -417,7 +420,7 @@ class Visit:
                     job.result()
             except StoppedError:
                 if number > 1:
-                    self.case.busy_at = number
+                    self.case.busy_at, self.failure = number, None
                     return
                 raise
             self.case.seconds[number] = (self._time.monotonic() - begun) / number
@@ -461,6 +464,7 @@ class Visit:
             for each in self._exchanges
             if each.reply.date
         ]
+        self.case.has_date = bool(known) if self._exchanges else None
         if known:
             least, most = max(low for low, _ in known), min(high for _, high in known)
             self.case.clock = (least, most) if least <= most else known[0]
