@@ -199,9 +199,7 @@ class Api:
         if window is None:
             return self._repair.fetch_table(command.subject, lambda: self.ask(command, None))
         try:
-            return self._repair.fetch(
-                command.subject, window, lambda days: self.ask(command, days)
-            )
+            return self._repair.fetch(command.subject, window, lambda days: self.ask(command, days))
         except WrongDaysError as error:
             error.where = _place(command, window)
             raise

@@ -11,9 +11,10 @@ import click
 
 from tap_cobrowser import settings
 from tap_cobrowser.clock import SYSTEM_TIME
+from tap_cobrowser.doctor.client import MOST_REQUESTS, Client
 from tap_cobrowser.doctor.late import read_report
 from tap_cobrowser.doctor.report import report_of
-from tap_cobrowser.doctor.visit import MOST_REQUESTS, Visit
+from tap_cobrowser.doctor.visit import Visit
 from tap_cobrowser.errors import ExaminationError, InputFileError, TapCobrowserError
 from tap_cobrowser.streams import STREAMS
 from tap_cobrowser.tap import TapCobrowser
@@ -60,7 +61,7 @@ def examine(
     Returns:
         The report, if there was anything to report; and the error that ended it.
     """
-    visit = Visit(
+    client = Client(
         settings.check(tap.config),
         commands(tap),
         time=time,
@@ -70,19 +71,13 @@ def examine(
     )
     failure: TapCobrowserError | None = None
     try:
-        visit.make()
+        Visit(client, time=time, earlier=earlier).make()
     except TapCobrowserError as error:
-        if not visit.case.refused:
+        if not client.case.refused:
             return None, error
         failure = error
-    report = report_of(
-        visit.case,
-        settings.version(),
-        days=visit.days,
-        earlier=earlier,
-        compared=visit.compared,
-    )
-    return report, failure or visit.failure
+    report = report_of(client.case, settings.version(), client.ledger, earlier)
+    return report, failure or client.failure
 
 
 def main() -> None:

@@ -9,11 +9,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_cobrowser.audit import days_of
 from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
-from tap_cobrowser.doctor.seen import as_letters
+from tap_cobrowser.doctor.seen import as_letters, digests
 from tap_cobrowser.errors import InputFileError
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from tap_cobrowser.audit import Response, Subject
     from tap_cobrowser.settings import Settings
 
 _QUESTION = "Do rows of completed days still change?"
@@ -52,9 +56,68 @@ class Days:
         }
 
 
-def new_salt() -> str:
-    """Return a salt that no other report has."""
+def _new_salt() -> str:
     return as_letters(secrets.token_hex(16))
+
+
+class Ledger:
+    """Keeps digests of the completed days that are read, and of those of an earlier report."""
+
+    def __init__(self, zone: ZoneInfo, earlier: Days | None) -> None:
+        """Begin without any.
+
+        Args:
+            zone: The zone of the days.
+            earlier: What an earlier report holds.
+        """
+        self.days: Days | None = None
+        self.compared: Days | None = None
+        self._zone = zone
+        self._earlier = earlier
+        self._alone: set[tuple[str, date]] = set()
+
+    def keep(self, subject: Subject, response: Response, today: date) -> None:
+        """Keep digests of the completed days of a response.
+
+        Args:
+            subject: The command.
+            response: The response, whose window tells its days.
+            today: The server's day.
+        """
+        window = response.window
+        if window is None:
+            return
+        if self.days is None:
+            self.days = Days(_new_salt(), self._zone.key, today)
+        if self._earlier and self.compared is None:
+            self.compared = Days(self._earlier.salt, self._zone.key, today)
+        days = [each.first for each in days_of(window) if each.first < response.today]
+        alone = window.first == window.last
+        for kept in filter(None, (self.days, self.compared)):
+            own = kept.streams.setdefault(subject.name, {})
+            for day, count, digest in digests(subject, response.table, days, self._zone, kept.salt):
+                if alone or (subject.name, day) not in self._alone:
+                    own[day] = count, digest
+        if alone:
+            self._alone |= {(subject.name, day) for day in days}
+
+    def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
+        """Drop the days that were not read whole.
+
+        Args:
+            days_fit: Whether the server's days are those of the zone.
+            ranges_work: Whether a response to several days has all their rows.
+        """
+        for kept in filter(None, (self.days, self.compared)):
+            for name, own in list(kept.streams.items()):
+                whole = {
+                    day: found
+                    for day, found in own.items()
+                    if days_fit and (ranges_work or (name, day) in self._alone)
+                }
+                kept.streams[name] = whole
+                if not whole:
+                    del kept.streams[name]
 
 
 def read_report(path: str) -> Days:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.doctor.case import Case
     from tap_cobrowser.doctor.finding import Finding
-    from tap_cobrowser.doctor.late import Days
+    from tap_cobrowser.doctor.late import Days, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +113,18 @@ class Report:
             yield "Nothing to change."
 
 
-def report_of(
-    case: Case, tap: str, *, days: Days | None, earlier: Days | None, compared: Days | None
-) -> Report:
+def report_of(case: Case, tap: str, ledger: Ledger, earlier: Days | None) -> Report:
     """Return the report of an examination.
 
     Args:
         case: What was seen.
         tap: Version of the tap.
-        days: Digests of days.
-        earlier: Those of an earlier report.
-        compared: The same days, as they are now.
+        ledger: Digests of days.
+        earlier: What an earlier report holds.
     """
     findings = [ask(case) for ask in QUESTIONS]
-    findings.insert(-3, late(case.settings, earlier, compared))
-    return Report(tap, tuple(findings), case.requests, case.stopped, days)
+    findings.insert(-3, late(case.settings, earlier, ledger.compared))
+    return Report(tap, tuple(findings), case.requests, case.stopped, ledger.days)
 
 
 def _spoken(answer: object) -> str:
