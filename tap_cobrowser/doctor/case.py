@@ -68,15 +68,22 @@ class Case:
 
     @property
     def dated(self) -> list[Seen]:
-        """The responses to one day whose rows must all belong to that day."""
+        """The responses whose rows must all belong to the days that were requested."""
         return [
-            each for each in self.seen if each.is_single and each.rows and not each.reaches_back
+            each
+            for each in self.seen
+            if each.start is not None and each.rows and not each.reaches_back
         ]
 
     @property
     def recent(self) -> list[Seen]:
         """Those of the last days."""
         return [each for each in self.dated if (each.start or 0) < SEASON]
+
+    @property
+    def recent_days(self) -> list[Seen]:
+        """Those of the last days that were requested alone."""
+        return [each for each in self.recent if each.is_single]
 
     def own_zone_fits(self, seen: list[Seen]) -> bool:
         """Return whether all rows fit days of `timezone`."""
@@ -116,8 +123,9 @@ class Case:
     def ignored(self) -> tuple[Seen, Seen] | None:
         """Return two responses to different days that have rows of the same days."""
         own = self.settings.timezone
-        for one in self.recent:
-            for other in self.recent:
+        alone = self.recent_days
+        for one in alone:
+            for other in alone:
                 if (
                     other.command == one.command
                     and other.start != one.start

@@ -154,8 +154,8 @@ def _range_used(case: Case) -> Finding:
         )
         sure = PROVEN if same else LIKELY
         return Finding("range_used", question, "ignored", evidence, sure, advice, loses=True)
-    for one in case.recent:
-        for other in case.recent:
+    for one in case.recent_days:
+        for other in case.recent_days:
             if (
                 one.command == other.command
                 and one.start != other.start
@@ -164,7 +164,7 @@ def _range_used(case: Case) -> Finding:
                 evidence = f"Rows of {one.start} and of {other.start} days ago share no moment."
                 return Finding("range_used", question, "yes", evidence, PROVEN)
     zone = case.zone
-    for one in case.recent:
+    for one in case.recent_days:
         if one.start and zone and one.fits(zone):
             evidence = (
                 f"A request for {one.start} days ago returned rows of that day, not of today."
@@ -236,7 +236,7 @@ def _day_zone(case: Case) -> Finding:
     if not recent or case.ignored():
         return finding("unknown", "No day with rows was found to judge by.", UNKNOWN)
     fits, others = case.own_zone_fits(recent), case.offsets(recent)
-    spoken = f"{len(recent)} responses to one day"
+    spoken = f"{len(recent)} responses"
     if fits and others:
         evidence = (
             f"The rows of {spoken} fit the days of `timezone` ({key}), and those of "
@@ -368,7 +368,7 @@ def _empty(case: Case) -> Finding:
     if not found:
         evidence = "No day without rows was met."
         return Finding("empty", question, "unknown", evidence, UNKNOWN)
-    answer = max(found, key=lambda form: found[form])
+    answer = max(found, key=found.__getitem__)
     evidence = f"Seen in {found[answer]} responses."
     if len(found) > 1:
         evidence += f" Other forms were seen, too: {', '.join(sorted(found.keys() - {answer}))}."

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.audit import colliding_keys, moments_of
@@ -163,7 +164,7 @@ def see(  # noqa: PLR0913 - what a response is made of
         error,
         said,
         len(table),
-        table.blank,
+        table.blank or (reply is not None and reply.status == HTTPStatus.NO_CONTENT),
         len(reply.body) if reply else 0,
         exchange.seconds if exchange else 0.0,
         headers.get("Content-Encoding", ""),
