@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tap_cobrowser.transport import Reply
 
 WORLD = World(rows_per_day=12)
-IDS = """
-access range_order range_end range_most range_used day_zone stamp_offset clock header
-encoding line_ends quoting dates numbers empty keys
-row_limit late compression latency concurrency
-""".split()
+IDS = (
+    "access range_order range_end range_most range_used day_zone stamp_offset clock header "
+    "encoding line_ends quoting dates numbers empty keys row_limit late compression latency "
+    "concurrency"
+)
 PAGE = {
     "access": "ccc",
     "range_order": "start_older",
@@ -117,7 +117,7 @@ def examine_reading(*readings: str, world: World = WORLD, **options: Any) -> Exa
 def test_a_server_that_behaves_as_the_page_says_needs_no_change() -> None:
     found = examine_reading(world=World(rows_per_day=60))
     assert found.requests <= 60
-    assert [each["id"] for each in found.report["findings"]] == IDS
+    assert " ".join(each["id"] for each in found.report["findings"]) == IDS
     for name, answer in PAGE.items():
         assert found.answer(name) == answer, name
     assert found.answer("keys") == dict.fromkeys(found.answer("keys"), "unique")
