@@ -87,8 +87,9 @@ class Extraction:
 
     def finish(self, stream: CobrowserStream) -> None:
         """Log what only the whole run shows, behind its last stream."""
-        if stream is self.windowed()[-1] and (hint := self.api.hint()):
-            stream.log("%s", hint.text, level=logging.WARNING)
+        if stream is self.windowed()[-1]:
+            for hint in self.api.hints():
+                stream.log("%s", hint.text, level=logging.WARNING)
 
 
 class _HasExtraction(Protocol):

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "tap_cobrowser"
 SOURCES = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("doctor/*.py")])
 NAMES = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in SOURCES}
 LISTED = re.findall(
-    r"^\| `([\w/]+)\.py` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    r"^\| `([\w/]+)\.py` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
