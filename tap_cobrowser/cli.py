@@ -162,7 +162,7 @@ class _Command(SingerCommand):
             if error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
             problem = redact(" ".join(error.format_message().split())).rstrip(".")
-            code = self._fail(f"{problem}. Try `tap-cobrowser --help`.")
+            code = self._fail(f"{problem}. Try `{self.name} --help`.")
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on a terminal

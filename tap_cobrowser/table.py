@@ -161,6 +161,15 @@ class TableReader:
         names = tuple(column.name for column in wanted)
         return Table(names, tuple(converted), tuple(notes))
 
+    def raw(self, body: bytes, charset: str | None = None) -> tuple[bool, list[list[str]]]:
+        """Return whether quotes are doubled, and the cells as they are written, header included.
+
+        Raises:
+            TapCobrowserError: If `read` cannot read it either.
+        """
+        dialect, rows = self._rows(decode(body, charset))
+        return isinstance(dialect, _Doubled), rows
+
     def _rows(self, text: str) -> tuple[_Dialect, list[list[str]]]:
         """Return the cells, by the first dialect under which all rows are equally wide."""
         # A script that is stopped leaves an answer that is whole to HTTP, cut at any byte. Where
