@@ -25,7 +25,7 @@ _Response = TypeVar("_Response")
 
 @dataclass(frozen=True, slots=True)
 class Planned(Generic[_Source, _Page]):
-    """A request of a source (a stream) for a page of it, or the end of that source."""
+    """A request of a source (a pass over a stream) for a page of it, or its end."""
 
     source: _Source
     page: _Page | None = None
@@ -67,11 +67,11 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         An error of a request is raised in its turn, after all that precedes it was yielded.
 
         Args:
-            source: The stream whose turn it is.
+            source: The one whose turn it is.
             after: What it has read already, where it is planned anew.
             one_by_one: Whether to request nothing before it is asked for.
         """
-        if not self._under_way or self._under_way[0][0].source is not source:
+        if not self._under_way or self._under_way[0][0].source != source:
             self.plan_again()
             self._plan = self._make_plan(source, after)
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
+from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,6 +55,30 @@ _LOGGED_BY_SDK = "An unhandled error occurred while syncing '%s'"
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """What a run does with a stream in one go.
+
+    Attributes:
+        stream: The stream.
+        earlier: Whether the days before those that are complete are filled in, newest first. If
+            not, it is the daily work. That of all streams comes first.
+    """
+
+    stream: CobrowserStream
+    earlier: bool = False
+
+    @property
+    def progress(self) -> StreamProgress:
+        """How far it is; it counts the requests that are made ahead, too."""
+        return self.stream.progress[self.earlier]
+
+    @property
+    def days(self) -> DateWindow | None:
+        """The days to read, None if there are none or the stream has no days."""
+        return self.stream.earlier_days if self.earlier else self.stream.daily_days
+
+
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """What the streams of one run share.
 
@@ -68,7 +93,7 @@ class Extraction:
 
     settings: Settings
     api: Api
-    ahead: FetchAhead[CobrowserStream, DateWindow | None, date, Response]
+    ahead: FetchAhead[Pass, DateWindow | None, date, Response]
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
@@ -85,9 +110,98 @@ class Extraction:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
 
-    def finish(self, stream: CobrowserStream) -> None:
-        """Log what only the whole run shows, behind its last stream."""
-        if stream is self.windowed()[-1] and (hint := self.api.hint()):
+    def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
+        """Log which earlier days of a stream are filled in, and why."""
+        bookmark = stream.bookmark
+        assert bookmark  # noqa: S101 - without one no day is earlier than another
+        count = (days.last - days.first).days + 1
+        stream.log(
+            "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
+            "on, and `start_date` is before that.",
+            *(count, "s"[: count > 1], stream.name, days, bookmark.begin),
+        )
+        if days.last + ONE_DAY < bookmark.begin:
+            stream.log(
+                "The days of stream '%s' from %s to %s stay missing, so the state cannot keep that "
+                "the earlier ones are there, and each run like this reads them again. Set "
+                "`end_date` to %s or later, or leave it out.",
+                *(stream.name, days.last + ONE_DAY, *[bookmark.begin - ONE_DAY] * 2),
+                level=logging.WARNING,
+            )
+
+    def windows(self, of: Pass, after: date | None = None) -> Iterator[DateWindow | None]:
+        """Yield the windows that a pass still needs, in order; None is the whole table.
+
+        While the server's clock is a guess, a start that lies in its future is requested all the
+        same: only the response shows whether it is one.
+
+        Args:
+            of: The pass.
+            after: The last day, or of earlier days the first, that it has read already.
+        """
+        days, end = of.days, self.settings.end_date
+        if not of.stream.windowed:
+            yield None
+        if days is None:
+            return
+        if after and of.earlier:
+            days = DateWindow(days.first, min(days.last, after - ONE_DAY))
+        elif after:
+            days = DateWindow(max(days.first, after + ONE_DAY), days.last)
+        paginator = WindowPaginator(
+            days.first, days.last, self.settings.window_days, newest_first=of.earlier
+        )
+        guessed = not (self.api.clock.known or after or of.earlier)
+        if paginator.finished and guessed and (not end or days.first <= end):
+            yield DateWindow(days.first, days.first)
+        while not paginator.finished:
+            yield paginator.current_value
+            paginator.advance()
+
+    def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
+        """Return all days of a pass, by its first window."""
+        if of.earlier:
+            return DateWindow(self.settings.start_date or begun.first, begun.last)
+        return DateWindow(begun.first, of.days.last if of.days else begun.last)
+
+    def meet(self) -> None:
+        """Note for all streams from which day on they are complete, where their state lacks it.
+
+        Streams whose turn is still to come are met by this run, too, even if it does not get there.
+        """
+        for stream in self.windowed():
+            if bookmark := stream.bookmark:
+                bookmarks.meet(
+                    stream.stream_state,
+                    bookmark,
+                    start=self.settings.start_date,
+                    run_day=self.api.clock.run_day,
+                    zone=self.settings.timezone,
+                )
+
+    def finish(self, stream: CobrowserStream, *, read: bool, dry: bool) -> None:
+        """Log what shows at the end of a stream's daily work, or only behind that of the last one.
+
+        Args:
+            stream: The stream.
+            read: Whether it had a window.
+            dry: Whether the run only tries its streams.
+        """
+        bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
+        if bookmark and bookmark.day > today + ONE_DAY:
+            stream.log(
+                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
+                "then are not read, unless you set it back or remove it.",
+                *(stream.name, bookmark.day, today),
+                level=logging.WARNING,
+            )
+        elif days and not read and not stream.earlier_days:
+            stream.log(
+                "Nothing to read: the first day (%s) is after the last one (%s).",
+                *(days.first, days.last),
+            )
+        is_last = stream in self.windowed()[-1:]
+        if is_last and not dry and (hint := self.api.hint()):
             stream.log("%s", hint.text, level=logging.WARNING)
 
 
@@ -114,6 +228,7 @@ class CobrowserStream(Stream, ABC):
         """Take part in the tap's run."""
         super().__init__(tap, *args, **kwargs)
         self._documented_replication_key = self.replication_key
+        self._pass = Pass(self)
 
     @property
     def _shared(self) -> Extraction:
@@ -124,9 +239,13 @@ class CobrowserStream(Stream, ABC):
         return self._shared.settings
 
     @cached_property
-    def progress(self) -> StreamProgress:
-        """How far the stream is; it counts the requests that are made ahead, too."""
-        return StreamProgress(self.name, self.log, self._shared.progress)
+    def progress(self) -> tuple[StreamProgress, StreamProgress]:
+        """How far the stream is with its daily work, and with earlier days."""
+        run = self._shared.progress
+        return (
+            StreamProgress(self.name, self.log, run),
+            StreamProgress(self.name, self.log, run, earlier=True),
+        )
 
     @override
     def apply_catalog(self, catalog: singer.Catalog) -> None:
@@ -143,20 +262,10 @@ class CobrowserStream(Stream, ABC):
     @cached_property
     def command(self) -> Command:
         """The command, with its documented columns as the catalog wants them."""
-        keys = {*self.primary_keys, self.replication_key}
-        wanted = self.effective_schema.get("properties", {})
-        columns = tuple(
-            Column(
-                name,
-                _kind(wanted.get(name, definition)),
-                key=name in keys,
-                wanted=name in wanted and self.mask["properties", name],
-            )
-            for name, definition in self.schema["properties"].items()
-        )
         subject = Subject(
             self.name, tuple(self.primary_keys), self._documented_replication_key, self.reaches_back
         )
+        columns = tuple(_columns(self, {*self.primary_keys, self.replication_key}))
         return Command(self.name, columns, subject, self.windowed, self.ccc_only)
 
     @property
@@ -181,51 +290,36 @@ class CobrowserStream(Stream, ABC):
         )
 
     @property
-    def _first_day(self) -> date:
-        return bookmarks.first_day(
+    def daily_days(self) -> DateWindow | None:
+        """The days of the daily work, none if `last` is the earlier; None without windows."""
+        if not self.windowed:
+            return None
+        settings, run_day = self._settings, self._shared.api.clock.run_day
+        first = bookmarks.first_day(
             self.bookmark,
-            start=self._settings.start_date,
-            lookback_days=self._settings.lookback_days,
-            run_day=self._shared.api.clock.run_day,
+            start=settings.start_date,
+            lookback_days=settings.lookback_days,
+            run_day=run_day,
         )
+        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
 
     @property
-    def _last_day(self) -> date:
-        run_day = self._shared.api.clock.run_day
-        return bookmarks.last_day(end=self._settings.end_date, run_day=run_day)
+    def earlier_days(self) -> DateWindow | None:
+        """The days to fill in after the daily work, None if there are none."""
+        daily, start = self.daily_days, self._settings.start_date
+        return daily and bookmarks.earlier_days(self.bookmark, daily, start=start)
 
-    def get_new_paginator(self, after: date | None = None) -> WindowPaginator:
-        """Return a paginator over the days that this run reads.
-
-        Args:
-            after: The last day that it has read already.
-        """
-        first = self._first_day
-        if after:
-            first = max(first, after + ONE_DAY)
-        return WindowPaginator(first, self._last_day, self._settings.window_days)
-
-    def windows(self, after: date | None = None) -> Iterator[DateWindow | None]:
-        """Yield the windows that this stream still needs, in order; None is the whole table.
-
-        While the server's clock is a guess, a start that lies in its future is requested all the
-        same: only the response shows whether it is one.
-
-        Args:
-            after: The last day that this run has read already.
-        """
-        if not self.windowed:
-            yield None
+    def fill_in(self) -> None:
+        """Emit the days before those that are complete, where `start_date` asks for them."""
+        if not (days := self.earlier_days):
             return
-        paginator = self.get_new_paginator(after)
-        if paginator.finished and not self._shared.api.clock.known and not after:
-            first = paginator.current_value.first
-            if not self._settings.end_date or first <= self._settings.end_date:
-                yield DateWindow(first, first)
-            return
-        while not paginator.finished:
-            yield paginator.current_value
-            paginator.advance()
+        self._pass = Pass(self, earlier=True)
+        self._shared.announce(self, days)
+        if batch_config := self.get_batch_config(self.config):
+            self._sync_batches(batch_config)
+        else:
+            deque(self._sync_records(), maxlen=0)
+        self._pass = Pass(self)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
@@ -261,36 +355,26 @@ class CobrowserStream(Stream, ABC):
         api, ahead = self._shared.api, self._shared.ahead
         planned_on = api.clock.run_day
         dry = self.ABORT_AT_RECORD_COUNT is not None
-        last_read: date | None = None
+        earlier = self._pass.earlier
+        read: date | None = None
         pending = True
         with metrics.http_request_counter(self.name, endpoint=self.name) as counter:
             while pending:
                 pending = False
-                for response in ahead.responses(self, last_read, one_by_one=dry):
+                for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
                     self._shared.warn(self, response)
-                    self.progress.checked(response.extra)
+                    self._pass.progress.checked(response.extra)
                     if response.window:
-                        last_read = response.window.last
+                        read = response.window.first if earlier else response.window.last
                     if response.window or not self.windowed:
                         yield response
                     if api.clock.run_day != planned_on:
                         planned_on, pending = api.clock.run_day, self.windowed
                         ahead.plan_again()
                         break
-        bookmark, today = self.bookmark, api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
-            self.log(
-                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
-                "then are not read, unless you set it back or remove it.",
-                *(self.name, bookmark.day, today),
-                level=logging.WARNING,
-            )
-        elif self.windowed and last_read is None:
-            days = self._first_day, self._last_day
-            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *days)
-        if self.windowed and not dry:
-            self._shared.finish(self)
+        if not earlier:
+            self._shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
@@ -300,7 +384,7 @@ class CobrowserStream(Stream, ABC):
         writer = cast("LineWriter", self._tap.message_writer)
         version = self._new_version()
         left = self.ABORT_AT_RECORD_COUNT
-        progress = nullcontext() if left else self.progress
+        progress = nullcontext() if left else self._pass.progress
         with progress, self.get_record_counter() as counter, self.get_sync_timer():
             for table, extracted in self._tables(counter, version):
                 write_records(
@@ -318,7 +402,7 @@ class CobrowserStream(Stream, ABC):
         """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
         version = self._new_version()
         with (
-            self.progress,
+            self._pass.progress,
             self.get_batch_counter() as batches,
             self.get_record_counter() as counter,
         ):
@@ -337,11 +421,13 @@ class CobrowserStream(Stream, ABC):
         Whoever asks for the next ones has emitted these: then the bookmark moves behind them.
         """
         blank = True
+        begun: DateWindow | None = None
         for response in self._responses():
+            begun = begun or response.window
             table = self._recent(response.table)
             yield table, response.extracted
             counter.increment(len(table))
-            self._finish(response, len(table))
+            self._finish(response, len(table), begun)
             blank = blank and response.table.blank
         if version is not None and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
@@ -360,14 +446,27 @@ class CobrowserStream(Stream, ABC):
             cast("str", self.replication_key), midnight(least, self._settings.timezone).isoformat()
         )
 
-    def _finish(self, response: Response, rows: int) -> None:
-        """Move the bookmark behind a window whose rows were emitted, and send a STATE."""
+    def _finish(self, response: Response, rows: int, begun: DateWindow | None) -> None:
+        """Move the bookmark behind a window whose rows were emitted, and send a STATE.
+
+        Args:
+            response: The response to the window.
+            rows: How many rows were emitted.
+            begun: The first window of this pass.
+        """
+        self._shared.meet()
+        window, earlier, bookmark = response.window, self._pass.earlier, self.bookmark
         if self.is_incremental:
-            bookmark = bookmarks.advance(
-                self.bookmark,
-                response.window,
-                today=response.today,
-                run_day=self._shared.api.clock.run_day,
+            bookmark = (
+                bookmarks.extend(bookmark, window)
+                if earlier and bookmark and window
+                else bookmarks.advance(
+                    bookmark,
+                    window,
+                    today=response.today,
+                    run_day=self._shared.api.clock.run_day,
+                    since=begun.first if begun else None,
+                )
             )
             bookmarks.put(
                 self.stream_state,
@@ -376,11 +475,13 @@ class CobrowserStream(Stream, ABC):
                 zone=self._settings.timezone,
             )
         self._write_state()
-        self.progress.done(
-            response.window,
+        state = self.stream_state
+        self._pass.progress.done(
+            window,
             rows,
-            last=self._last_day if response.window else None,
-            bookmark=self.stream_state.get("replication_key_value"),
+            days=begun and self._shared.days_since(begun, self._pass),
+            bookmark=state.get("replication_key_value"),
+            complete_from=state.get("complete_from"),
         )
 
     def _write_state(self) -> None:
@@ -393,6 +494,18 @@ class CobrowserStream(Stream, ABC):
         if not self.is_incremental and self.config.get("emit_activate_version_messages"):
             return self._initialized_at // 1000
         return None
+
+
+def _columns(stream: CobrowserStream, keys: set[str | None]) -> Iterator[Column]:
+    """Yield the documented columns of a stream as the catalog wants them."""
+    wanted = stream.effective_schema.get("properties", {})
+    for name, definition in stream.schema["properties"].items():
+        yield Column(
+            name,
+            _kind(wanted.get(name, definition)),
+            key=name in keys,
+            wanted=name in wanted and stream.mask["properties", name],
+        )
 
 
 def _kind(definition: Mapping[str, Any]) -> str:
