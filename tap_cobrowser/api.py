@@ -136,6 +136,7 @@ class Api:
         time: Time = SYSTEM_TIME,
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
+        on_bytes: Callable[[int], None] = _ignore,
     ) -> None:
         """Prepare; nothing is requested yet.
 
@@ -144,6 +145,8 @@ class Api:
             time: This machine's time.
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a repetition.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
         # Whoever uses the API without the tap quotes what the server says, too.
         protect(settings.api_key)
@@ -152,7 +155,10 @@ class Api:
         self._time = time
         self._on_request, self._on_retry = on_request, on_retry
         self._transport = Transport(
-            settings.api_url, user_agent=settings.user_agent, timeout=settings.request_timeout
+            settings.api_url,
+            user_agent=settings.user_agent,
+            timeout=settings.request_timeout,
+            on_bytes=on_bytes,
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)

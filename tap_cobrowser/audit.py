@@ -270,6 +270,15 @@ def join(tables: Sequence[Table]) -> Table:
     )
 
 
+def distinct(tables: Sequence[Table]) -> int:
+    """Return how many different rows several tables have."""
+    filled = [table for table in tables if len(table)]
+    if len({table.names for table in filled}) > 1:
+        return len(join(filled))
+    # A set of the rows themselves would take as much memory as the tables.
+    return len({hash(row) for table in filled for row in zip(*table.columns, strict=True)})
+
+
 def moments_of(subject: Subject, table: Table) -> Sequence[str]:
     """Return to which moment each row of a table belongs, ISO 8601 in UTC; empty without days."""
     if subject.dated is None or subject.dated not in table.names:

@@ -373,6 +373,7 @@ class CobrowserStream(Stream, ABC):
                         planned_on, pending = api.clock.run_day, self.windowed
                         ahead.plan_again()
                         break
+                    del response  # which can be large, before the next one is read
         if not earlier:
             self._shared.finish(self, read=read is not None, dry=dry)
 
@@ -395,6 +396,7 @@ class CobrowserStream(Stream, ABC):
                     counter.increment(min(left, len(table)))
                     self._write_state()
                     break
+                del table
         yield from ()
 
     @override
@@ -412,6 +414,7 @@ class CobrowserStream(Stream, ABC):
                 ):
                     self._tap.write_message(message)
                     batches.increment()
+                del table
 
     def _tables(
         self, counter: metrics.Counter, version: int | None
@@ -429,6 +432,7 @@ class CobrowserStream(Stream, ABC):
             counter.increment(len(table))
             self._finish(response, len(table), begun)
             blank = blank and response.table.blank
+            del response, table
         if version is not None and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
             # would say so before it is known that there is one, and a response without even a

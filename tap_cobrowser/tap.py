@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -63,26 +62,27 @@ class TapCobrowser(CommandLineTap):
         """
         checked = settings.check(self.config)
         in_flight = checked.max_concurrent_requests
-        api = Api(checked, time=self.time, on_request=self._requested, on_retry=self._retried)
+        api = Api(
+            checked,
+            time=self.time,
+            on_request=self._requested,
+            on_retry=self._retried,
+            on_bytes=self._received,
+        )
 
         def fetch(each: Pass, window: DateWindow | None) -> Response:
-            self._fetching.now = each
             return api.fetch(each.stream.command, window)
 
+        # One more, so that a response is read while all requests are in flight; but whoever wants
+        # them one at a time gets just that.
+        most = 1 if in_flight == 1 else in_flight + 1
         return Extraction(
             checked,
             api,
-            # One more, so that a response is read while all requests are in flight; but whoever
-            # wants them one at a time gets just that.
-            FetchAhead(self._plan, fetch, 1 if in_flight == 1 else in_flight + 1),
+            FetchAhead(self._plan, fetch, most),
             Progress(self.time.monotonic),
             lambda: [each for each in self._streams_in_order() if each.selected and each.windowed],
         )
-
-    @cached_property
-    def _fetching(self) -> threading.local:
-        """What each thread that makes requests makes them for, as `now`."""
-        return threading.local()
 
     def _plan(self, first: Pass, after: date | None) -> Iterator[Planned[Pass, DateWindow | None]]:
         """Yield the requests from a pass on, in the order of `sync_all`."""
@@ -113,11 +113,16 @@ class TapCobrowser(CommandLineTap):
                 yield stream
 
     def _requested(self, _: str) -> None:
-        self._fetching.now.progress.requested()
+        self.extraction.ahead.source.progress.requested()
+
+    def _received(self, size: int) -> None:
+        self.extraction.ahead.received(size)
 
     def _retried(self, retry: Retry) -> None:
-        self._fetching.now.progress.retried()
-        stream = self._fetching.now.stream
+        ahead = self.extraction.ahead
+        ahead.dropped()
+        ahead.source.progress.retried()
+        stream = ahead.source.stream
         what = retry.error.what
         stream.log(
             "%s: %s Trying again in %.1f seconds (retry %d of %d).",
