@@ -200,9 +200,9 @@ class Extraction:
                 "Nothing to read: the first day (%s) is after the last one (%s).",
                 *(days.first, days.last),
             )
-        is_last = stream in self.windowed()[-1:]
-        if is_last and not dry and (hint := self.api.hint()):
-            stream.log("%s", hint.text, level=logging.WARNING)
+        if stream in self.windowed()[-1:] and not dry:
+            for hint in self.api.hints():
+                stream.log("%s", hint.text, level=logging.WARNING)
 
 
 class _HasExtraction(Protocol):

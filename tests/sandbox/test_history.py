@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
-from tests.conftest import AMSTERDAM, TODAY, days_ago, expected, ordered, run, select
-from tests.sandbox.test_days import EMAILS, FewRows, MadeUp, amsterdam, config_for, serve
+from tests.conftest import AMSTERDAM, TODAY, MadeUp, days_ago, expected, ordered, run, select
+from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
