@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
-from tests.conftest import AMSTERDAM, TODAY, MadeUp, days_ago, expected, ordered, run, select
+from tests.conftest import AMSTERDAM, TODAY, days_ago, expected, ordered, run, select
+from tests.made_up import MadeUp
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 
 if TYPE_CHECKING:
