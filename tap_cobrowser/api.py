@@ -168,7 +168,7 @@ def _continues(before: bytes, body: bytes) -> bool:
 class Api:
     """The API, for one run. Safe to use from many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a hook for each thing that can be seen
         self,
         settings: Settings,
         *,
@@ -176,6 +176,7 @@ class Api:
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
         on_reply: Callable[[Exchange], None] = _ignore,
+        on_bytes: Callable[[int], None] = _ignore,
     ) -> None:
         """Initialize the client; no request is made yet.
 
@@ -185,6 +186,8 @@ class Api:
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a retry.
             on_reply: Called with each reply, before it is judged.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
         # Users of this class without the tap quote the server as well.
         protect(settings.api_key)
@@ -193,7 +196,10 @@ class Api:
         self._time = time
         self._on_request, self._on_retry, self._on_reply = on_request, on_retry, on_reply
         self._transport = Transport(
-            settings.api_url, user_agent=settings.user_agent, timeout=settings.request_timeout
+            settings.api_url,
+            user_agent=settings.user_agent,
+            timeout=settings.request_timeout,
+            on_bytes=on_bytes,
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)

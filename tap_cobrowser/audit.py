@@ -290,6 +290,15 @@ def join(tables: Sequence[Table]) -> Table:
     )
 
 
+def distinct(tables: Sequence[Table]) -> int:
+    """Return how many different rows several tables have."""
+    filled = [table for table in tables if len(table)]
+    if len({table.names for table in filled}) > 1:
+        return len(join(filled))
+    # A set of the rows themselves would take as much memory as the tables.
+    return len({hash(row) for table in filled for row in zip(*table.columns, strict=True)})
+
+
 def moments_of(subject: Subject, table: Table) -> Sequence[str]:
     """Return the date-time of each row, ISO 8601 in UTC; empty for a table without days."""
     if subject.dated is None or subject.dated not in table.names:

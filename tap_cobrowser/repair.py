@@ -20,8 +20,8 @@ from tap_cobrowser.audit import (
     colliding_keys,
     days_of,
     days_with_rows,
+    distinct,
     is_suspicious,
-    join,
     moments_of,
     outside,
     proves_ranges,
@@ -221,8 +221,8 @@ class Repair:
         assert covered  # noqa: S101 - the caller's
         singles = {day.first: asked(day) for day in days_of(covered)}
         moments = moments_of(subject, response.table)
-        total = len(join([each.table for each in singles.values()]))
-        least = len({*zip(*response.table.columns, strict=True)})
+        total = distinct([each.table for each in singles.values()])
+        least = distinct([response.table])
         grown = total > least
         if grown and covered.last >= response.today:
             # Rows of today may have come in between; a limit stays where it is.
