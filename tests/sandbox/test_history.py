@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
-from tests.conftest import AMSTERDAM, TODAY, days_ago, expected, ordered, run, select
+from tap_cobrowser.sandbox import Sandbox, World
+from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered, run, select
 from tests.made_up import MadeUp
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tap_cobrowser.sandbox import Sandbox
     from tests.conftest import Output
 
 TWO = select("agentactivity", "emails")
@@ -29,6 +30,13 @@ NAMES = ("agentactivity", "emails")
 def config(config: dict[str, Any]) -> dict[str, Any]:
     """One request at a time, so that their order tells something; one day of look-back."""
     return {**config, "max_concurrent_requests": 1, "lookback_days": 1}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A busy one: any two of its days prove that ranges work, and no request has to."""
+    with Sandbox(World(rows_per_day=250), clock=NOW, frozen=True) as server:
+        yield server
 
 
 def starting(config: dict[str, Any], days: int, end: int | None = None) -> dict[str, Any]:
