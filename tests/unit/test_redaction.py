@@ -21,7 +21,7 @@ KEY = 'Ä+k/e&y "=%42\\'
 
 @pytest.fixture(autouse=True)
 def _nothing_protected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_patterns", {})
+    monkeypatch.setattr(redaction, "_masks", {})
 
 
 KEYS = st.text(st.characters(codec="utf-8"), min_size=4, max_size=40)
@@ -35,7 +35,7 @@ HARD_KEYS = st.text("%+*#~.x\\ '\"&=;/[](){}^$|25é€😀", min_size=4, max_siz
 @example(key="a b+c%20d")
 @example(key="ÿþ\x80é")
 def test_no_spelling_of_the_key_survives(key: str) -> None:
-    redaction._patterns.clear()
+    redaction._masks.clear()
     protect(key)
     for spelling in spellings(key):
         line = redact(f"GET /csv.php?user=a&apiKey={spelling}&c=agents failed")
