@@ -76,8 +76,14 @@ def redact(text: str, *, pieces: bool = False) -> str:
     return text
 
 
-def one_line(value: object, most: int = 200, *, end: bool = False) -> str:
-    """Return what somebody else wrote as one line: redacted first, then shortened.
+def one_line(value: object, most: int = 200) -> str:
+    """Return what somebody else wrote as one line: redacted first, then shortened."""
+    text = _redacted_line(str(value)[:_MOST_READ])
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def quote(value: object, most: int = 200, *, end: bool = False) -> str:
+    """Return the same in quotation marks, with nothing escaped.
 
     Args:
         value: What to show.
@@ -85,22 +91,19 @@ def one_line(value: object, most: int = 200, *, end: bool = False) -> str:
         end: Whether its end is of interest, rather than its beginning.
     """
     text = str(value)
-    text = text[-_MOST_READ:] if end else text[:_MOST_READ]
-    text = "".join(
+    text = _redacted_line(text[-_MOST_READ:] if end else text[:_MOST_READ])
+    mark = '"' if "'" in text and '"' not in text else "'"
+    if len(text) <= most:
+        return f"{mark}{text}{mark}"
+    return f"…{mark}{text[-most:]}{mark}" if end else f"{mark}{text[:most]}{mark}…"
+
+
+def _redacted_line(text: str) -> str:
+    line = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for character in " ".join(text.split())
     )
-    text = redact(text, pieces=True)
-    if len(text) <= most:
-        return text
-    return f"…{text[-most:]}" if end else f"{text[:most]}…"
-
-
-def quote(value: object, most: int = 200, *, end: bool = False) -> str:
-    """Return the same in quotation marks, with nothing escaped."""
-    text = one_line(value, most, end=end)
-    mark = '"' if "'" in text and '"' not in text else "'"
-    return f"{mark}{text}{mark}"
+    return redact(line, pieces=True)
 
 
 def guard_outputs() -> None:

@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from functools import lru_cache
 from html.entities import html5
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -31,15 +31,21 @@ _PER_CHARACTER = (
     *("&#{};", "&#{:03};", "&#{:04};", "&#x{:x};", "&#x{:04x};"),
     *(r"\u{:04x}", r"\u{{{:x}}}", r"\U{:08x}"),
 )
-_DEPTH = 4
+_UNQUOTED = ("", "/", "+", "/+&=", "!*'()~", ";/?:@&=+$,#!*'()~")
+"""What libraries leave as it is in an address."""
+_MOST_VIEWS = 16
 _HEX = "[0-9a-fA-F]"
 _UNIT = re.compile(rf"(?:%|\\+x)({_HEX}{{2}})|\\+u({_HEX}{{4}})")
-_ESCAPES = re.compile(
-    rf"(?:%{_HEX}{{2}})+|(?:\\+x{_HEX}{{2}})+|(?:\\+u{_HEX}{{4}})+"
-    rf"|\\+(?:u\{{{_HEX}{{1,6}}\}}|U{_HEX}{{8}})"
-    r"|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});?"
-    r"""|\\+["'/\\]"""
+_ESCAPES = (
+    re.compile(rf"(?:%{_HEX}{{2}})+"),
+    re.compile(
+        rf"(?:\\+x{_HEX}{{2}})+|(?:\\+u{_HEX}{{4}})+"
+        rf"|\\+(?:u\{{{_HEX}{{1,6}}\}}|U{_HEX}{{8}})"
+        r"""|\\+["'/\\]"""
+    ),
+    re.compile(rf"&(?:#\d{{1,7}}|#[xX]{_HEX}{{1,6}}|[a-zA-Z][a-zA-Z0-9]{{1,30}});?"),
 )
+"""Those of addresses, of programs and JSON, and of HTML."""
 # What may break a line, or is not seen.
 _BREAKS = re.compile(
     r"=?[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]+"
@@ -82,6 +88,7 @@ def spell(text: str) -> Spellings:
         text,
         text[::-1],
         repr(text)[1:-1],
+        ascii(text)[1:-1],
         repr(raw)[2:-1],
         raw.decode("latin-1"),
         html.escape(text),
@@ -94,10 +101,10 @@ def spell(text: str) -> Spellings:
         with suppress(UnicodeEncodeError):
             coded = text.encode(coding, "surrogatepass" if coding == "utf-8" else "strict")
             plain |= {"".join(form.format(byte) for byte in coded) for form in _PER_BYTE}
-            plain |= {quote(coded, safe=safe) for safe in ("", "/", "!*'()~", ";/?:@&=+$,#!*'()~")}
-            plain |= {quote_plus(coded, safe=safe) for safe in ("", "/")}
+            for safe, code in product(_UNQUOTED, (quote, quote_plus)):
+                plain.add(code(coded, safe=safe))
     plain |= {again for each in plain for again in (quote(each, safe=""), html.escape(each))}
-    plain |= {again for each in plain for again in _json(each)}
+    plain |= {again for each in plain for again in (repr(each)[1:-1], *_json(each))}
     parts: set[str] = set()
     for coded in {raw, quote(raw, safe="").encode(), quote_plus(raw).encode()}:
         plain.add(coded.hex())
@@ -113,16 +120,24 @@ def spell(text: str) -> Spellings:
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield a text as it is and with its escapes undone, each also without breaks of lines."""
-    view = View(_fold(text), range(len(text)), range(1, len(text) + 1))
-    read = text
-    for _ in range(_DEPTH):
+    """Yield a text as it is and with its escapes undone, each also without breaks of lines.
+
+    Escapes of one kind are undone at a time, in every order: those of another kind may be meant.
+    """
+    found = {text: View(_fold(text), range(len(text)), range(1, len(text) + 1))}
+    unread = [text]
+    while unread:
+        read = unread.pop(0)
+        view = found[read]
         yield view
         if _BREAKS.search(view.text):
             yield _joined(view)
-        if not _ESCAPES.search(read):
-            break
-        read, view = _unescaped(read, view)
+        for escapes in _ESCAPES:
+            if len(found) < _MOST_VIEWS and escapes.search(read):
+                further, its_view = _unescaped(read, view, escapes)
+                if further not in found:
+                    found[further] = its_view
+                    unread.append(further)
 
 
 def _fold(text: str) -> str:
@@ -181,13 +196,13 @@ def _joined(view: View) -> View:
     )
 
 
-def _unescaped(text: str, view: View) -> tuple[str, View]:
+def _unescaped(text: str, view: View, escapes: re.Pattern[str]) -> tuple[str, View]:
     """Return a text with one layer of escapes undone, and its view."""
     characters: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     done = 0
-    for found in chain(_ESCAPES.finditer(text), [None]):
+    for found in chain(escapes.finditer(text), [None]):
         until = found.start() if found else len(text)
         characters += text[done:until]
         starts += view.starts[done:until]

@@ -26,6 +26,7 @@ class Reply:
         cut: Whether the connection is closed before the body is whole.
         reset: Whether the connection is closed without any reply.
         hang: Whether nothing is ever sent.
+        reason: Its reason phrase, None for the usual one.
     """
 
     status: int
@@ -34,6 +35,7 @@ class Reply:
     cut: bool = False
     reset: bool = False
     hang: bool = False
+    reason: str | None = None
 
 
 Change = "Callable[[Reply, str], None]"
