@@ -187,7 +187,8 @@ class _Command(SingerCommand):
         except click.UsageError as error:
             if error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
-            code = self._fail(f"{_usage_problem(error)}. Try `tap-cobrowser --help`.")
+            line = f"{_usage_problem(error)}. Try `tap-cobrowser --help`."
+            code = self._fail(line, traceback=False)  # which would repeat the command line
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on a terminal
@@ -211,11 +212,11 @@ class _Command(SingerCommand):
             sys.stdout.flush()
         return code
 
-    def _fail(self, line: str) -> int:
+    def _fail(self, line: str, *, traceback: bool = True) -> int:
         # Requests still in flight are of no use and are left as they are. Under Meltano, which
         # shows warnings, their sockets would have the last word.
         warnings.simplefilter("ignore", ResourceWarning)
-        self.logger.error(line, exc_info=self.logger.isEnabledFor(logging.DEBUG))
+        self.logger.error(line, exc_info=traceback and self.logger.isEnabledFor(logging.DEBUG))
         return 1
 
 

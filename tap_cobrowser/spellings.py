@@ -105,16 +105,16 @@ def spell(text: str) -> Spellings:
                 plain.add(code(coded, safe=safe))
     plain |= {again for each in plain for again in (quote(each, safe=""), html.escape(each))}
     plain |= {again for each in plain for again in (repr(each)[1:-1], *_json(each))}
-    parts: set[str] = set()
+    ends: set[str] = set()
     for coded in {raw, quote(raw, safe="").encode(), quote_plus(raw).encode()}:
         plain.add(coded.hex())
-        for part, rest in _base64(coded):
-            parts.add(part)
-            plain.add(rest)
+        for form, end in _base64(coded):
+            plain.add(form)
+            ends.add(end)
     folded = {_fold(form) for each in plain for form in (each, _BREAKS.sub("", each))}
     whole = frozenset(each for each in folded if len(each.strip()) >= SHORTEST)
     pieces = {each for each in whole if len(each) < PIECE}
-    for each in chain(whole, map(_fold, parts)):
+    for each in chain(whole, map(_fold, ends)):
         pieces.update(each[at : at + PIECE] for at in range(len(each) - PIECE + 1))
     return Spellings(whole, frozenset(pieces))
 
@@ -168,10 +168,9 @@ def _named(text: str) -> Iterator[str]:
 
 
 def _base64(raw: bytes) -> Iterator[tuple[str, str]]:
-    """Yield bytes as base64 has them wherever they stand among others.
+    """Yield bytes as base64 has them wherever they stand among others, and that part's ends.
 
-    Each twice: with the characters that they share with their neighbours, whatever those are; and
-    without.
+    The ends include the characters that the bytes share with their neighbours, whatever those are.
     """
     for shift in range(3):
         begin, end = shift * 8, (shift + len(raw)) * 8
@@ -179,9 +178,9 @@ def _base64(raw: bytes) -> Iterator[tuple[str, str]]:
             before, after = bytes([neighbour]) * shift, bytes([neighbour << 4]) * 3
             for code in (base64.b64encode, base64.urlsafe_b64encode):
                 coded = code(before + raw + after).decode("ascii")
-                part, whole = coded[begin // 6 : -(-end // 6)], coded[-(-begin // 6) : end // 6]
-                yield part, whole
-                yield part.replace("+", " "), whole.replace("+", " ")
+                ends = coded[begin // 6 : -(-end // 6)]
+                yield coded[-(-begin // 6) : end // 6], ends[:PIECE]
+                yield coded[-(-begin // 6) : end // 6].replace("+", " "), ends[-PIECE:]
 
 
 def _joined(view: View) -> View:

@@ -8,6 +8,7 @@ the tests want it, so that they do not change with the day on which they run.
 from __future__ import annotations
 
 import multiprocessing
+from multiprocessing import reduction
 import os
 import sys
 from datetime import datetime, timezone
@@ -34,8 +35,24 @@ def tap_at(at: Time) -> type[TapCobrowser]:
     return TapAt
 
 
+class Descriptor:
+    """A file descriptor that is handed over to the process."""
+
+    def __init__(self, number: int) -> None:
+        """Take its number in this process."""
+        self._number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as what is detached to a number in the other process."""
+        return reduction.DupFd(self._number).detach.__func__, (reduction.DupFd(self._number),)
+
+
 def start(
-    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
+    arguments: list[str],
+    environment: dict[str, str],
+    stdout: Path | Descriptor,
+    stderr: Path,
+    now: datetime,
 ) -> BaseProcess:
     """Start a run whose standard output and error go to files, at a time."""
     process: BaseProcess = _CONTEXT.Process(
@@ -46,13 +63,19 @@ def start(
 
 
 def _run(
-    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
+    arguments: list[str],
+    environment: dict[str, str],
+    stdout: Path | int,
+    stderr: Path,
+    now: datetime,
 ) -> None:
     ahead = now - datetime.now(timezone.utc)
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        target = path
+        if not isinstance(target, int):
+            target = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, stream.fileno())
         os.close(target)
     tap = tap_at(Time(lambda: datetime.now(timezone.utc) + ahead))
