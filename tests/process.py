@@ -8,10 +8,10 @@ the tests want it, so that they do not change with the day on which they run.
 from __future__ import annotations
 
 import multiprocessing
-from multiprocessing import reduction
 import os
 import sys
 from datetime import datetime, timezone
+from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.clock import Time
@@ -44,7 +44,12 @@ class Descriptor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it as what is detached to a number in the other process."""
-        return reduction.DupFd(self._number).detach.__func__, (reduction.DupFd(self._number),)
+        return _detach, (reduction.DupFd(self._number),)
+
+
+def _detach(handle: Any) -> int:
+    number: int = handle.detach()
+    return number
 
 
 def start(
