@@ -28,7 +28,7 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
     WrongDaysError,
 )
-from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.redaction import one_line, protect, quote
 from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Column, Table, TableReader, decode
 from tap_cobrowser.transport import Reply, Transport
@@ -219,12 +219,15 @@ class Api:
         Raises:
             TapCobrowserError: If there is no usable response. It names stream and window.
         """
-        if window is None:
-            return self._repair.fetch_table(command.subject, lambda: self.ask(command, None))
         try:
+            if window is None:
+                return self._repair.fetch_table(command.subject, lambda: self.ask(command, None))
             return self._repair.fetch(command.subject, window, lambda days: self.ask(command, days))
-        except WrongDaysError as error:
-            error.where = _place(command, window)
+        except TapCobrowserError as error:
+            if isinstance(error, WrongDaysError):
+                error.where = _place(command, window)
+            # What it was made from quotes cells as they are.
+            error.__cause__ = error.__context__ = None
             raise
 
     def hints(self) -> list[Warned]:
@@ -365,7 +368,7 @@ class Api:
             return
         text = " ".join(decode(reply.body, reply.charset).split())
         said = f"The server returned {status}"
-        said += f" {quote(reply.reason, 60)[1:-1]}" if reply.reason else ""
+        said += f" {one_line(reply.reason, 60)}" if reply.reason else ""
         said += f": {quote(text)}" if text else ""
         if (
             status

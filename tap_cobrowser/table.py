@@ -19,7 +19,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
-from tap_cobrowser.redaction import quote, redact
+from tap_cobrowser.redaction import quote
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -189,9 +189,8 @@ class TableReader:
             raise _not_csv(text)
         names = [name.strip(' "').lower() for name in header.split(self._separator)]
         if self._is_header(names) or text.lstrip().startswith('"'):
-            end = redact(text[-2_000:])[-80:]
             what = "The answer is not whole: a quote is open or a row has too few or too many cells"
-            msg = f"{what}; it ends in {quote(end)}"
+            msg = f"{what}; it ends in {quote(text, 80, end=True)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
 

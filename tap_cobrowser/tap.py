@@ -274,9 +274,8 @@ class TapCobrowser(CommandLineTap):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         key = self._config.get("api_key")
-        if key is not None:
-            protect(str(key))
-            protect(str(key).strip())
+        if isinstance(key, str):
+            protect(key)
         for name, schema in settings.OWN.items():
             if "default" in schema and self._config.get(name) in (None, ""):
                 self._config[name] = schema["default"]

@@ -97,7 +97,7 @@ def test_an_error_at_once_is_one_request(
 def test_an_error_shows_no_key_though_no_tap_has_protected_it(
     sandbox: Sandbox, client: Client, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "_patterns", {})  # which the tap of `command` has filled
+    monkeypatch.setattr(redaction, "_masks", {})  # which the tap of `command` has filled
     sandbox.fail("text", STREAM)  # echoes the request
     with pytest.raises(TapCobrowserError) as raised:
         client.api().fetch(command, WINDOW)
