@@ -14,8 +14,24 @@ from datetime import date, datetime, time, timedelta
 from datetime import timezone as fixed_zone
 from functools import lru_cache
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from tap_cobrowser.sandbox.companies import (
+    ACCOUNTS,
+    AGENTS,
+    CCC_AGENTS,
+    CCC_GROUPS,
+    FILTERS,
+    GENERAL,
+    HOSTS,
+    QUERIES,
+    SUBJECTS,
+    Account,
+    Agent,
+    Filter,
+    Host,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,99 +108,6 @@ _SHARES = [0.2, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 2, 6, 10, 11, 10, 8, 9, 10, 9, 7, 
 _SHARES += [1.2, 0.5, 0.3]
 _WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
 _CCC_DAYS = 14
-
-
-_GENERAL = "general"
-
-
-class Account(NamedTuple):
-    """A company."""
-
-    id: str
-    name: str
-    postfix: str
-
-
-class Host(NamedTuple):
-    """A website of a company."""
-
-    id: str
-    account: str
-    name: str
-    multiple: str
-
-
-class Agent(NamedTuple):
-    """Somebody who chats with visitors."""
-
-    id: str
-    username: str
-    first: str
-    last: str
-    account: str
-    ccc: str | None
-    disabled: int
-    presets: tuple[str, ...]
-
-
-class Filter(NamedTuple):
-    """A rule by which visitors are invited."""
-
-    id: str
-    account: str
-    name: str
-
-
-_ACCOUNTS = (
-    Account("1001", "Energie Direct Noord", "energienoord.example"),
-    Account("1002", "De Groene Winkel; Wonen & Tuin", "groenewinkel.example"),
-    Account("0103", 'Zorgverzekeraar "Het Anker"', "hetanker.example"),
-)
-_HOSTS = (
-    Host("501", "1001", "www.energienoord.example", ""),
-    Host("502", "1001", "mijn.energienoord.example", "noord"),
-    Host("503", "1002", "groenewinkel.example", ""),
-    Host("504", "1002", "outlet.groenewinkel.example", "outlet|2"),
-    Host("0505", "0103", "www.hetanker.example", ""),
-)
-_AGENTS = (
-    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",)),
-    Agent("2002", "daan", "Daan", "Jansen", "1001", None, 0, ("Service", 'Verkoop "extra"')),
-    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, (_GENERAL,)),
-    Agent("2004", "francois", "François", "Bakker", "1001", None, 0, ("Service", "Storing; gas")),
-    Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",)),
-    Agent("2006", "maud", "Maud", "Meijer", "1002", None, 0, ("Verkoop", "Retour\\ruil")),
-    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (_GENERAL,)),
-    Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",)),
-    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),  # noqa: RUF001 - his name
-    Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",)),
-    Agent("2011", "oud", "Pieter", "Dekker", "1001", None, 1, ("Service",)),
-)
-_CCC_AGENTS = (
-    ("31", "nora", "Nora", "Hendriks"),
-    ("32", "sem", "Sem", "Dijkstra"),
-    ("33", "ines", "Inès", "Peters"),
-    ("34", "koen", "Koen", "O'Brien"),
-)
-_CCC_GROUPS = (("71", "Avond & weekend", ("1001", "1002")), ("72", "Zorg: lijn 2", ("0103",)))
-_FILTERS = (
-    Filter("61", "1001", "Lang op tarievenpagina"),
-    Filter("62", "1001", 'Verhuizing: "snel regelen"'),
-    Filter("63", "1002", "Winkelmand > € 100; nog niet betaald"),
-    Filter("64", "1002", "Pad C:\\aanbieding\\"),
-    Filter("65", "0103", "Terugkerende bezoeker | polis"),
-)
-_SUBJECTS = (
-    "Transcript van uw gesprek",
-    "Uw chat met {agent}",
-    'Re: "offerte"; bedankt, tot snel',
-    "Vraag over factuur 💶 | mei",
-    "Twee regels:\nuw gesprek en de bijlage",
-    "Fwd: map C:\\facturen\\",
-    'Over de zgn. \\"speciale\\" korting',
-    "Één vraag, drie antwoorden\r\nmet vriendelijke groet",
-)
-_QUERIES = ("", "?q=gas;stroom", "?utm=a|b,c:d", '?naam="test"&x=1', "?zoek=caf%C3%A9#top", "?a=é")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,28 +193,28 @@ class World:
 
     def _fixed(self, command: str) -> Iterator[Row]:
         if command == "accounts":
-            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in _ACCOUNTS)
+            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in ACCOUNTS)
         elif command == "hosts":
-            yield from _HOSTS
+            yield from HOSTS
         elif command == "agents":
-            for each in _AGENTS:
+            for each in AGENTS:
                 email = f"{each.username}@{self._account(each.account).postfix}"
                 names = (each.id, each.username, each.first, each.last, email)
                 yield (*names, each.account, each.ccc, each.disabled)
         elif command == "cccagents":
-            for number, username, first, last in _CCC_AGENTS:
+            for number, username, first, last in CCC_AGENTS:
                 yield number, username, first, last, f"{username}@ccc.example", _CCC_ACCOUNT
         elif command == "cccagentgroups":
-            for number, *_ in _CCC_AGENTS:
-                group, name, _ = _CCC_GROUPS[int(number) % 2]
+            for number, *_ in CCC_AGENTS:
+                group, name, _ = CCC_GROUPS[int(number) % 2]
                 yield number, group, name, _CCC_ACCOUNT
         else:
-            for group, name, accounts in _CCC_GROUPS:
+            for group, name, accounts in CCC_GROUPS:
                 yield from ((group, account, name, _CCC_ACCOUNT) for account in accounts)
 
     @staticmethod
     def _account(number: str) -> Account:
-        return next(each for each in _ACCOUNTS if each.id == number)
+        return next(each for each in ACCOUNTS if each.id == number)
 
     # Days, hours and chance
 
@@ -320,7 +243,7 @@ class World:
     def _works(self, agent: Agent, day: date) -> bool:
         if agent.disabled:
             return False
-        mates = [each for each in _AGENTS if each.account == agent.account and not each.disabled]
+        mates = [each for each in AGENTS if each.account == agent.account and not each.disabled]
         on_duty = mates[day.toordinal() % len(mates)] is agent
         likely = 0.85 if day.weekday() < 5 else 0.3  # noqa: PLR2004 - Saturday
         return on_duty or self._chance("works", agent.id, day).random() < likely
@@ -335,7 +258,7 @@ class World:
         return login, lunch, back, logout
 
     def _presets(self, agent: Agent) -> tuple[str, ...]:
-        return tuple(self._general_preset if p == _GENERAL else p for p in agent.presets)
+        return tuple(self._general_preset if p == GENERAL else p for p in agent.presets)
 
     # Conversations, and what follows from them
 
@@ -344,11 +267,9 @@ class World:
         hours = self._slots(day)
         working = {
             account.id: [
-                agent
-                for agent in _AGENTS
-                if agent.account == account.id and self._works(agent, day)
+                agent for agent in AGENTS if agent.account == account.id and self._works(agent, day)
             ]
-            for account in _ACCOUNTS
+            for account in ACCOUNTS
         }
         for slot in slots or range(len(hours)):
             begin, end = hours[slot]
@@ -361,7 +282,7 @@ class World:
                 part = (number + chance.random()) / count
                 seconds = int((end - begin).total_seconds() * part)
                 start = begin + timedelta(seconds=seconds)
-                host = _HOSTS[int(chance.random() ** 1.5 * len(_HOSTS))]
+                host = HOSTS[int(chance.random() ** 1.5 * len(HOSTS))]
                 identity = f"{day:%Y%m%d}{slot:02}{number:05}"
                 browse = f"{identity:0>20}" if chance.random() < 0.1 else identity  # noqa: PLR2004
                 visitor = f"v{int(chance.random() * 10**9):09}"
@@ -370,7 +291,7 @@ class World:
                     host, browse, visitor = earlier.host, earlier.browse, earlier.visitor
                 agents = working[host.account]
                 agent = agents[int(chance.random() * len(agents))]
-                filters = [each for each in _FILTERS if each.account == host.account]
+                filters = [each for each in FILTERS if each.account == host.account]
                 chosen = filters[int(chance.random() * len(filters))]
                 proactive = chance.random() < 0.4  # noqa: PLR2004
                 duration = 45 + int(chance.random() ** 2 * (_LONGEST_CHAT - 45))
@@ -421,7 +342,7 @@ class World:
             each.visitor,
             "ask_proactive" if each.filter else "ask_reactive",
             each.agent.id,
-            f"https://{each.host.name}/{_QUERIES[int(luck * len(_QUERIES))]}",
+            f"https://{each.host.name}/{QUERIES[int(luck * len(QUERIES))]}",
             each.host.id,
             round(4 + 50 * luck, 1) if each.filter else None,
             first,
@@ -439,7 +360,7 @@ class World:
             sent = each.end + timedelta(seconds=60 + int(each.luck * 1500))
             if sent > now or sent.astimezone(self.zone).date() != day:
                 continue
-            subject = _SUBJECTS[int(each.luck / 0.35 * len(_SUBJECTS))]
+            subject = SUBJECTS[int(each.luck / 0.35 * len(SUBJECTS))]
             postfix = self._account(each.host.account).postfix
             yield (
                 each.browse,
@@ -518,7 +439,7 @@ class World:
                 )
 
     def _agent_activity(self, day: date, now: datetime) -> Iterator[Row]:
-        for agent in _AGENTS:
+        for agent in AGENTS:
             if not self._works(agent, day):
                 continue
             login, lunch, back, logout = self._shift(agent, day)
@@ -550,7 +471,7 @@ class World:
             if each.end <= now:
                 chats[each.agent.id, each.preset] += 1
                 seconds[each.agent.id, each.preset] += (each.end - each.start).seconds
-        for agent in _AGENTS:
+        for agent in AGENTS:
             login, lunch, back, logout = self._shift(agent, day)
             if not self._works(agent, day) or login > now:
                 continue
@@ -604,7 +525,7 @@ class World:
     def _invitations(self, counted: Counter[tuple[str, ...]], chance: Random) -> dict[str, Row]:
         """Return, by filter, how many were accepted, declined, cancelled, and so on."""
         outcomes: dict[str, Row] = {}
-        for each in _FILTERS:
+        for each in FILTERS:
             accepted = counted["filter", each.id]
             others = [int(accepted * 2 * chance.random() + chance.random()) for _ in range(5)]
             outcomes[each.id] = (accepted, *others)
@@ -616,15 +537,15 @@ class World:
         for times, counted, chance in self._hours(day, now):
             invitations = self._invitations(counted, chance)
             figures: dict[str, list[int]] = {}
-            for host in _HOSTS:
+            for host in HOSTS:
                 reactive, proactive = counted[host.id, "reactive"], counted[host.id, "proactive"]
                 asked = reactive + int(reactive * chance.random())
                 invited = proactive
-                if host is next(each for each in _HOSTS if each.account == host.account):
+                if host is next(each for each in HOSTS if each.account == host.account):
                     # those who did not come to chat are put down to the account's first host
                     invited += sum(
                         sum(int(str(n)) for n in invitations[each.id][1:])
-                        for each in _FILTERS
+                        for each in FILTERS
                         if each.account == host.account
                     )
                 visits = asked + invited + int((asked + invited + 1) * 6 * chance.random())
@@ -635,19 +556,19 @@ class World:
 
     def _host_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, figures in self._by_host(day, now):
-            for host in _HOSTS:
+            for host in HOSTS:
                 yield (host.id, *times, *figures[host.id], host.account)
 
     def _account_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, figures in self._by_host(day, now):
-            for account in _ACCOUNTS:
-                own = [figures[host.id] for host in _HOSTS if host.account == account.id]
+            for account in ACCOUNTS:
+                own = [figures[host.id] for host in HOSTS if host.account == account.id]
                 yield (account.id, *times, *map(sum, zip(*own, strict=True)))
 
     def _filter_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, counted, chance in self._hours(day, now):
             for each, outcome in zip(
-                _FILTERS, self._invitations(counted, chance).values(), strict=True
+                FILTERS, self._invitations(counted, chance).values(), strict=True
             ):
                 accepted, declined, cancelled, nobody, expired, ignored = outcome
                 invited = sum(int(str(number)) for number in outcome)
