@@ -8,13 +8,14 @@ and a row whose end lies in the future is not there yet, or has no end yet.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as fixed_zone
 from functools import lru_cache
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser.sandbox.companies import (
@@ -25,6 +26,7 @@ from tap_cobrowser.sandbox.companies import (
     FILTERS,
     GENERAL,
     HOSTS,
+    POPULARITY,
     QUERIES,
     SUBJECTS,
     Account,
@@ -34,7 +36,7 @@ from tap_cobrowser.sandbox.companies import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Value = str | int | float | datetime | None
 Row = tuple[Value, ...]
@@ -100,6 +102,7 @@ CCC_ONLY = {"cccagents", "cccagentgroups", "cccgroupaccounts", "cccslotsactivity
 
 _RESELLER = "017"
 _CCC_ACCOUNT = "900"
+_Span = tuple[datetime, datetime]
 _UTC = fixed_zone.utc
 _ONE_DAY = timedelta(days=1)
 _LONGEST_CHAT = 1800
@@ -107,6 +110,10 @@ _LONGEST_CHAT = 1800
 _SHARES = [0.2, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 2, 6, 10, 11, 10, 8, 9, 10, 9, 7, 5, 4, 3.2, 2.4]
 _SHARES += [1.2, 0.5, 0.3]
 _WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
+# ... and how busy each month is, beside November
+_MONTHS = [1.12, 1.05, 1.02, 1.0, 0.95, 0.88, 0.74, 0.78, 0.93, 0.98, 1.0, 1.15]
+_SATURDAY = 5
+_OFFICE = range(8, 18)
 _CCC_DAYS = 14
 
 
@@ -125,6 +132,10 @@ class Conversation:
     visitor: str
     preset: str
     luck: float
+
+    def chance(self, which: int) -> float:
+        """Return the first to fifth number of its own that stand in the digits of its luck."""
+        return self.luck * 100.0**which % 1
 
 
 class World:
@@ -245,9 +256,10 @@ class World:
             return False
         mates = [each for each in AGENTS if each.account == agent.account and not each.disabled]
         on_duty = mates[day.toordinal() % len(mates)] is agent
-        likely = 0.85 if day.weekday() < 5 else 0.3  # noqa: PLR2004 - Saturday
+        likely = 0.85 if day.weekday() < _SATURDAY else 0.3
         return on_duty or self._chance("works", agent.id, day).random() < likely
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - as above
     def _shift(self, agent: Agent, day: date) -> tuple[datetime, datetime, datetime, datetime]:
         """Return when an agent logs in, goes to lunch, is back, and logs out."""
         chance = self._chance("shift", agent.id, day)
@@ -260,37 +272,66 @@ class World:
     def _presets(self, agent: Agent) -> tuple[str, ...]:
         return tuple(self._general_preset if p == GENERAL else p for p in agent.presets)
 
+    def _on_duty(self, account: str, day: date) -> list[tuple[Agent, tuple[_Span, _Span]]]:
+        """Return who of an account works on a day, and from when to when they are there."""
+        there = []
+        for agent in AGENTS:
+            if agent.account == account and self._works(agent, day):
+                login, lunch, back, logout = self._shift(agent, day)
+                there.append((agent, ((login, lunch), (back, logout))))
+        return there
+
+    # How busy it is
+
+    def _expected(self, begin: datetime) -> float:
+        """Return how many conversations begin in an hour, on average."""
+        local = begin.astimezone(self.zone)
+        share = _SHARES[local.hour] * _WEEKDAYS[local.weekday()] * _MONTHS[local.month - 1]
+        return self.rows_per_day * share / 100
+
+    def _popularity(self, begin: datetime) -> list[float]:
+        """Return how busy each host is in an hour, beside the others."""
+        local = begin.astimezone(self.zone)
+        found = []
+        for host in HOSTS:
+            account = self._account(host.account)
+            weight = POPULARITY[host.id] * account.seasons[local.month - 1]
+            weight *= account.weekend if local.weekday() >= _SATURDAY else 1
+            weight *= 1 if local.hour in _OFFICE else account.evening
+            found.append(weight)
+        return found
+
     # Conversations, and what follows from them
 
     def _conversations(self, day: date, slots: range | None = None) -> Iterator[Conversation]:
         """Yield a day's conversations in the order in which they begin, also those not over yet."""
         hours = self._slots(day)
-        working = {
-            account.id: [
-                agent for agent in AGENTS if agent.account == account.id and self._works(agent, day)
-            ]
-            for account in ACCOUNTS
-        }
+        on_duty = {account.id: self._on_duty(account.id, day) for account in ACCOUNTS}
         for slot in slots or range(len(hours)):
             begin, end = hours[slot]
             chance = self._chance("hour", day, slot)
-            local = begin.astimezone(self.zone)
-            share = _SHARES[local.hour] * _WEEKDAYS[day.weekday()] / 100
-            count = int(self.rows_per_day * share + chance.random())
+            popularity = self._popularity(begin)
+            count = int(self._expected(begin) + chance.random())
             earlier: Conversation | None = None
             for number in range(count):
                 part = (number + chance.random()) / count
                 seconds = int((end - begin).total_seconds() * part)
                 start = begin + timedelta(seconds=seconds)
-                host = HOSTS[int(chance.random() ** 1.5 * len(HOSTS))]
+                host = _pick(HOSTS, popularity, chance.random())
                 identity = f"{day:%Y%m%d}{slot:02}{number:05}"
                 browse = f"{identity:0>20}" if chance.random() < 0.1 else identity  # noqa: PLR2004
                 visitor = f"v{int(chance.random() * 10**9):09}"
                 again = chance.random() < 0.05 and earlier and earlier.start < start  # noqa: PLR2004
                 if again and earlier:
                     host, browse, visitor = earlier.host, earlier.browse, earlier.visitor
-                agents = working[host.account]
-                agent = agents[int(chance.random() * len(agents))]
+                everybody = on_duty[host.account]
+                there = [
+                    agent
+                    for agent, times in everybody
+                    if any(since <= start < until for since, until in times)
+                ]  # at night, whoever works on that day
+                agents = there or [agent for agent, _ in everybody]
+                agent = _pick(agents, [each.share for each in agents], chance.random())
                 filters = [each for each in FILTERS if each.account == host.account]
                 chosen = filters[int(chance.random() * len(filters))]
                 proactive = chance.random() < 0.4  # noqa: PLR2004
@@ -326,32 +367,40 @@ class World:
 
     def _conversation_row(self, each: Conversation) -> Row:
         seconds = (each.end - each.start).seconds
-        luck = each.luck
-        messages = 3 + int(seconds / 40 * (0.5 + luck))
-        first = round(2 + 30 * luck, 1)
+        first = self._first_response(each)
+        wait = round(min(6 + 15 * each.agent.pace * _skewed(each.chance(2)), seconds / 3), 2)
+        longest = max(first, wait) * (1.2 + 2.5 * each.chance(3))
+        length = round(18 + 24 * min(_skewed(each.chance(4)), 6), 2)
+        codes = self._account(each.host.account).codes
         return (
             each.start.astimezone(self.zone),
             each.browse,
             each.host.account,
-            messages,
+            3 + int(seconds / (22 + 40 * each.chance(3))),
             seconds,
-            round(20 + 60 * luck, 2),
-            80 + int(300 * luck),
+            length,
+            int(length * (1.5 + 3 * each.chance(2))),
             each.agent.id,
             _RESELLER,
             each.visitor,
             "ask_proactive" if each.filter else "ask_reactive",
             each.agent.id,
-            f"https://{each.host.name}/{QUERIES[int(luck * len(QUERIES))]}",
+            f"https://{each.host.name}/{QUERIES[int(each.luck * len(QUERIES))]}",
             each.host.id,
-            round(4 + 50 * luck, 1) if each.filter else None,
+            round(min(2 + 7 * _skewed(each.chance(4)), 110), 1) if each.filter else None,
             first,
             f"https://client.cobrowser.example/transcript?id={each.id}",
-            round(first * 1.3, 2),
-            round(first * 3.7, 2),
-            ("", "sale", "lead", "service")[int(luck * 4)],
-            first + 1,
+            wait,
+            round(longest, 2),
+            _pick(list(codes), list(codes.values()), each.chance(5)),
+            round(first + 1 + 4 * each.chance(5), 1),
         )
+
+    def _first_response(self, each: Conversation) -> float:
+        """Return the seconds until the agent's first message: longer where it is busy."""
+        busy = 0.7 + _SHARES[each.start.astimezone(self.zone).hour] / 16
+        seconds = 1.5 + 10 * each.agent.pace * busy * _skewed(each.chance(1))
+        return round(min(seconds, (each.end - each.start).seconds / 2), 1)
 
     def _emails(self, day: date, now: datetime) -> Iterator[Row]:
         for each in self._with_evening_before(day):
@@ -467,10 +516,12 @@ class World:
     def _agent_performance(self, day: date, now: datetime) -> Iterator[Row]:
         chats: Counter[tuple[str, str]] = Counter()
         seconds: Counter[tuple[str, str]] = Counter()
+        waiting: Counter[tuple[str, str]] = Counter()
         for each in self._conversations(day):
             if each.end <= now:
                 chats[each.agent.id, each.preset] += 1
                 seconds[each.agent.id, each.preset] += (each.end - each.start).seconds
+                waiting[each.agent.id, each.preset] += int(self._first_response(each))
         for agent in AGENTS:
             login, lunch, back, logout = self._shift(agent, day)
             if not self._works(agent, day) or login > now:
@@ -479,17 +530,19 @@ class World:
             away = _seconds(lunch, min(back, now)) if lunch < now else 0
             for preset in self._presets(agent):
                 busy = seconds[agent.id, preset]
+                chance = self._chance("misses", agent.id, day, preset)
+                got = chats[agent.id, preset]
+                missed = [min(int(got * agent.misses + chance.random()), got) for _ in range(2)]
                 yield (
                     agent.id,
                     f"l{agent.id}{day:%Y%m%d}",
                     preset,
                     login.astimezone(self.zone),
-                    chats[agent.id, preset],
+                    got,
                     int(lunch < now),
-                    chats[agent.id, preset] // 17,
-                    chats[agent.id, preset] // 29,
+                    *missed,
                     round(busy / max(whole - away, 1), 2),
-                    chats[agent.id, preset] * 9,
+                    waiting[agent.id, preset],
                     busy,
                     busy // 20,
                     busy // 10,
@@ -506,7 +559,7 @@ class World:
 
     def _hours(
         self, day: date, now: datetime
-    ) -> Iterator[tuple[tuple[Value, Value, Value], Counter[tuple[str, ...]], Random]]:
+    ) -> Iterator[tuple[tuple[datetime, datetime, int], Counter[tuple[str, ...]], Random]]:
         """Yield each hour that has begun: its times, its conversations counted, its chance."""
         for slot, (begin, _) in enumerate(self._slots(day)):
             if begin > now:
@@ -522,29 +575,40 @@ class World:
             end = (begin + timedelta(seconds=3599)).astimezone(self.zone)
             yield (local, end, local.hour), counted, self._chance("visits", day, slot)
 
-    def _invitations(self, counted: Counter[tuple[str, ...]], chance: Random) -> dict[str, Row]:
+    def _invitations(
+        self, begin: datetime, counted: Counter[tuple[str, ...]], chance: Random
+    ) -> dict[str, tuple[int, ...]]:
         """Return, by filter, how many were accepted, declined, cancelled, and so on."""
-        outcomes: dict[str, Row] = {}
+        outcomes: dict[str, tuple[int, ...]] = {}
+        expected = self._expected(begin) * 0.4 / len(FILTERS)
         for each in FILTERS:
             accepted = counted["filter", each.id]
-            others = [int(accepted * 2 * chance.random() + chance.random()) for _ in range(5)]
+            # Some hours have invitations without a chat.
+            base = 0.7 * accepted + 0.3 * expected
+            others = [
+                int(base * rate * (0.5 + chance.random()) + chance.random()) for rate in each.others
+            ]
             outcomes[each.id] = (accepted, *others)
         return outcomes
 
     def _by_host(
         self, day: date, now: datetime
-    ) -> Iterator[tuple[tuple[Value, Value, Value], dict[str, list[int]]]]:
+    ) -> Iterator[tuple[tuple[datetime, datetime, int], dict[str, list[int]]]]:
         for times, counted, chance in self._hours(day, now):
-            invitations = self._invitations(counted, chance)
+            invitations = self._invitations(times[0], counted, chance)
+            expected = self._expected(times[0])
             figures: dict[str, list[int]] = {}
             for host in HOSTS:
                 reactive, proactive = counted[host.id, "reactive"], counted[host.id, "proactive"]
-                asked = reactive + int(reactive * chance.random())
+                in_vain = self._account(host.account).refused * 2 * chance.random()
+                in_vain *= 1 if times[2] in _OFFICE else 2.5
+                mean = 0.8 * reactive + 0.2 * expected * 0.6 / len(HOSTS)
+                asked = reactive + int(mean * in_vain + chance.random())
                 invited = proactive
                 if host is next(each for each in HOSTS if each.account == host.account):
                     # those who did not come to chat are put down to the account's first host
                     invited += sum(
-                        sum(int(str(n)) for n in invitations[each.id][1:])
+                        sum(invitations[each.id][1:])
                         for each in FILTERS
                         if each.account == host.account
                     )
@@ -568,10 +632,10 @@ class World:
     def _filter_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, counted, chance in self._hours(day, now):
             for each, outcome in zip(
-                FILTERS, self._invitations(counted, chance).values(), strict=True
+                FILTERS, self._invitations(times[0], counted, chance).values(), strict=True
             ):
                 accepted, declined, cancelled, nobody, expired, ignored = outcome
-                invited = sum(int(str(number)) for number in outcome)
+                invited = sum(outcome)
                 yield (
                     each.account,
                     *times,
@@ -580,12 +644,34 @@ class World:
                     invited,
                     accepted,
                     declined,
-                    invited + int(invited * 0.5),
+                    invited + int(invited * each.unused + chance.random()),
                     cancelled,
                     nobody,
                     expired,
                     ignored,
                 )
+
+
+T = TypeVar("T")
+
+
+def _pick(items: Sequence[T], weights: Sequence[float], part: float) -> T:
+    """Return the item at a part, 0 to 1, of the way through all weights."""
+    left = part * sum(weights)
+    for item, weight in zip(items, weights, strict=True):
+        left -= weight
+        if left < 0:
+            return item
+    return items[-1]
+
+
+def _skewed(part: float) -> float:
+    """Return, for an even chance, what many waits are like: 1 in the middle, seldom far more.
+
+    The quantile function of a log-logistic distribution: nine of ten are below 3. Square roots
+    are the same on every machine, logarithms are not.
+    """
+    return math.sqrt(part / (1 - part))
 
 
 def _seconds(begin: datetime, end: datetime) -> int:
