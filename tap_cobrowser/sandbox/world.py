@@ -532,7 +532,8 @@ class World:
                 busy = seconds[agent.id, preset]
                 chance = self._chance("misses", agent.id, day, preset)
                 got = chats[agent.id, preset]
-                missed = [min(int(got * agent.misses + chance.random()), got) for _ in range(2)]
+                shares = agent.misses, agent.misses / 3
+                missed = [min(int(got * each + chance.random()), got) for each in shares]
                 yield (
                     agent.id,
                     f"l{agent.id}{day:%Y%m%d}",
