@@ -109,10 +109,8 @@ def _properties(streams: list[Stream], *, is_ccc: bool) -> str:
         "schema": "{{ var('source_schema') }}",
         "config": {
             "loaded_at_field": "_sdc_batched_at",
-            "freshness": {
-                "warn_after": {"count": 36, "period": "hour"},
-                "error_after": {"count": 7, "period": "day"},
-            },
+            # A warning alone: a stream may be silent for days.
+            "freshness": {"warn_after": {"count": 36, "period": "hour"}},
         },
         "tables": tables,
     }

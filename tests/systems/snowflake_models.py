@@ -24,7 +24,9 @@ def main(*arguments: str) -> int:
             for stream, content in streams.items():
                 kinds = [_type(each) for each in content["properties"].values()]
                 names = [f'"{name.upper()}"' for name in content["properties"]]
-                listed = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+                listed = ", ".join(
+                    f"{name} {kind}" for name, kind in zip(names, kinds, strict=True)
+                )
                 connection.cursor().execute(
                     f"CREATE TABLE {stream} ({listed}, _SDC_BATCHED_AT TIMESTAMP_NTZ)"
                 )
