@@ -1,4 +1,4 @@
-"""`python -m report PAGE`: asks dbt for the figures, and writes the page of charts."""
+"""`python -m report PAGE [FIGURES]`: writes the page of charts, from the figures that dbt gives."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def figures() -> dict[str, object]:
     return found
 
 
-def main(path: str) -> None:
-    """Write the page."""
-    text = page(figures())
+def main(path: str, source: str | None = None) -> None:
+    """Write the page; `source` is a file with the figures, instead of dbt."""
+    text = page(json.loads(Path(source).read_text(encoding="utf-8")) if source else figures())
     Path(path).write_text(text, encoding="utf-8")
     print(f"{path}: {len(text) / 1e6:.1f} MB; open it in a browser, it needs no network.")
 

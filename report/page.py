@@ -15,6 +15,7 @@ import vl_convert
 from report.charts import CHARTS, WEEKDAYS
 
 Figures = dict[str, Any]
+_NOTHING = "\u2013"
 _TEMPLATE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 
 
@@ -35,8 +36,8 @@ def page(figures: Figures) -> str:
         agents=_agents(figures),
         filters=_filters(figures),
         coverage=_coverage(figures),
-        # No text of the data can end the script that it stands in.
-        specs=json.dumps(specs).replace("<", "\\u003c"),
+        specs=_json(specs),
+        figures=_json(figures),
         scripts=vl_convert.javascript_bundle().replace("</script", "<\\/script"),
     )
 
@@ -45,24 +46,29 @@ def page(figures: Figures) -> str:
 
 
 def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    return _NOTHING if value is None else f"{value:,.0f}"
 
 
 def _share(part: float | None, whole: float | None) -> str:
     """Return sum ÷ sum as a percentage."""
-    return f"{part / whole:.1%}" if part is not None and whole else "–"
+    return f"{part / whole:.1%}" if part is not None and whole else _NOTHING
 
 
 def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f} s"
+    return _NOTHING if value is None else f"{value:.1f} s"
 
 
 def _number(part: float | None, whole: float | None, unit: str = "") -> str:
-    return f"{part / whole:,.2f}{unit}" if part is not None and whole else "–"
+    return f"{part / whole:,.2f}{unit}" if part is not None and whole else _NOTHING
 
 
 def _day(value: str | None) -> str:
-    return date.fromisoformat(value).strftime("%d %b %Y") if value else "–"
+    return date.fromisoformat(value).strftime("%d %b %Y") if value else _NOTHING
+
+
+def _json(value: object) -> str:
+    """Return JSON of which no text can end the script that it stands in."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def _total(rows: list[dict[str, Any]], column: str) -> float:
