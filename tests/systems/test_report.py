@@ -96,7 +96,7 @@ def figures_of(world: World, now: datetime = NOW) -> dict[str, list[Row]]:
             _asked,
         ),
         "acceptance_by_account_id": grouped(
-            rows["accountspecshourly"], lambda row: {"account_id": row["account_id"]}, _asked
+            rows["accountspecshourly"], lambda row: account(row, names), _asked
         ),
         "responses": grouped(rows["conversations"], lambda _: {}, _waited),
         "responses_by_day": grouped(
@@ -104,12 +104,9 @@ def figures_of(world: World, now: datetime = NOW) -> dict[str, list[Row]]:
             lambda row: {"day": str(moment_of("conversations", row).date())},
             _waited,
         ),
-        "responses_by_account_id": [
-            {**each, "account_name": names[each["account_id"]]}
-            for each in grouped(
-                rows["conversations"], lambda row: {"account_id": row["account_id"]}, _waited
-            )
-        ],
+        "responses_by_account_id": grouped(
+            rows["conversations"], lambda row: account(row, names), _waited
+        ),
         "agents": agents_of(rows),
         "filters": grouped(
             rows["filterstatshourly"],
@@ -126,6 +123,11 @@ def figures_of(world: World, now: datetime = NOW) -> dict[str, list[Row]]:
             for day in days
         ],
     }
+
+
+def account(row: Row, names: dict[str, str]) -> Row:
+    """Return the account of a row, by id and name."""
+    return {"account_id": row["account_id"], "account_name": names[row["account_id"]]}
 
 
 def grouped(
@@ -169,8 +171,10 @@ def agents_of(rows: dict[str, list[Row]]) -> list[Row]:
     found = []
     for agent in rows["agents"]:
         slots: dict[float, int] = defaultdict(int)
-        for row in changes:
-            if row["agent_id"] == agent["id"]:
+        own = [row for row in changes if row["agent_id"] == agent["id"]]
+        added = {row["activity_id"][:-1] for row in own if row["action"] == "add"}
+        for row in own:
+            if row["activity_id"][:-1] in added:  # not of a chat of the evening before
                 slots[row["time_start"].timestamp()] += 1 if row["action"] == "add" else -1
         online = [
             (row["time_start"].timestamp(), (row["time_end"] or present).timestamp())
@@ -205,7 +209,7 @@ def same(found: list[Row], wanted: list[Row]) -> None:
     """Hold that two lists have the same rows, whatever their order; found may have more columns."""
 
     def place(row: Row) -> str:
-        return str([row[name] for name, value in wanted[0].items() if _is_key(name, value)])
+        return str([_key(name, row[name]) for name in wanted[0] if _key(name, row[name])])
 
     assert len(found) == len(wanted)
     for one, other in zip(sorted(found, key=place), sorted(wanted, key=place), strict=True):
@@ -216,8 +220,11 @@ def same(found: list[Row], wanted: list[Row]) -> None:
             )
 
 
-def _is_key(name: str, value: object) -> bool:
-    return isinstance(value, str) or name in {"weekday", "hour_of_day"}
+def _key(name: str, value: Any) -> str:
+    """Return what a value says of the place of its row, if anything."""
+    if isinstance(value, str):
+        return value
+    return f"{value:02.0f}" if name in {"weekday", "hour_of_day"} else ""
 
 
 # The models
