@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import altair as alt
@@ -18,12 +18,11 @@ _BLUE, _ORANGE, _RED = "#3b82c4", "#e07b39", "#d1495b"
 
 def hours(figures: dict[str, Rows]) -> Spec:
     """Return chats in an average hour of the week."""
-    days = {row["weekday"]: row["days"] for row in figures["weekdays"]}
     rows = [
         {
             "weekday": WEEKDAYS[int(row["weekday"]) - 1],
             "hour": int(row["hour_of_day"]),
-            "chats": round(row["chats"] / days[row["weekday"]], 2),
+            "chats": round(row["chats"] / row["days"], 2),
         }
         for row in figures["hours"]
     ]
@@ -95,13 +94,10 @@ def responses(figures: dict[str, Rows]) -> Spec:
 
 def agents(figures: dict[str, Rows]) -> Spec:
     """Return which share of their time online agents had a chat."""
+    names = labels(figures["agents"], "agent")
     rows = [
-        {
-            "agent": row["agent_name"] or row["agent_id"],
-            "agent_id": row["agent_id"],
-            "occupancy": row["busy_seconds"] / row["online_seconds"],
-        }
-        for row in figures["agents"]
+        {"agent": name, "occupancy": row["busy_seconds"] / row["online_seconds"]}
+        for row, name in zip(figures["agents"], names, strict=True)
         if row["online_seconds"]
     ]
     chart = (
@@ -112,7 +108,7 @@ def agents(figures: dict[str, Rows]) -> Spec:
             y=alt.Y(
                 "agent:N", title=None, sort="-x", axis=alt.Axis(labelLimit=140, labelOverlap=False)
             ),
-            tooltip=["agent:N", "agent_id:N", alt.Tooltip("occupancy:Q", format=".1%")],
+            tooltip=["agent:N", alt.Tooltip("occupancy:Q", format=".1%")],
         )
     )
     return _spec(chart, max(60, 22 * len({row["agent"] for row in rows})))
@@ -120,14 +116,15 @@ def agents(figures: dict[str, Rows]) -> Spec:
 
 def filters(figures: dict[str, Rows]) -> Spec:
     """Return what became of the invitations of each filter."""
+    names = labels(figures["filters"], "filter")
     rows = [
         {
-            "filter": row["filter_name"] or row["filter_id"],
+            "filter": name,
             "outcome": outcome,
             "order": number,
             "invitations": row[outcome.replace(" ", "_")] or 0,
         }
-        for row in figures["filters"]
+        for row, name in zip(figures["filters"], names, strict=True)
         for number, outcome in enumerate(OUTCOMES)
     ]
     chart = (
@@ -191,6 +188,16 @@ CHARTS = {
     "filters": filters,
     "coverage": coverage,
 }
+
+
+def labels(rows: Rows, what: str) -> list[str]:
+    """Return a name for each row, with its id where others have that name or it has none."""
+    counted = Counter(row[f"{what}_name"] for row in rows)
+    return [
+        name if name and counted[name] == 1 else f"{name or ''} ({row[f'{what}_id']})".strip()
+        for row in rows
+        for name in [row[f"{what}_name"]]
+    ]
 
 
 def _chart(rows: Rows, description: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import vl_convert
 
-from report.charts import CHARTS, WEEKDAYS
+from report.charts import CHARTS, WEEKDAYS, labels
 
 Figures = dict[str, Any]
 _NOTHING = "\u2013"
@@ -112,18 +112,21 @@ def _tiles(figures: Figures) -> str:
 
 
 def _hours(figures: Figures) -> str:
-    days = {row["weekday"]: row["days"] for row in figures["weekdays"]}
     chats: dict[float, float] = defaultdict(float)
+    in_a_day: dict[float, float] = defaultdict(float)
     peak: dict[float, tuple[float, float]] = {}
     for row in figures["hours"]:
         weekday = row["weekday"]
         chats[weekday] += row["chats"]
-        peak[weekday] = max(peak.get(weekday, (-1.0, 0.0)), (row["chats"], -row["hour_of_day"]))
+        in_a_day[weekday] += row["chats"] / row["days"]
+        peak[weekday] = max(
+            peak.get(weekday, (-1.0, 0.0)), (row["chats"] / row["days"], -row["hour_of_day"])
+        )
     rows = [
         [
             WEEKDAYS[int(weekday) - 1],
             _count(chats[weekday]),
-            f"{chats[weekday] / days[weekday]:,.1f}",
+            f"{in_a_day[weekday]:,.1f}",
             f"{-peak[weekday][1]:.0f}:00",
         ]
         for weekday in sorted(chats)
@@ -163,7 +166,7 @@ def _responses(figures: Figures) -> str:
 def _agents(figures: Figures) -> str:
     rows = [
         [
-            row["agent_name"] or row["agent_id"],
+            name,
             _number(row["online_seconds"], 3600),
             _share(row["busy_seconds"], row["online_seconds"]),
             _number(row["used_slot_seconds"], row["busy_seconds"]),
@@ -171,7 +174,7 @@ def _agents(figures: Figures) -> str:
             _share(row["ignored"], row["chats"]),
             _share(row["abandoned"], row["chats"]),
         ]
-        for row in figures["agents"]
+        for row, name in zip(figures["agents"], labels(figures["agents"], "agent"), strict=True)
     ]
     heads = ["Agent", "Hours online", "Occupancy", "At once", "Chats", "Ignored", "Abandoned"]
     return _table(heads, rows)
@@ -181,11 +184,11 @@ def _filters(figures: Figures) -> str:
     steps = ("matches", "invited", "accepted", "declined", "expired", "ignored", "cancelled")
     rows = [
         [
-            row["filter_name"] or row["filter_id"],
+            name,
             *(_count(row[step]) for step in (*steps, "no_agent")),
             _share(row["accepted"], row["invited"]),
         ]
-        for row in figures["filters"]
+        for row, name in zip(figures["filters"], labels(figures["filters"], "filter"), strict=True)
     ]
     heads = ["Filter", *(step.capitalize() for step in steps), "No agent", "Acceptance"]
     return _table(heads, rows)

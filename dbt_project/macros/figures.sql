@@ -9,15 +9,8 @@
     {%- endset -%}
     {%- do queries.update(period=period) -%}
 
-    {%- set weekdays -%}
-        select weekday, count(distinct day) as days
-        from {{ ref('chat_hourly') }}
-        group by weekday
-    {%- endset -%}
-    {%- do queries.update(weekdays=weekdays) -%}
-
     {%- set hours -%}
-        select weekday, hour_of_day, sum(chats) as chats
+        select weekday, hour_of_day, sum(chats) as chats, count(distinct day) as days
         from {{ ref('chat_hourly') }}
         group by weekday, hour_of_day
     {%- endset -%}

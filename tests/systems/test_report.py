@@ -69,26 +69,27 @@ def figures_of(world: World, now: datetime = NOW) -> dict[str, list[Row]]:
     rows = {stream: rows_of(world, stream, now) for stream in TABLES}
     names = {row["id"]: row["name"] for row in rows["accounts"]}
     days = [FIRST + timedelta(days=ahead) for ahead in range((now.date() - FIRST).days + 1)]
-    weekdays: dict[int, int] = defaultdict(int)
-    for day in days:
-        weekdays[day.isoweekday()] += 1
     chats: dict[tuple[int, int], int] = defaultdict(int)
     for row in rows["conversations"]:
         start = moment_of("conversations", row)
         chats[start.isoweekday(), start.hour] += 1
-    begun = {
-        (moment_of("hostspecshourly", row).isoweekday(), row["hourOfDay"])
-        for row in rows["hostspecshourly"]
-    }
+    begun: dict[tuple[int, int], set[date]] = defaultdict(set)
+    for row in rows["hostspecshourly"]:
+        start = moment_of("hostspecshourly", row)
+        begun[start.isoweekday(), row["hourOfDay"]].add(start.date())
     hours = [
-        {"weekday": weekday, "hour_of_day": hour, "chats": chats[weekday, hour]}
-        for weekday, hour in begun
+        {
+            "weekday": weekday,
+            "hour_of_day": hour,
+            "chats": chats[weekday, hour],
+            "days": len(on_days),
+        }
+        for (weekday, hour), on_days in begun.items()
     ]
     return {
         "period": [
             {"first_day": str(days[0]), "last_day": str(days[-1]), "days": len(days)},
         ],
-        "weekdays": [{"weekday": each, "days": count} for each, count in weekdays.items()],
         "hours": hours,
         "acceptance_by_day": grouped(
             rows["accountspecshourly"],
@@ -380,6 +381,8 @@ def test_the_page_draws_every_chart_offline_in_light_and_dark_and_on_a_phone(
     figures: dict[str, Any] = figures_of(World(rows_per_day=60))
     figures |= {"timezone": "Europe/Amsterdam", "target_seconds": 30}
     figures["filters"][0]["filter_name"] = hostile = "</script><script>alert(1)</script>&amp;"
+    agents = figures["agents"]
+    agents[0]["agent_name"] = agents[1]["agent_name"] = "Jan Jansen"
     (tmp_path / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
     words = [find_uv_bin(), "run", "--no-project", "--quiet"]
     for name in ("altair~=6.3", "vl-convert-python~=1.9"):
@@ -400,6 +403,11 @@ def test_the_page_draws_every_chart_offline_in_light_and_dark_and_on_a_phone(
         assert all(count > 1 for count in marks.values()), marks
         assert page.value("document.querySelectorAll('table').length") == len(charts)
         assert hostile in page.value("document.querySelector('#filters + .scroll').innerText")
+
+        for agent in agents[:2]:
+            name = f"Jan Jansen ({agent['agent_id']})"
+            assert name in page.value("document.querySelector('#agents + .scroll').innerText")
+            assert name in page.value("document.querySelector('#agents').textContent")
 
         colour = "getComputedStyle(document.body).backgroundColor"
         light = page.value(colour)

@@ -19,7 +19,11 @@ select
     last_agent_id,
     coalesce(assigned_agent_id <> last_agent_id, false) as was_handed_over,
     visitor_id,
-    case request_type when 'ask_proactive' then 'proactive' when 'ask_reactive' then 'reactive' else request_type end as channel,
+    case request_type
+        when 'ask_proactive' then 'proactive'
+        when 'ask_reactive' then 'reactive'
+        else request_type
+    end as channel,
     num_messages as messages,
     duration_secs as duration_seconds,
     decision_time as decision_seconds,
