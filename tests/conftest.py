@@ -424,11 +424,10 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(
-        ROOT / "tap_cobrowser",
-        folder / "tap_cobrowser",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    for name in ("tap_cobrowser", "dbt_project", "report"):
+        if (ROOT / name).is_dir():  # an sdist has the first one alone
+            ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     (folder / "output").mkdir()
     return folder
 

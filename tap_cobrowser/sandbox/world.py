@@ -8,17 +8,35 @@ and a row whose end lies in the future is not there yet, or has no end yet.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as fixed_zone
 from functools import lru_cache
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
+from tap_cobrowser.sandbox.companies import (
+    ACCOUNTS,
+    AGENTS,
+    CCC_AGENTS,
+    CCC_GROUPS,
+    FILTERS,
+    GENERAL,
+    HOSTS,
+    POPULARITY,
+    QUERIES,
+    SUBJECTS,
+    Account,
+    Agent,
+    Filter,
+    Host,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Value = str | int | float | datetime | None
 Row = tuple[Value, ...]
@@ -84,6 +102,7 @@ CCC_ONLY = {"cccagents", "cccagentgroups", "cccgroupaccounts", "cccslotsactivity
 
 _RESELLER = "017"
 _CCC_ACCOUNT = "900"
+_Span = tuple[datetime, datetime]
 _UTC = fixed_zone.utc
 _ONE_DAY = timedelta(days=1)
 _LONGEST_CHAT = 1800
@@ -91,100 +110,11 @@ _LONGEST_CHAT = 1800
 _SHARES = [0.2, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 2, 6, 10, 11, 10, 8, 9, 10, 9, 7, 5, 4, 3.2, 2.4]
 _SHARES += [1.2, 0.5, 0.3]
 _WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
+# ... and how busy each month is, beside November
+_MONTHS = [1.12, 1.05, 1.02, 1.0, 0.95, 0.88, 0.74, 0.78, 0.93, 0.98, 1.0, 1.15]
+_SATURDAY = 5
+_OFFICE = range(8, 18)
 _CCC_DAYS = 14
-
-
-_GENERAL = "general"
-
-
-class Account(NamedTuple):
-    """A company."""
-
-    id: str
-    name: str
-    postfix: str
-
-
-class Host(NamedTuple):
-    """A website of a company."""
-
-    id: str
-    account: str
-    name: str
-    multiple: str
-
-
-class Agent(NamedTuple):
-    """Somebody who chats with visitors."""
-
-    id: str
-    username: str
-    first: str
-    last: str
-    account: str
-    ccc: str | None
-    disabled: int
-    presets: tuple[str, ...]
-
-
-class Filter(NamedTuple):
-    """A rule by which visitors are invited."""
-
-    id: str
-    account: str
-    name: str
-
-
-_ACCOUNTS = (
-    Account("1001", "Energie Direct Noord", "energienoord.example"),
-    Account("1002", "De Groene Winkel; Wonen & Tuin", "groenewinkel.example"),
-    Account("0103", 'Zorgverzekeraar "Het Anker"', "hetanker.example"),
-)
-_HOSTS = (
-    Host("501", "1001", "www.energienoord.example", ""),
-    Host("502", "1001", "mijn.energienoord.example", "noord"),
-    Host("503", "1002", "groenewinkel.example", ""),
-    Host("504", "1002", "outlet.groenewinkel.example", "outlet|2"),
-    Host("0505", "0103", "www.hetanker.example", ""),
-)
-_AGENTS = (
-    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",)),
-    Agent("2002", "daan", "Daan", "Jansen", "1001", None, 0, ("Service", 'Verkoop "extra"')),
-    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, (_GENERAL,)),
-    Agent("2004", "francois", "François", "Bakker", "1001", None, 0, ("Service", "Storing; gas")),
-    Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",)),
-    Agent("2006", "maud", "Maud", "Meijer", "1002", None, 0, ("Verkoop", "Retour\\ruil")),
-    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (_GENERAL,)),
-    Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",)),
-    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", 0, ("Polis", "Declaraties")),  # noqa: RUF001 - his name
-    Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",)),
-    Agent("2011", "oud", "Pieter", "Dekker", "1001", None, 1, ("Service",)),
-)
-_CCC_AGENTS = (
-    ("31", "nora", "Nora", "Hendriks"),
-    ("32", "sem", "Sem", "Dijkstra"),
-    ("33", "ines", "Inès", "Peters"),
-    ("34", "koen", "Koen", "O'Brien"),
-)
-_CCC_GROUPS = (("71", "Avond & weekend", ("1001", "1002")), ("72", "Zorg: lijn 2", ("0103",)))
-_FILTERS = (
-    Filter("61", "1001", "Lang op tarievenpagina"),
-    Filter("62", "1001", 'Verhuizing: "snel regelen"'),
-    Filter("63", "1002", "Winkelmand > € 100; nog niet betaald"),
-    Filter("64", "1002", "Pad C:\\aanbieding\\"),
-    Filter("65", "0103", "Terugkerende bezoeker | polis"),
-)
-_SUBJECTS = (
-    "Transcript van uw gesprek",
-    "Uw chat met {agent}",
-    'Re: "offerte"; bedankt, tot snel',
-    "Vraag over factuur 💶 | mei",
-    "Twee regels:\nuw gesprek en de bijlage",
-    "Fwd: map C:\\facturen\\",
-    'Over de zgn. \\"speciale\\" korting',
-    "Één vraag, drie antwoorden\r\nmet vriendelijke groet",
-)
-_QUERIES = ("", "?q=gas;stroom", "?utm=a|b,c:d", '?naam="test"&x=1', "?zoek=caf%C3%A9#top", "?a=é")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +132,10 @@ class Conversation:
     visitor: str
     preset: str
     luck: float
+
+    def chance(self, which: int) -> float:
+        """Return the first to fifth number of its own that stand in the digits of its luck."""
+        return self.luck * 100.0**which % 1
 
 
 class World:
@@ -270,28 +204,28 @@ class World:
 
     def _fixed(self, command: str) -> Iterator[Row]:
         if command == "accounts":
-            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in _ACCOUNTS)
+            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in ACCOUNTS)
         elif command == "hosts":
-            yield from _HOSTS
+            yield from HOSTS
         elif command == "agents":
-            for each in _AGENTS:
+            for each in AGENTS:
                 email = f"{each.username}@{self._account(each.account).postfix}"
                 names = (each.id, each.username, each.first, each.last, email)
                 yield (*names, each.account, each.ccc, each.disabled)
         elif command == "cccagents":
-            for number, username, first, last in _CCC_AGENTS:
+            for number, username, first, last in CCC_AGENTS:
                 yield number, username, first, last, f"{username}@ccc.example", _CCC_ACCOUNT
         elif command == "cccagentgroups":
-            for number, *_ in _CCC_AGENTS:
-                group, name, _ = _CCC_GROUPS[int(number) % 2]
+            for number, *_ in CCC_AGENTS:
+                group, name, _ = CCC_GROUPS[int(number) % 2]
                 yield number, group, name, _CCC_ACCOUNT
         else:
-            for group, name, accounts in _CCC_GROUPS:
+            for group, name, accounts in CCC_GROUPS:
                 yield from ((group, account, name, _CCC_ACCOUNT) for account in accounts)
 
     @staticmethod
     def _account(number: str) -> Account:
-        return next(each for each in _ACCOUNTS if each.id == number)
+        return next(each for each in ACCOUNTS if each.id == number)
 
     # Days, hours and chance
 
@@ -320,11 +254,12 @@ class World:
     def _works(self, agent: Agent, day: date) -> bool:
         if agent.disabled:
             return False
-        mates = [each for each in _AGENTS if each.account == agent.account and not each.disabled]
+        mates = [each for each in AGENTS if each.account == agent.account and not each.disabled]
         on_duty = mates[day.toordinal() % len(mates)] is agent
-        likely = 0.85 if day.weekday() < 5 else 0.3  # noqa: PLR2004 - Saturday
+        likely = 0.85 if day.weekday() < _SATURDAY else 0.3
         return on_duty or self._chance("works", agent.id, day).random() < likely
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - as above
     def _shift(self, agent: Agent, day: date) -> tuple[datetime, datetime, datetime, datetime]:
         """Return when an agent logs in, goes to lunch, is back, and logs out."""
         chance = self._chance("shift", agent.id, day)
@@ -335,42 +270,69 @@ class World:
         return login, lunch, back, logout
 
     def _presets(self, agent: Agent) -> tuple[str, ...]:
-        return tuple(self._general_preset if p == _GENERAL else p for p in agent.presets)
+        return tuple(self._general_preset if p == GENERAL else p for p in agent.presets)
+
+    def _on_duty(self, account: str, day: date) -> list[tuple[Agent, tuple[_Span, _Span]]]:
+        """Return who of an account works on a day, and from when to when they are there."""
+        there = []
+        for agent in AGENTS:
+            if agent.account == account and self._works(agent, day):
+                login, lunch, back, logout = self._shift(agent, day)
+                there.append((agent, ((login, lunch), (back, logout))))
+        return there
+
+    # How busy it is
+
+    def _expected(self, begin: datetime) -> float:
+        """Return how many conversations begin in an hour, on average."""
+        local = begin.astimezone(self.zone)
+        share = _SHARES[local.hour] * _WEEKDAYS[local.weekday()] * _MONTHS[local.month - 1]
+        return self.rows_per_day * share / 100
+
+    def _popularity(self, begin: datetime) -> list[float]:
+        """Return how busy each host is in an hour, beside the others."""
+        local = begin.astimezone(self.zone)
+        found = []
+        for host in HOSTS:
+            account = self._account(host.account)
+            weight = POPULARITY[host.id] * account.seasons[local.month - 1]
+            weight *= account.weekend if local.weekday() >= _SATURDAY else 1
+            weight *= 1 if local.hour in _OFFICE else account.evening
+            found.append(weight)
+        return found
 
     # Conversations, and what follows from them
 
     def _conversations(self, day: date, slots: range | None = None) -> Iterator[Conversation]:
         """Yield a day's conversations in the order in which they begin, also those not over yet."""
         hours = self._slots(day)
-        working = {
-            account.id: [
-                agent
-                for agent in _AGENTS
-                if agent.account == account.id and self._works(agent, day)
-            ]
-            for account in _ACCOUNTS
-        }
+        on_duty = {account.id: self._on_duty(account.id, day) for account in ACCOUNTS}
         for slot in slots or range(len(hours)):
             begin, end = hours[slot]
             chance = self._chance("hour", day, slot)
-            local = begin.astimezone(self.zone)
-            share = _SHARES[local.hour] * _WEEKDAYS[day.weekday()] / 100
-            count = int(self.rows_per_day * share + chance.random())
+            popularity = self._popularity(begin)
+            count = int(self._expected(begin) + chance.random())
             earlier: Conversation | None = None
             for number in range(count):
                 part = (number + chance.random()) / count
                 seconds = int((end - begin).total_seconds() * part)
                 start = begin + timedelta(seconds=seconds)
-                host = _HOSTS[int(chance.random() ** 1.5 * len(_HOSTS))]
+                host = _pick(HOSTS, popularity, chance.random())
                 identity = f"{day:%Y%m%d}{slot:02}{number:05}"
                 browse = f"{identity:0>20}" if chance.random() < 0.1 else identity  # noqa: PLR2004
                 visitor = f"v{int(chance.random() * 10**9):09}"
                 again = chance.random() < 0.05 and earlier and earlier.start < start  # noqa: PLR2004
                 if again and earlier:
                     host, browse, visitor = earlier.host, earlier.browse, earlier.visitor
-                agents = working[host.account]
-                agent = agents[int(chance.random() * len(agents))]
-                filters = [each for each in _FILTERS if each.account == host.account]
+                everybody = on_duty[host.account]
+                there = [
+                    agent
+                    for agent, times in everybody
+                    if any(since <= start < until for since, until in times)
+                ]  # at night, whoever works on that day
+                agents = there or [agent for agent, _ in everybody]
+                agent = _pick(agents, [each.share for each in agents], chance.random())
+                filters = [each for each in FILTERS if each.account == host.account]
                 chosen = filters[int(chance.random() * len(filters))]
                 proactive = chance.random() < 0.4  # noqa: PLR2004
                 duration = 45 + int(chance.random() ** 2 * (_LONGEST_CHAT - 45))
@@ -405,32 +367,40 @@ class World:
 
     def _conversation_row(self, each: Conversation) -> Row:
         seconds = (each.end - each.start).seconds
-        luck = each.luck
-        messages = 3 + int(seconds / 40 * (0.5 + luck))
-        first = round(2 + 30 * luck, 1)
+        first = self._first_response(each)
+        wait = round(min(6 + 15 * each.agent.pace * _skewed(each.chance(2)), seconds / 3), 2)
+        longest = max(first, wait) * (1.2 + 2.5 * each.chance(3))
+        length = round(18 + 24 * min(_skewed(each.chance(4)), 6), 2)
+        codes = self._account(each.host.account).codes
         return (
             each.start.astimezone(self.zone),
             each.browse,
             each.host.account,
-            messages,
+            3 + int(seconds / (22 + 40 * each.chance(3))),
             seconds,
-            round(20 + 60 * luck, 2),
-            80 + int(300 * luck),
+            length,
+            int(length * (1.5 + 3 * each.chance(2))),
             each.agent.id,
             _RESELLER,
             each.visitor,
             "ask_proactive" if each.filter else "ask_reactive",
             each.agent.id,
-            f"https://{each.host.name}/{_QUERIES[int(luck * len(_QUERIES))]}",
+            f"https://{each.host.name}/{QUERIES[int(each.luck * len(QUERIES))]}",
             each.host.id,
-            round(4 + 50 * luck, 1) if each.filter else None,
+            round(min(2 + 7 * _skewed(each.chance(4)), 110), 1) if each.filter else None,
             first,
             f"https://client.cobrowser.example/transcript?id={each.id}",
-            round(first * 1.3, 2),
-            round(first * 3.7, 2),
-            ("", "sale", "lead", "service")[int(luck * 4)],
-            first + 1,
+            wait,
+            round(longest, 2),
+            _pick(list(codes), list(codes.values()), each.chance(5)),
+            round(first + 1 + 4 * each.chance(5), 1),
         )
+
+    def _first_response(self, each: Conversation) -> float:
+        """Return the seconds until the agent's first message: longer where it is busy."""
+        busy = 0.7 + _SHARES[each.start.astimezone(self.zone).hour] / 16
+        seconds = 1.5 + 10 * each.agent.pace * busy * _skewed(each.chance(1))
+        return round(min(seconds, (each.end - each.start).seconds / 2), 1)
 
     def _emails(self, day: date, now: datetime) -> Iterator[Row]:
         for each in self._with_evening_before(day):
@@ -439,7 +409,7 @@ class World:
             sent = each.end + timedelta(seconds=60 + int(each.luck * 1500))
             if sent > now or sent.astimezone(self.zone).date() != day:
                 continue
-            subject = _SUBJECTS[int(each.luck / 0.35 * len(_SUBJECTS))]
+            subject = SUBJECTS[int(each.luck / 0.35 * len(SUBJECTS))]
             postfix = self._account(each.host.account).postfix
             yield (
                 each.browse,
@@ -518,7 +488,7 @@ class World:
                 )
 
     def _agent_activity(self, day: date, now: datetime) -> Iterator[Row]:
-        for agent in _AGENTS:
+        for agent in AGENTS:
             if not self._works(agent, day):
                 continue
             login, lunch, back, logout = self._shift(agent, day)
@@ -546,11 +516,13 @@ class World:
     def _agent_performance(self, day: date, now: datetime) -> Iterator[Row]:
         chats: Counter[tuple[str, str]] = Counter()
         seconds: Counter[tuple[str, str]] = Counter()
+        waiting: Counter[tuple[str, str]] = Counter()
         for each in self._conversations(day):
             if each.end <= now:
                 chats[each.agent.id, each.preset] += 1
                 seconds[each.agent.id, each.preset] += (each.end - each.start).seconds
-        for agent in _AGENTS:
+                waiting[each.agent.id, each.preset] += int(self._first_response(each))
+        for agent in AGENTS:
             login, lunch, back, logout = self._shift(agent, day)
             if not self._works(agent, day) or login > now:
                 continue
@@ -558,17 +530,20 @@ class World:
             away = _seconds(lunch, min(back, now)) if lunch < now else 0
             for preset in self._presets(agent):
                 busy = seconds[agent.id, preset]
+                chance = self._chance("misses", agent.id, day, preset)
+                got = chats[agent.id, preset]
+                shares = agent.misses, agent.misses / 3
+                missed = [min(int(got * each + chance.random()), got) for each in shares]
                 yield (
                     agent.id,
                     f"l{agent.id}{day:%Y%m%d}",
                     preset,
                     login.astimezone(self.zone),
-                    chats[agent.id, preset],
+                    got,
                     int(lunch < now),
-                    chats[agent.id, preset] // 17,
-                    chats[agent.id, preset] // 29,
+                    *missed,
                     round(busy / max(whole - away, 1), 2),
-                    chats[agent.id, preset] * 9,
+                    waiting[agent.id, preset],
                     busy,
                     busy // 20,
                     busy // 10,
@@ -585,7 +560,7 @@ class World:
 
     def _hours(
         self, day: date, now: datetime
-    ) -> Iterator[tuple[tuple[Value, Value, Value], Counter[tuple[str, ...]], Random]]:
+    ) -> Iterator[tuple[tuple[datetime, datetime, int], Counter[tuple[str, ...]], Random]]:
         """Yield each hour that has begun: its times, its conversations counted, its chance."""
         for slot, (begin, _) in enumerate(self._slots(day)):
             if begin > now:
@@ -601,30 +576,41 @@ class World:
             end = (begin + timedelta(seconds=3599)).astimezone(self.zone)
             yield (local, end, local.hour), counted, self._chance("visits", day, slot)
 
-    def _invitations(self, counted: Counter[tuple[str, ...]], chance: Random) -> dict[str, Row]:
+    def _invitations(
+        self, begin: datetime, counted: Counter[tuple[str, ...]], chance: Random
+    ) -> dict[str, tuple[int, ...]]:
         """Return, by filter, how many were accepted, declined, cancelled, and so on."""
-        outcomes: dict[str, Row] = {}
-        for each in _FILTERS:
+        outcomes: dict[str, tuple[int, ...]] = {}
+        expected = self._expected(begin) * 0.4 / len(FILTERS)
+        for each in FILTERS:
             accepted = counted["filter", each.id]
-            others = [int(accepted * 2 * chance.random() + chance.random()) for _ in range(5)]
+            # Some hours have invitations without a chat.
+            base = 0.7 * accepted + 0.3 * expected
+            others = [
+                int(base * rate * (0.5 + chance.random()) + chance.random()) for rate in each.others
+            ]
             outcomes[each.id] = (accepted, *others)
         return outcomes
 
     def _by_host(
         self, day: date, now: datetime
-    ) -> Iterator[tuple[tuple[Value, Value, Value], dict[str, list[int]]]]:
+    ) -> Iterator[tuple[tuple[datetime, datetime, int], dict[str, list[int]]]]:
         for times, counted, chance in self._hours(day, now):
-            invitations = self._invitations(counted, chance)
+            invitations = self._invitations(times[0], counted, chance)
+            expected = self._expected(times[0])
             figures: dict[str, list[int]] = {}
-            for host in _HOSTS:
+            for host in HOSTS:
                 reactive, proactive = counted[host.id, "reactive"], counted[host.id, "proactive"]
-                asked = reactive + int(reactive * chance.random())
+                in_vain = self._account(host.account).refused * 2 * chance.random()
+                in_vain *= 1 if times[2] in _OFFICE else 2.5
+                mean = 0.8 * reactive + 0.2 * expected * 0.6 / len(HOSTS)
+                asked = reactive + int(mean * in_vain + chance.random())
                 invited = proactive
-                if host is next(each for each in _HOSTS if each.account == host.account):
+                if host is next(each for each in HOSTS if each.account == host.account):
                     # those who did not come to chat are put down to the account's first host
                     invited += sum(
-                        sum(int(str(n)) for n in invitations[each.id][1:])
-                        for each in _FILTERS
+                        sum(invitations[each.id][1:])
+                        for each in FILTERS
                         if each.account == host.account
                     )
                 visits = asked + invited + int((asked + invited + 1) * 6 * chance.random())
@@ -635,22 +621,22 @@ class World:
 
     def _host_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, figures in self._by_host(day, now):
-            for host in _HOSTS:
+            for host in HOSTS:
                 yield (host.id, *times, *figures[host.id], host.account)
 
     def _account_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, figures in self._by_host(day, now):
-            for account in _ACCOUNTS:
-                own = [figures[host.id] for host in _HOSTS if host.account == account.id]
+            for account in ACCOUNTS:
+                own = [figures[host.id] for host in HOSTS if host.account == account.id]
                 yield (account.id, *times, *map(sum, zip(*own, strict=True)))
 
     def _filter_hours(self, day: date, now: datetime) -> Iterator[Row]:
         for times, counted, chance in self._hours(day, now):
             for each, outcome in zip(
-                _FILTERS, self._invitations(counted, chance).values(), strict=True
+                FILTERS, self._invitations(times[0], counted, chance).values(), strict=True
             ):
                 accepted, declined, cancelled, nobody, expired, ignored = outcome
-                invited = sum(int(str(number)) for number in outcome)
+                invited = sum(outcome)
                 yield (
                     each.account,
                     *times,
@@ -659,12 +645,34 @@ class World:
                     invited,
                     accepted,
                     declined,
-                    invited + int(invited * 0.5),
+                    invited + int(invited * each.unused + chance.random()),
                     cancelled,
                     nobody,
                     expired,
                     ignored,
                 )
+
+
+T = TypeVar("T")
+
+
+def _pick(items: Sequence[T], weights: Sequence[float], part: float) -> T:
+    """Return the item at a part, 0 to 1, of the way through all weights."""
+    left = part * sum(weights)
+    for item, weight in zip(items, weights, strict=True):
+        left -= weight
+        if left < 0:
+            return item
+    return items[-1]
+
+
+def _skewed(part: float) -> float:
+    """Return, for an even chance, what many waits are like: 1 in the middle, seldom far more.
+
+    The quantile function of a log-logistic distribution: nine of ten are below 3. Square roots
+    are the same on every machine, logarithms are not.
+    """
+    return math.sqrt(part / (1 - part))
 
 
 def _seconds(begin: datetime, end: datetime) -> int:

@@ -15,6 +15,7 @@ from dataclasses import fields
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from itertools import combinations, islice
+from statistics import fmean, median
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -186,6 +187,57 @@ def test_office_hours_weekends_and_quiet_nights_show(month: dict[str, Rows]) -> 
     assert night < len(local) / 20
     weekend = sum(moment.weekday() >= 5 for moment in local)
     assert 0 < weekend / 2 < (len(local) - weekend) / 5 / 2
+
+
+def test_visitors_wait_shortly_as_a_rule_and_long_now_and_then(month: dict[str, Rows]) -> None:
+    for column in ("firstResponseTime", "avgResponseTime", "decisionTime"):
+        waits = [row[column] for row in month["conversations"] if row[column] is not None]
+        assert fmean(waits) > 1.2 * median(waits)
+    for row in month["conversations"]:
+        assert row["firstResponseTime"] <= row["maxResponseTime"] <= 3 * row["duration_secs"]
+        assert row["avgResponseTime"] <= row["maxResponseTime"]
+
+
+def test_agents_filters_and_success_codes_differ(month: dict[str, Rows]) -> None:
+    by_agent: dict[str, list[float]] = {}
+    for row in month["conversations"]:
+        by_agent.setdefault(row["last_agent_id"], []).append(row["firstResponseTime"])
+    paces = [median(waits) for waits in by_agent.values()]
+    assert max(paces) > 2 * min(paces)
+    outcomes = Counter[tuple[str, str]]()
+    for row in month["filterstatshourly"]:
+        for name in ("num_proactive", "num_proactive_accepted", "num_proactive_ignored"):
+            outcomes[row["id"], name] += row[name]
+    shares = [
+        outcomes[each, "num_proactive_accepted"] / outcomes[each, "num_proactive"]
+        for each in {row["id"] for row in month["filterstatshourly"]}
+    ]
+    assert max(shares) > 3 * min(shares)
+    codes = Counter(row["successcode"] for row in month["conversations"])
+    ((_, most),) = codes.most_common(1)
+    assert most > sum(codes.values()) / 3
+    assert min(codes.values()) > 0
+
+
+def test_what_became_of_invitations_adds_up_to_them(month: dict[str, Rows]) -> None:
+    for row in month["filterstatshourly"]:
+        ends = ("accepted", "declined", "cancelled", "no_availability", "expired", "ignored")
+        became = sum(row[f"num_proactive_{end}"] for end in ends)
+        assert became == row["num_proactive"] <= row["num_proactive_match"]
+
+
+def test_seasons_differ_by_account() -> None:
+    world = World(rows_per_day=100)
+    found = {
+        month: Counter(
+            row["account_id"]
+            for row in rows(world, "conversations", date(2026, month, 1), date(2026, month, 14))
+        )
+        for month in (4, 7, 11)
+    }
+    assert found[7].total() < 0.9 * found[11].total()
+    assert found[4]["1002"] > found[4]["0103"] * 3  # gardens in spring
+    assert found[11]["0103"] > found[7]["0103"] * 2  # health insurers before the year's end
 
 
 def test_some_sessions_are_still_open(month: dict[str, Rows]) -> None:

@@ -1,0 +1,73 @@
+{# What the three warehouses write differently. Moments are `timestamp` in UTC everywhere. #}
+
+{% macro timezone() -%}
+    {{ var('timezone', env_var('TAP_COBROWSER_TIMEZONE', 'Europe/Amsterdam')) }}
+{%- endmacro %}
+
+{# The columns that a loaded table has: some may have been deselected in the tap's catalog. #}
+{% macro columns_of(table) -%}
+    {%- set names = [] -%}
+    {%- if execute -%}
+        {%- for each in adapter.get_columns_in_relation(table) -%}
+            {%- do names.append(each.name | lower) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+{# A column as its target has named it; null where it is not there. #}
+{% macro column(name, there) -%}
+    {%- if execute and name | lower not in there -%}
+        null
+    {%- else -%}
+        {{ adapter.quote(name | upper if target.type == 'snowflake' else name) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A loaded date-time, in UTC. target-duckdb keeps the zone, the other two targets do not. #}
+{% macro utc(expression) -%}
+    {%- if target.type == 'duckdb' -%}
+        (cast({{ expression }} as timestamptz) at time zone 'UTC')
+    {%- elif target.type == 'snowflake' -%}
+        cast({{ expression }} as timestamp_ntz)
+    {%- else -%}
+        cast({{ expression }} as timestamp)
+    {%- endif -%}
+{%- endmacro %}
+
+{# The wall clock's time in the account's zone, of a moment in UTC. #}
+{% macro local(moment) -%}
+    {{ convert_zone(moment, 'UTC', timezone()) }}
+{%- endmacro %}
+
+{# The moment in UTC of a wall clock's time in the account's zone. #}
+{% macro from_local(time) -%}
+    {{ convert_zone(time, timezone(), 'UTC') }}
+{%- endmacro %}
+
+{% macro convert_zone(time, from_zone, to_zone) -%}
+    {%- if target.type == 'snowflake' -%}
+        convert_timezone('{{ from_zone }}', '{{ to_zone }}', {{ time }})
+    {%- else -%}
+        (({{ time }} at time zone '{{ from_zone }}') at time zone '{{ to_zone }}')
+    {%- endif -%}
+{%- endmacro %}
+
+{# 1 is Monday, 7 is Sunday. #}
+{% macro weekday(time) -%}
+    {%- if target.type == 'snowflake' -%}
+        dayofweekiso({{ time }})
+    {%- else -%}
+        cast(extract(isodow from {{ time }}) as integer)
+    {%- endif -%}
+{%- endmacro %}
+
+{# The value below which a share of the values lies. Nulls do not count. #}
+{% macro percentile(expression, share) -%}
+    percentile_cont({{ share }}) within group (order by {{ expression }})
+{%- endmacro %}
+
+{# Sum ÷ sum, null where there is nothing to divide by. #}
+{% macro ratio(numerator, denominator) -%}
+    cast({{ numerator }} as double precision) / nullif({{ denominator }}, 0)
+{%- endmacro %}

@@ -1,0 +1,41 @@
+{%- set streams = {
+    'conversations': 'conversation_start_local',
+    'emails': 'sent_at_local',
+    'agentactivity': 'time_start_local',
+    'slotsactivity': 'time_start_local',
+    'agentperformance': 'session_start_local',
+    'accountspecshourly': 'hour_begin_time_local',
+    'hostspecshourly': 'hour_begin_time_local',
+    'filterstatshourly': 'hour_begin_time_local',
+} %}
+with counted as (
+    {%- for stream, moment in streams.items() %}
+    select '{{ stream }}' as stream, cast({{ moment }} as date) as day, count(*) as row_count
+    from {{ ref('stg_' ~ stream) }}
+    group by cast({{ moment }} as date)
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+streams as (
+    {%- for stream in streams %}
+    select '{{ stream }}' as stream
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+days as (
+    select distinct day from {{ ref('hours') }}
+)
+
+select
+    streams.stream,
+    days.day,
+    coalesce(counted.row_count, 0) as row_count
+from days
+cross join streams
+left join counted on streams.stream = counted.stream and days.day = counted.day

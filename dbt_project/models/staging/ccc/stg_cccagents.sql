@@ -1,0 +1,11 @@
+-- Made from the catalog: python -m tools.staging
+{%- set there = columns_of(source('cobrowser_ccc', 'cccagents')) %}
+select
+    coalesce({{ column('id', there) }}, '') as id,
+    cast({{ column('username', there) }} as varchar) as username,
+    cast({{ column('firstname', there) }} as varchar) as firstname,
+    cast({{ column('lastname', there) }} as varchar) as lastname,
+    cast({{ column('email', there) }} as varchar) as email,
+    cast({{ column('cccaccount_id', there) }} as varchar) as cccaccount_id,
+    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+from {{ source('cobrowser_ccc', 'cccagents') }}

@@ -1,0 +1,9 @@
+-- Made from the catalog: python -m tools.staging
+{%- set there = columns_of(source('cobrowser', 'accounts')) %}
+select
+    coalesce({{ column('id', there) }}, '') as id,
+    cast({{ column('name', there) }} as varchar) as name,
+    cast({{ column('postfix', there) }} as varchar) as postfix,
+    cast({{ column('reseller_id', there) }} as varchar) as reseller_id,
+    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+from {{ source('cobrowser', 'accounts') }}

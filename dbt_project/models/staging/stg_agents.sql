@@ -1,0 +1,13 @@
+-- Made from the catalog: python -m tools.staging
+{%- set there = columns_of(source('cobrowser', 'agents')) %}
+select
+    coalesce({{ column('id', there) }}, '') as id,
+    cast({{ column('username', there) }} as varchar) as username,
+    cast({{ column('firstname', there) }} as varchar) as firstname,
+    cast({{ column('lastname', there) }} as varchar) as lastname,
+    cast({{ column('email', there) }} as varchar) as email,
+    cast({{ column('account_id', there) }} as varchar) as account_id,
+    cast({{ column('cccagent_id', there) }} as varchar) as cccagent_id,
+    cast({{ column('disabled', there) }} as boolean) as disabled,
+    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+from {{ source('cobrowser', 'agents') }}

@@ -1,0 +1,32 @@
+{# Rows that share a key of several columns. #}
+{% test unique_key(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}
+
+{# Values outside of a range. #}
+{% test in_range(model, column_name, least=none, most=none) %}
+select {{ column_name }}
+from {{ model }}
+where
+    {{ column_name }} < {{ least if least is not none else column_name }}
+    or {{ column_name }} > {{ most if most is not none else column_name }}
+{% endtest %}
+
+{# Rates that are not their sum divided by their other sum, or are no share of it. #}
+{% test is_ratio(model, column_name, numerator, denominator) %}
+select {{ column_name }}, {{ numerator }}, {{ denominator }}
+from {{ model }}
+where
+    ({{ column_name }} is null) <> ({{ denominator }} is null or {{ denominator }} = 0)
+    or abs({{ column_name }} * {{ denominator }} - {{ numerator }}) > 0.000001 * {{ denominator }}
+{% endtest %}
+
+{# Columns that are more than another: nobody accepts more than was asked. #}
+{% test at_most(model, column_name, other) %}
+select {{ column_name }}, {{ other }}
+from {{ model }}
+where {{ column_name }} > {{ other }}
+{% endtest %}

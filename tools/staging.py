@@ -1,0 +1,170 @@
+"""Writes the dbt project's staging views, and what they say of their columns, from the catalog.
+
+`python -m tools.staging` writes them anew; a test holds that they are current.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tap_cobrowser.streams import STREAMS
+from tap_cobrowser.tap import TapCobrowser
+from tools.streams import joins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.streams import Stream
+
+FOLDER = Path(__file__).parent.parent / "dbt_project" / "models" / "staging"
+_MARK = "Made from the catalog: python -m tools.staging"
+_NAMES = {
+    "num_vists": "num_visits",
+    # words of SQL
+    "to": "email_to",
+    "from": "email_from",
+    "timestamp": "sent_at",
+}
+# What the API's page says that there is
+_VALUES = {
+    ("conversations", "requestType"): ["ask_proactive", "ask_reactive"],
+    ("agentactivity", "state"): ["online", "offline"],
+    ("slotsactivity", "action"): ["add", "remove"],
+    ("cccslotsactivity", "action"): ["add", "remove"],
+}
+_TAP = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
+_STREAMS = {stream.name: _TAP.streams[stream.name] for stream in STREAMS}
+_TYPES = {
+    "string": "varchar",
+    "integer": "bigint",
+    "number": "double precision",
+    "boolean": "boolean",
+}
+_WARN = {"config": {"severity": "warn"}}
+
+
+def snake_case(name: str) -> str:
+    """Return the name that a column has in the models."""
+    return _NAMES.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def files() -> dict[Path, str]:
+    """Return the text of each file, by its path."""
+    found = {}
+    for is_ccc, folder in ((False, FOLDER), (True, FOLDER / "ccc")):
+        streams = [each for each in STREAMS if each.ccc_only == is_ccc]
+        made = [_STREAMS[each.name] for each in streams]
+        for stream in made:
+            found[folder / f"stg_{stream.name}.sql"] = _view(stream, is_ccc=is_ccc)
+        found[folder / "staging.yml"] = _properties(made, is_ccc=is_ccc)
+    return found
+
+
+def _source(*, is_ccc: bool) -> str:
+    return "cobrowser_ccc" if is_ccc else "cobrowser"
+
+
+def _definitions(stream: Stream) -> dict[str, dict[str, Any]]:
+    properties: dict[str, dict[str, Any]] = stream.schema["properties"]
+    return properties
+
+
+def _is_time(definition: dict[str, Any]) -> bool:
+    return definition.get("format") == "date-time"
+
+
+def _view(stream: Stream, *, is_ccc: bool) -> str:
+    columns = []
+    for name, definition in _definitions(stream).items():
+        own, value = snake_case(name), f"column('{name}', there)"
+        if _is_time(definition):
+            columns += [
+                f"{{{{ utc({value}) }}}} as {own}",
+                f"{{{{ local(utc({value})) }}}} as {own}_local",
+            ]
+        elif name in stream.primary_keys:
+            # an empty text of a key, which some targets store as null
+            columns.append(f"coalesce({{{{ {value} }}}}, '') as {own}")
+        else:
+            (kind,) = set(definition["type"]) - {"null"}
+            columns.append(f"cast({{{{ {value} }}}} as {_TYPES[kind]}) as {own}")
+    columns.append("cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at")
+    source = f"source('{_source(is_ccc=is_ccc)}', '{stream.name}')"
+    listed = ",\n    ".join(columns)
+    return (
+        f"-- {_MARK}\n{{%- set there = columns_of({source}) %}}\n"
+        f"select\n    {listed}\nfrom {{{{ {source} }}}}\n"
+    )
+
+
+def _properties(streams: list[Stream], *, is_ccc: bool) -> str:
+    tables = [{"name": each.name, "description": _text(each)} for each in streams]
+    source = {
+        "name": _source(is_ccc=is_ccc),
+        "description": "The tables of tap-cobrowser, as a target has loaded them.",
+        "schema": "{{ var('source_schema') }}",
+        "config": {
+            "loaded_at_field": "_sdc_batched_at",
+            # A warning alone: a stream may be silent for days.
+            "freshness": {"warn_after": {"count": 36, "period": "hour"}},
+        },
+        "tables": tables,
+    }
+    content = {"version": 2, "sources": [source], "models": [_model(each) for each in streams]}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return f"# {_MARK}\n{text}"
+
+
+def _text(stream: Stream) -> str:
+    return (stream.__doc__ or "").strip()
+
+
+def _model(stream: Stream) -> dict[str, Any]:
+    keys = [snake_case(key) for key in stream.primary_keys]
+    model: dict[str, Any] = {"name": f"stg_{stream.name}", "description": _text(stream)}
+    if len(keys) > 1:
+        model["data_tests"] = [{"unique_key": {"arguments": {"columns": keys}}}]
+    model["columns"] = [*_columns(stream)]
+    return model
+
+
+def _columns(stream: Stream) -> Iterator[dict[str, Any]]:
+    for name, definition in _definitions(stream).items():
+        own, text = snake_case(name), definition["description"]
+        column: dict[str, Any] = {"name": own, "description": text}
+        if own.replace("_", "") != name.replace("_", "").lower():
+            column["description"] += f" The API calls it `{name}`."
+        if _is_time(definition):
+            column["description"] += " In UTC."
+        tests = [*_tests(stream, name)]
+        yield {**column, **({"data_tests": tests} if tests else {})}
+        if _is_time(definition):
+            yield {"name": f"{own}_local", "description": f"{text} In the account's time zone."}
+    yield {"name": "loaded_at", "description": "When the target loaded the row, as far as it says."}
+
+
+def _tests(stream: Stream, name: str) -> Iterator[str | dict[str, Any]]:
+    """Yield the tests of a column: errors where the API's page or the load promises it."""
+    if name in stream.primary_keys:
+        yield "not_null"
+        if len(stream.primary_keys) == 1:
+            yield "unique"
+    if (stream.name, name) in _VALUES:
+        yield {"accepted_values": {"arguments": {"values": _VALUES[stream.name, name]}}}
+    if name == "hourOfDay":
+        yield {"in_range": {"arguments": {"least": 0, "most": 23}}}
+    for table, column, other, others in joins():
+        # A stream of days has those of the run alone: what it points to may be of a day before.
+        if (table, column) == (stream.name, name) and not _STREAMS[other].replication_key:
+            arguments = {"to": f"ref('stg_{other}')", "field": snake_case(others)}
+            yield {"relationships": {"arguments": arguments, **_WARN}}
+
+
+if __name__ == "__main__":
+    for path, content in files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
