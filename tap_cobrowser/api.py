@@ -1,7 +1,7 @@
 """The API client: a command and a window of days become a checked response.
 
-It knows nothing of Singer. Each request is repeated in one loop with one bound, `max_retries`,
-whatever the reason: a busy server, a broken response, a midnight.
+It knows nothing of Singer. All retries of a request are made in one loop with one bound,
+`max_retries`, whatever the reason: a server error, a broken response, midnight.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Command:
     Attributes:
         name: Its name, sent as `c`.
         columns: All its documented columns, in the order of the documentation.
-        subject: What the checks have to know about it.
-        windowed: Whether it takes a range of days.
-        ccc_only: Whether it is for CCC agents alone.
+        subject: What the checks need to know about it.
+        windowed: Whether it accepts a range of days.
+        ccc_only: Whether only CCC agents may use it.
     """
 
     name: str
@@ -65,15 +65,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What is known when a request is about to be repeated.
+    """A retry that is about to be made.
 
     Attributes:
         command: The name of the command.
-        place: Stream and window, as a line of the log names them.
-        error: Why.
-        wait: Seconds until then.
-        number: Which repetition of the request it is, from 1.
-        most: How many there may be.
+        place: Stream and window, as log lines name them.
+        error: The reason.
+        wait: Seconds to wait before it.
+        number: The number of the retry, from 1.
+        most: The maximum number of retries.
     """
 
     command: str
@@ -95,8 +95,8 @@ def _ignore(_: object) -> None:
 class _LineEnds:
     """How the responses to each command end, as far as is known.
 
-    A script that is stopped can leave a body that is cut behind a quote within a text, and is CSV
-    all the same. Only the line end behind the last row tells, where the server writes one.
+    A script that is stopped may leave a body that ends after a quote inside a text, which is valid
+    CSV. Only a missing line end after the last row shows it, if the server writes line ends there.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class _LineEnds:
         self._lock = threading.Lock()
 
     def are_unknown(self, command: str) -> bool:
-        """Return whether nothing shows yet how the responses to a command end."""
+        """Return whether it is still unknown how the responses to a command end."""
         return command not in self._written
 
     def show_whole(self, command: str, body: bytes, doubted: list[bytes]) -> bool:
@@ -155,15 +155,15 @@ class Api:
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
     ) -> None:
-        """Prepare; nothing is requested yet.
+        """Initialize the client; no request is made yet.
 
         Args:
-            settings: The checked settings.
+            settings: The validated settings.
             time: This machine's time.
             on_request: Called with the name of the command before each request.
-            on_retry: Called before the wait that precedes a repetition.
+            on_retry: Called before the wait that precedes a retry.
         """
-        # Whoever uses the API without the tap quotes what the server says, too.
+        # Users of this class without the tap quote the server as well.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
@@ -174,7 +174,7 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that take turns at computing cost more time and memory than one after the other.
+        # Threads that parse in turns need more time and memory than one after the other.
         self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._readers: dict[Command, TableReader] = {}
@@ -182,13 +182,13 @@ class Api:
         self._repair = Repair(settings.timezone)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
-        """Request a window, or the whole table, until there is a response that can be used.
+        """Request a window, or the whole table, and return the checked response.
 
-        Rows of days that were requested come together with warnings where a response does not fit
-        its request; more requests are made where that shows or mends what is wrong.
+        If a response does not fit its request, more requests are made to find out why or to repair
+        it, and the response has warnings.
 
         Raises:
-            TapCobrowserError: If there is none. It names stream and window.
+            TapCobrowserError: If there is no usable response. It names stream and window.
         """
         if window is None:
             return self._repair.fetch_table(command.subject, lambda: self._ask(command, None))
@@ -201,7 +201,7 @@ class Api:
             raise
 
     def hints(self) -> list[Warned]:
-        """Return what only the whole run shows about the server's days."""
+        """Return warnings about the server's days that need the whole run."""
         return self._repair.hints()
 
     def _ask(self, command: Command, window: DateWindow | None) -> Response:
@@ -226,7 +226,7 @@ class Api:
             return self._readers[command]
 
     def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
-        """Request until there is a response, `max_retries` times more at most."""
+        """Request until there is a response, with at most `max_retries` retries."""
         doubted: list[bytes] = []
         most = self._settings.max_retries
         number = 0
@@ -241,7 +241,9 @@ class Api:
                 if whole or (number > most and self._line_ends.are_unknown(command.name)):
                     return Response(asked, table, today, self._time.now())
                 doubted.append(reply.body)
-                msg = "The response ends within a line, where others end with a line feed"
+                msg = (
+                    "The response ends without a line feed, unlike other responses to this command"
+                )
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
                 wait = self._backoff(error, number)
@@ -256,7 +258,7 @@ class Api:
 
         Returns:
             The reply, None for a window in the server's future; the days that it covers; and the
-            server's day when it was made.
+            server's day when the reply was made.
         """
         while True:
             known = self.clock.known
@@ -266,14 +268,14 @@ class Api:
                 asked = window and window.until(today)
                 if window and not asked and known:
                     return None, None, today
-                # Where the window lies in the future of a guessed clock, only that is of interest.
+                # If the window is in the future of a guessed clock, only the clock is of interest.
                 days = asked or (DateWindow(today, today) if window else None)
                 sent = self._time.now()
                 self._on_request(command.name)
                 reply = self._transport.get(self._parameters(command, days, today))
             self._judge(command, reply)
             if reply.date and reply.date.year not in _CALENDAR:
-                msg = f"The server's `Date` header is of the year {reply.date.year}"
+                msg = f"The server's `Date` header has the year {reply.date.year}"
                 raise ClockError(msg)
             begin, end = self.clock.settle(sent, reply.date)
             if window and not asked:
@@ -325,19 +327,19 @@ class Api:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a repetition: what the server asks for, or growing.
+        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
 
         Raises:
-            PausedError: If the server asks for more than it may.
+            PausedError: If the server asks for too long a pause.
         """
         if isinstance(error, ServerBusyError) and error.retry_after is not None:
             asked = self._pause.ask(error.retry_after)
             if asked > _LONGEST_PAUSE:
-                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all"
+                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all, more than an hour"
                 raise PausedError(msg)
         if error.retry_after is not None:
             return error.retry_after
-        # Spread, so that the requests of several threads do not come back together.
+        # Jitter, so that the requests of several threads are not sent at the same moment.
         return min(2.0 ** min(number - 1, 10), _LONGEST_WAIT) + random()  # noqa: S311 - no secret
 
     def _wait(self, retry: Retry) -> None:

@@ -1,6 +1,6 @@
-"""Tells how far a run is: a line now and then, or a bar on a terminal, and a summary per stream.
+"""Progress of a run: log lines, or a progress bar on a terminal, and a summary per stream.
 
-The same stands in the fields of a structured log.
+Structured logs have the same information in fields.
 """
 
 from __future__ import annotations
@@ -30,43 +30,43 @@ _A_MINUTE, _AN_HOUR = 60, 3600
 
 
 class Progress:
-    """What a run has told so far: at most a line in ten seconds, whichever stream it is about."""
+    """Limits the progress lines of a run: at most one in ten seconds, over all streams."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, seconds: float = 10.0
     ) -> None:
-        """Begin; the first line is due when its time has passed.
+        """Start; the first line is due after `seconds`.
 
         Args:
-            monotonic: Returns seconds that never run backwards.
-            seconds: How long it is from one line to the next.
+            monotonic: Returns seconds that never go backwards.
+            seconds: The least time between two lines.
         """
         self.monotonic = monotonic
         self._seconds = seconds
-        self._told_at = monotonic()
+        self._logged_at = monotonic()
 
     def is_due(self) -> bool:
-        """Tell whether it is time for a line, and take it that it is told."""
+        """Return whether a line is due; the caller then logs it."""
         now = self.monotonic()
-        due = now - self._told_at >= self._seconds
+        due = now - self._logged_at >= self._seconds
         if due:
-            self._told_at = now
+            self._logged_at = now
         return due
 
 
 class StreamProgress:
-    """How far a stream is. `requested` and `retried` may be called from many threads.
+    """Progress of a stream. `requested` and `retried` are thread-safe.
 
-    Use it as a context while the stream is synced; its end tells the summary.
+    Use it as a context manager during the sync; on exit it logs the summary.
     """
 
     def __init__(self, stream: str, log: Callable[..., None], run: Progress) -> None:
-        """Begin to count.
+        """Start to count.
 
         Args:
             stream: The name of the stream.
             log: Logs a message with its arguments and the keyword arguments of `logging`.
-            run: What the run has told.
+            run: The progress of the run.
         """
         self._stream, self._log, self._run = stream, log, run
         self._lock = threading.Lock()
@@ -79,9 +79,9 @@ class StreamProgress:
         self._at_end = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin to tell."""
+        """Start the clock, and show the bar."""
         self._begun = self._run.monotonic()
-        # Only somebody who looks has use for a bar, and has the extra `progress` installed.
+        # A bar is of use on a terminal only, and needs the extra `progress`.
         terminal = sys.__stderr__
         if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
             tqdm = import_module("tqdm").tqdm
@@ -95,7 +95,7 @@ class StreamProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell the summary."""
+        """Log the summary."""
         self._at_end.close()
         days = f"in {_count(self._windows, 'window')}, {self._first} to {self._last}"
         retries = f", {_count(self._retries, 'retry')}" if self._retries else ""
@@ -150,7 +150,7 @@ class StreamProgress:
             window: The window, None for a whole table.
             rows: How many rows it had.
             last: The last day of the stream's plan.
-            bookmark: The bookmark behind it.
+            bookmark: The bookmark after it.
         """
         self._rows += rows
         self._windows += 1
@@ -169,7 +169,7 @@ class StreamProgress:
             took = max(self._run.monotonic() - self._begun, 0.001)
             left = took * (whole - done) / done
             self._log(
-                "Window %s: %.0f %% done, %d rows, %.0f a second, about %s left.",
+                "Window %s: %.0f %% done, %d rows, %.0f rows/s, about %s left.",
                 window,
                 100 * done / whole,
                 self._rows,
@@ -188,7 +188,7 @@ class StreamProgress:
 
 
 class _AboveBar:
-    """A stream whose lines stand above a bar instead of in it."""
+    """A text stream whose lines appear above the bar."""
 
     def __init__(self, tqdm: Any, terminal: TextIO) -> None:
         self._tqdm, self._terminal = tqdm, terminal

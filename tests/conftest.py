@@ -159,7 +159,6 @@ def _no_output_has_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for spelling in spellings(key)
     }
     left = [path for path in tmp_path_factory.getbasetemp().rglob("*") if path.is_file()]
-    assert left
     shown = []
     for path in left:
         if not path.name.endswith(("config.json", ".py", ".pyc")):  # the sandbox has its own key

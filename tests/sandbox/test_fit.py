@@ -29,10 +29,10 @@ READINGS: dict[str, tuple[dict[str, Any], str]] = {
     "last day excluded": ({"end": "excluded"}, "ranges of days do not work"),
     "first day alone": ({"range": "first_day"}, "ranges of days do not work"),
     "last day alone": ({"range": "last_day"}, "ranges of days do not work"),
-    "range ignored": ({"range": "ignored"}, "The server was asked for"),
+    "range ignored": ({"range": "ignored"}, "but the response has rows of"),
     "responses of yesterday": ({"stale": "yesterday"}, "these days"),
     "limit of 100": ({"row_limit": 100}, "limit a response to 100 rows"),
-    "colliding keys": ({"colliding_keys": True}, "have several rows that differ"),
+    "colliding keys": ({"colliding_keys": True}, "have several different rows"),
     "days of UTC": ({"day_zone": "UTC"}, "these days"),
     "days of New York": ({"day_zone": "America/New_York"}, "these days"),
 }

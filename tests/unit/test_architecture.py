@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "tap_cobrowser"
 SOURCES = sorted(PACKAGE.glob("*.py"))
 LISTED = re.findall(
-    r"^\| `(\w+)\.py` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    r"^\| `(\w+)\.py` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
