@@ -28,14 +28,14 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
     WrongDaysError,
 )
-from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.redaction import one_line, protect, quote
 from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Column, Table, TableReader, decode
 from tap_cobrowser.transport import Reply, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import date
+    from collections.abc import Callable, Mapping
+    from datetime import date, datetime
 
     from tap_cobrowser.settings import Settings
 
@@ -82,6 +82,27 @@ class Retry:
     wait: float
     number: int
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its reply, for whoever looks at the server itself.
+
+    Attributes:
+        command: The name of the command.
+        numbers: `start` and `stop` as they were sent; empty for a command without a range.
+        reply: The reply, whatever its status.
+        sent: This machine's time when the request was sent.
+        received: The same, when the reply was read to its end.
+        seconds: How long that took.
+    """
+
+    command: str
+    numbers: Mapping[str, int]
+    reply: Reply
+    sent: datetime
+    received: datetime
+    seconds: float
 
 
 def _place(command: Command, window: DateWindow | None) -> str:
@@ -147,13 +168,15 @@ def _continues(before: bytes, body: bytes) -> bool:
 class Api:
     """The API, for one run. Safe to use from many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a hook for each thing that can be seen
         self,
         settings: Settings,
         *,
         time: Time = SYSTEM_TIME,
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
+        on_reply: Callable[[Exchange], None] = _ignore,
+        on_bytes: Callable[[int], None] = _ignore,
     ) -> None:
         """Initialize the client; no request is made yet.
 
@@ -162,15 +185,21 @@ class Api:
             time: This machine's time.
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a retry.
+            on_reply: Called with each reply, before it is judged.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
         # Users of this class without the tap quote the server as well.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
         self._time = time
-        self._on_request, self._on_retry = on_request, on_retry
+        self._on_request, self._on_retry, self._on_reply = on_request, on_retry, on_reply
         self._transport = Transport(
-            settings.api_url, user_agent=settings.user_agent, timeout=settings.request_timeout
+            settings.api_url,
+            user_agent=settings.user_agent,
+            timeout=settings.request_timeout,
+            on_bytes=on_bytes,
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
@@ -190,21 +219,27 @@ class Api:
         Raises:
             TapCobrowserError: If there is no usable response. It names stream and window.
         """
-        if window is None:
-            return self._repair.fetch_table(command.subject, lambda: self._ask(command, None))
         try:
-            return self._repair.fetch(
-                command.subject, window, lambda days: self._ask(command, days)
-            )
-        except WrongDaysError as error:
-            error.where = _place(command, window)
+            if window is None:
+                return self._repair.fetch_table(command.subject, lambda: self.ask(command, None))
+            return self._repair.fetch(command.subject, window, lambda days: self.ask(command, days))
+        except TapCobrowserError as error:
+            if isinstance(error, WrongDaysError):
+                error.where = _place(command, window)
+            # What it was made from quotes cells as they are.
+            error.__cause__ = error.__context__ = None
             raise
 
     def hints(self) -> list[Warned]:
         """Return warnings about the server's days that need the whole run."""
         return self._repair.hints()
 
-    def _ask(self, command: Command, window: DateWindow | None) -> Response:
+    def ask(self, command: Command, window: DateWindow | None) -> Response:
+        """Request a window, or the whole table, and return the response as it is, unchecked.
+
+        Raises:
+            TapCobrowserError: If there is none that can be read. It names stream and window.
+        """
         place = _place(command, window)
         try:
             response = self._repeat(command, window, place)
@@ -214,6 +249,22 @@ class Api:
         offset = self.reader(command).foreign_offset
         self._repair.see_offset(command.subject, response, offset)
         return response
+
+    def probe(self, command: Command, start: int, stop: int) -> Response:
+        """Send these numbers of days ago, once, whatever the server makes of them.
+
+        The response is not checked against a window, and has none.
+
+        Raises:
+            TapCobrowserError: If there is no response that can be read.
+        """
+        with self._in_flight:
+            self._pause.wait()
+            reply, begin, end = self._send(command, {"start": start, "stop": stop})
+        if begin != end:
+            msg = "The server's day changed while it responded"
+            raise ClockError(msg)
+        return Response(None, self._read(command, reply), begin, self._time.now())
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""
@@ -270,14 +321,7 @@ class Api:
                     return None, None, today
                 # If the window is in the future of a guessed clock, only the clock is of interest.
                 days = asked or (DateWindow(today, today) if window else None)
-                sent = self._time.now()
-                self._on_request(command.name)
-                reply = self._transport.get(self._parameters(command, days, today))
-            self._judge(command, reply)
-            if reply.date and reply.date.year not in _CALENDAR:
-                msg = f"The server's `Date` header has the year {reply.date.year}"
-                raise ClockError(msg)
-            begin, end = self.clock.settle(sent, reply.date)
+                reply, begin, end = self._send(command, days.days_ago(today) if days else {})
             if window and not asked:
                 continue
             if window and not begin == today == end:
@@ -285,9 +329,25 @@ class Api:
                 raise ClockError(msg, retry_after=0.0)
             return reply, asked, begin
 
-    def _parameters(self, command: Command, days: DateWindow | None, today: date) -> dict[str, str]:
+    def _send(self, command: Command, numbers: Mapping[str, int]) -> tuple[Reply, date, date]:
+        """Send a request.
+
+        Returns:
+            The reply, and the server's days on which it was made at the earliest and at the latest.
+        """
+        sent, begun = self._time.now(), self._time.monotonic()
+        self._on_request(command.name)
+        reply = self._transport.get(self._parameters(command, numbers))
+        received, took = self._time.now(), self._time.monotonic() - begun
+        self._on_reply(Exchange(command.name, numbers, reply, sent, received, took))
+        self._judge(command, reply)
+        if reply.date and reply.date.year not in _CALENDAR:
+            msg = f"The server's `Date` header has the year {reply.date.year}"
+            raise ClockError(msg)
+        return reply, *self.clock.settle(sent, reply.date)
+
+    def _parameters(self, command: Command, numbers: Mapping[str, int]) -> dict[str, str]:
         settings = self._settings
-        numbers = days.days_ago(today) if days else {}
         return {
             "user": settings.user,
             "apiKey": settings.api_key,
@@ -308,7 +368,7 @@ class Api:
             return
         text = " ".join(decode(reply.body, reply.charset).split())
         said = f"The server returned {status}"
-        said += f" {quote(reply.reason, 60)[1:-1]}" if reply.reason else ""
+        said += f" {one_line(reply.reason, 60)}" if reply.reason else ""
         said += f": {quote(text)}" if text else ""
         if (
             status

@@ -107,6 +107,26 @@ def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -
     return found
 
 
+def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> bool:
+    """Return whether rows prove that a response covers all days of a window of several.
+
+    They do with rows on its first and on its last day that lie further apart than all days but one
+    last, of which one may have 25 hours: else the server's days may begin at another midnight, and
+    one of them be missing.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window.
+        zone: The zone of its days.
+    """
+    if not {window.first, window.last} <= days_with_rows(moments, window, zone):
+        return False
+    begin, end = bounds(window, zone)
+    within = [each for each in moments if begin <= each < end]
+    span = datetime.fromisoformat(max(within)) - datetime.fromisoformat(min(within))
+    return span > window.last - window.first + timedelta(hours=1)
+
+
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
     """Return where a window begins and ends, as ISO 8601 instants in UTC; the end is excluded."""
     return (
@@ -268,6 +288,15 @@ def join(tables: Sequence[Table]) -> Table:
     return replace(
         filled[0], names=names, columns=tuple(zip(*rows, strict=True)), notes=notes, blank=False
     )
+
+
+def distinct(tables: Sequence[Table]) -> int:
+    """Return how many different rows several tables have."""
+    filled = [table for table in tables if len(table)]
+    if len({table.names for table in filled}) > 1:
+        return len(join(filled))
+    # A set of the rows themselves would take as much memory as the tables.
+    return len({hash(row) for table in filled for row in zip(*table.columns, strict=True)})
 
 
 def moments_of(subject: Subject, table: Table) -> Sequence[str]:

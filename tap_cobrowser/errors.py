@@ -187,6 +187,12 @@ class CellError(TapCobrowserError):
     """A cell does not fit its column's type."""
 
 
+class ExaminationError(TapCobrowserError):
+    """The doctor found that an extraction would fail or lose rows, or could not finish."""
+
+    advice = "The report says what to do."
+
+
 class TargetGoneError(TapCobrowserError):
     """The target no longer reads the tap's output, or the output cannot be written."""
 

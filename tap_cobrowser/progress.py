@@ -60,20 +60,25 @@ class StreamProgress:
     Use it as a context manager during the sync; on exit it logs the summary.
     """
 
-    def __init__(self, stream: str, log: Callable[..., None], run: Progress) -> None:
+    def __init__(
+        self, stream: str, log: Callable[..., None], run: Progress, *, earlier: bool = False
+    ) -> None:
         """Start to count.
 
         Args:
             stream: The name of the stream.
             log: Logs a message with its arguments and the keyword arguments of `logging`.
             run: The progress of the run.
+            earlier: Whether it is about earlier days that are filled in, not the daily work.
         """
-        self._stream, self._log, self._run = stream, log, run
+        self._stream, self._log, self._run, self._earlier = stream, log, run, earlier
         self._lock = threading.Lock()
         self._requests = self._retries = self._rows = self._windows = self._checks = 0
+        self._days = 0
         self._first: date | None = None
         self._last: date | None = None
         self._bookmark: str | None = None
+        self._complete_from: str | None = None
         self._begun = self._run.monotonic()
         self._bar: Any = None
         self._at_end = ExitStack()
@@ -86,7 +91,7 @@ class StreamProgress:
         if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
             tqdm = import_module("tqdm").tqdm
             self._bar = self._at_end.enter_context(
-                tqdm(desc=self._stream, unit="day", file=terminal, leave=False)
+                tqdm(desc=f"{self._stream}{self._kind}", unit="day", file=terminal, leave=False)
             )
             for handler in logging.root.handlers:
                 if isinstance(handler, logging.StreamHandler) and handler.stream is terminal:
@@ -101,13 +106,17 @@ class StreamProgress:
         retries = f", {_count(self._retries, 'retry')}" if self._retries else ""
         if self._checks:
             retries += f", {self._checks} to check responses"
+        reached = f"; the bookmark is {self._bookmark}" if self._bookmark else ""
+        if self._earlier and self._complete_from:
+            reached = f"; complete from {self._complete_from}"
         self._log(
-            "%s%s; %s%s%s.",
+            "%s%s%s; %s%s%s.",
             _count(self._rows, "row"),
+            self._kind,
             f" {days}" if self._first else "",
             _count(self._requests, "request"),
             retries,
-            f"; the bookmark is {self._bookmark}" if self._bookmark else "",
+            reached,
             level=logging.INFO,
             extra={
                 "stream_name": self._stream,
@@ -119,8 +128,13 @@ class StreamProgress:
                 "first_day": self._first,
                 "last_day": self._last,
                 "bookmark": self._bookmark,
+                **({"complete_from": self._complete_from} if self._earlier else {}),
             },
         )
+
+    @property
+    def _kind(self) -> str:
+        return " of earlier days" if self._earlier else ""
 
     def requested(self) -> None:
         """Count a request."""
@@ -141,26 +155,29 @@ class StreamProgress:
         window: DateWindow | None,
         rows: int,
         *,
-        last: date | None,
+        days: DateWindow | None,
         bookmark: str | None,
+        complete_from: str | None = None,
     ) -> None:
         """Count a window whose rows were emitted.
 
         Args:
             window: The window, None for a whole table.
             rows: How many rows it had.
-            last: The last day of the stream's plan.
+            days: All days that are to be read, None for a whole table.
             bookmark: The bookmark after it.
+            complete_from: The first of the days that are complete.
         """
         self._rows += rows
         self._windows += 1
-        self._bookmark = bookmark
-        if window is None or last is None:
+        self._bookmark, self._complete_from = bookmark, complete_from
+        if window is None or days is None:
             return
-        self._first = self._first or window.first
-        self._last = window.last
-        done = (window.last - self._first).days + 1
-        whole = max((last - self._first).days + 1, done)
+        self._first = min(self._first or window.first, window.first)
+        self._last = max(self._last or window.last, window.last)
+        self._days += (window.last - window.first).days + 1
+        done = self._days
+        whole = max((days.last - days.first).days + 1, done)
         if self._bar is not None:
             self._bar.total = whole
             self._bar.set_postfix(rows=self._rows, refresh=False)
@@ -169,8 +186,9 @@ class StreamProgress:
             took = max(self._run.monotonic() - self._begun, 0.001)
             left = took * (whole - done) / done
             self._log(
-                "Window %s: %.0f %% done, %d rows, %.0f rows/s, about %s left.",
+                "Window %s%s: %.0f %% done, %d rows, %.0f rows/s, about %s left.",
                 window,
+                self._kind,
                 100 * done / whole,
                 self._rows,
                 self._rows / took,

@@ -20,10 +20,11 @@ from tap_cobrowser.audit import (
     colliding_keys,
     days_of,
     days_with_rows,
+    distinct,
     is_suspicious,
-    join,
     moments_of,
     outside,
+    proves_ranges,
     shift_of_days,
     whole,
 )
@@ -106,7 +107,7 @@ class Repair:
         )
 
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
-        """Record a date-time whose UTC offset is not that of the zone; None if there is none yet."""
+        """Record a date-time with another UTC offset than the zone; None if there is none yet."""
         self._days.see_offset(subject, response, stamp)
 
     def hints(self) -> list[Warned]:
@@ -127,15 +128,14 @@ class Repair:
         if is_suspicious(rows) and not self._is_exonerated(subject, rows):
             return self._compare(subject, response, asked)
         if not self._ranges.proven:
-            present = days_with_rows(moments, covered, self._zone)
-            if {covered.first, covered.last} <= present:
+            if proves_ranges(moments, covered, self._zone):
                 self._ranges.settle(proven=True)
             else:
                 self._look_for_proof(subject, response.today, asked, turn)
                 if self._ranges.broken:
                     return self._day_by_day(subject, covered, asked)
                 if not self._ranges.proven:
-                    return self._doubt(subject, response, present, asked)
+                    return self._doubt(subject, response, asked)
         return response, self._of_days(subject, response)
 
     def _look_for_proof(self, subject: Subject, today: date, asked: _Asked, turn: int) -> None:
@@ -147,30 +147,30 @@ class Repair:
             first = today - ago * ONE_DAY
             pair = DateWindow(first, first + ONE_DAY)
             moments = moments_of(subject, asked(pair).table)
-            if days_with_rows(moments, pair, self._zone) >= {pair.first, pair.last}:
+            if proves_ranges(moments, pair, self._zone):
                 self._ranges.settle(proven=True)
 
     def _doubt(
-        self, subject: Subject, response: Response, present: set[date], asked: _Asked
+        self, subject: Subject, response: Response, asked: _Asked
     ) -> tuple[Response, list[Warned]]:
-        """Request the days without rows alone, because nothing shows yet that ranges work."""
+        """Request the days alone, because nothing shows yet that ranges work.
+
+        Days with rows, too: where the server's days begin at another midnight, they may be parts.
+        """
         covered = response.window
         assert covered  # noqa: S101 - the caller's
+        known = set(moments_of(subject, response.table))
         alone: dict[date, Response] = {}
         doubts: list[Warned] = []
         for day in days_of(covered):
-            if day.first in present:
-                continue
             single = asked(day)
-            moments = moments_of(subject, single.table)
             doubts += self._of_days(subject, single)
-            if not days_with_rows(moments, day, self._zone):
-                if len(single.table):  # of other days, or reaching into this one: kept as well
-                    alone[day.first] = single
+            missed = {*moments_of(subject, single.table)} - known
+            if not missed:
                 continue
-            alone[day.first] = single
-            # Today's first row may have come in between.
-            if day.first < response.today:
+            alone[day.first] = single  # rows of other days are kept as well
+            # Today's rows may have come in between.
+            if day.first < response.today and days_with_rows([*missed], day, self._zone):
                 self._ranges.settle(broken=True)
                 complete, warnings = self._day_by_day(subject, covered, asked, alone)
                 return complete, [_ranges_do_not_work(covered, day.first), *warnings]
@@ -221,8 +221,8 @@ class Repair:
         assert covered  # noqa: S101 - the caller's
         singles = {day.first: asked(day) for day in days_of(covered)}
         moments = moments_of(subject, response.table)
-        total = len(join([each.table for each in singles.values()]))
-        least = len({*zip(*response.table.columns, strict=True)})
+        total = distinct([each.table for each in singles.values()])
+        least = distinct([response.table])
         grown = total > least
         if grown and covered.last >= response.today:
             # Rows of today may have come in between; a limit stays where it is.
@@ -236,7 +236,7 @@ class Repair:
                 return complete, [*warnings, *self._of_limit(subject, full)]
             with self._lock:
                 self._exonerated.add((subject.name, rows))
-            if {covered.first, covered.last} <= days_with_rows(moments, covered, self._zone):
+            if proves_ranges(moments, covered, self._zone):
                 self._ranges.settle(proven=True)
             return complete, warnings
         with self._lock:
@@ -352,7 +352,7 @@ def _hours(length: timedelta) -> str:
 def _ranges_do_not_work(window: DateWindow, day: date) -> Warned:
     return Warned(
         "ranges",
-        f"The response to {window} had no rows of {day}, but that day has rows when it is "
+        f"The response to {window} lacked rows of {day} that are there when the day is "
         "requested alone: ranges of days do not work as documented. The rest of this run "
         "requests one day at a time, so no row is lost. Set `window_days` to 1, and ask "
         "CoBrowser.net which of `start` and `stop` is the older day and whether both are "

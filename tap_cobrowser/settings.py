@@ -19,6 +19,7 @@ from singer_sdk import typing as th
 
 from tap_cobrowser.days import parse_day
 from tap_cobrowser.errors import SettingError
+from tap_cobrowser.redaction import one_line, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -402,5 +403,4 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object, most: int = 40) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}…"
+    return quote(value, most) if isinstance(value, str) else one_line(repr(value), most)

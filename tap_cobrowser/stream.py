@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
+from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
+    from singer_sdk.tap_base import Tap
 
     from tap_cobrowser.ahead import FetchAhead
     from tap_cobrowser.api import Api
@@ -56,6 +58,30 @@ _LOGGED_BY_SDK = "An unhandled error occurred while syncing '%s'"
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """What a run does with a stream in one go.
+
+    Attributes:
+        stream: The stream.
+        earlier: Whether the days before those that are complete are filled in, newest first. If
+            not, it is the daily work. That of all streams comes first.
+    """
+
+    stream: CobrowserStream
+    earlier: bool = False
+
+    @property
+    def progress(self) -> StreamProgress:
+        """How far it is; it counts the requests that are made ahead, too."""
+        return self.stream.progress[self.earlier]
+
+    @property
+    def days(self) -> DateWindow | None:
+        """The days to read, None if there are none or the stream has no days."""
+        return self.stream.earlier_days if self.earlier else self.stream.daily_days
+
+
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """What the streams of one run share.
 
@@ -70,7 +96,7 @@ class Extraction:
 
     settings: Settings
     api: Api
-    ahead: FetchAhead[CobrowserStream, DateWindow | None, date, Response]
+    ahead: FetchAhead[Pass, DateWindow | None, date, Response]
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
@@ -87,9 +113,97 @@ class Extraction:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
 
-    def finish(self, stream: CobrowserStream) -> None:
-        """Log what only the whole run shows, behind its last stream."""
-        if stream is self.windowed()[-1]:
+    def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
+        """Log which earlier days of a stream are filled in, and why."""
+        bookmark = stream.bookmark
+        assert bookmark  # noqa: S101 - without one no day is earlier than another
+        count = (days.last - days.first).days + 1
+        stream.log(
+            "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
+            "on, and `start_date` is before that.",
+            *(count, "s"[: count > 1], stream.name, days, bookmark.begin),
+        )
+        if days.last + ONE_DAY < bookmark.begin:
+            stream.log(
+                "The days of stream '%s' from %s to %s stay missing, so the state cannot keep that "
+                "the earlier ones are there, and each run like this reads them again. Set "
+                "`end_date` to %s or later, or leave it out.",
+                *(stream.name, days.last + ONE_DAY, *[bookmark.begin - ONE_DAY] * 2),
+                level=logging.WARNING,
+            )
+
+    def windows(self, of: Pass, after: date | None = None) -> Iterator[DateWindow | None]:
+        """Yield the windows that a pass still needs, in order; None is the whole table.
+
+        While the server's clock is a guess, a start that lies in its future is requested all the
+        same: only the response shows whether it is one.
+
+        Args:
+            of: The pass.
+            after: The last day, or of earlier days the first, that it has read already.
+        """
+        days, end = of.days, self.settings.end_date
+        if not of.stream.windowed:
+            yield None
+        if days is None:
+            return
+        if after and of.earlier:
+            days = DateWindow(days.first, min(days.last, after - ONE_DAY))
+        elif after:
+            days = DateWindow(max(days.first, after + ONE_DAY), days.last)
+        paginator = WindowPaginator(
+            days.first, days.last, self.settings.window_days, newest_first=of.earlier
+        )
+        guessed = not (self.api.clock.known or after or of.earlier)
+        if paginator.finished and guessed and (not end or days.first <= end):
+            yield DateWindow(days.first, days.first)
+        while not paginator.finished:
+            yield paginator.current_value
+            paginator.advance()
+
+    def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
+        """Return all days of a pass, by its first window."""
+        if of.earlier:
+            return DateWindow(self.settings.start_date or begun.first, begun.last)
+        return DateWindow(begun.first, of.days.last if of.days else begun.last)
+
+    def meet(self) -> None:
+        """Note for all streams from which day on they are complete, where their state lacks it.
+
+        Streams whose turn is still to come are met by this run, too, even if it does not get there.
+        """
+        for stream in self.windowed():
+            if bookmark := stream.bookmark:
+                bookmarks.meet(
+                    stream.stream_state,
+                    bookmark,
+                    start=self.settings.start_date,
+                    run_day=self.api.clock.run_day,
+                    zone=self.settings.timezone,
+                )
+
+    def finish(self, stream: CobrowserStream, *, read: bool, dry: bool) -> None:
+        """Log what shows at the end of a stream's daily work, or only behind that of the last one.
+
+        Args:
+            stream: The stream.
+            read: Whether it had a window.
+            dry: Whether the run only tries its streams.
+        """
+        bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
+        if bookmark and bookmark.day > today + ONE_DAY:
+            stream.log(
+                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
+                "then are not read, unless you set it back or remove it.",
+                *(stream.name, bookmark.day, today),
+                level=logging.WARNING,
+            )
+        elif days and not read and not stream.earlier_days:
+            stream.log(
+                "Nothing to read: the first day (%s) is after the last one (%s).",
+                *(days.first, days.last),
+            )
+        if stream in self.windowed()[-1:] and not dry:
             for hint in self.api.hints():
                 stream.log("%s", hint.text, level=logging.WARNING)
 
@@ -113,6 +227,11 @@ class CobrowserStream(Stream, ABC):
     ccc_only: ClassVar[bool] = False
     """Whether the command is for CCC agents alone."""
 
+    def __init__(self, tap: Tap, *args: Any, **kwargs: Any) -> None:
+        """Take part in the tap's run."""
+        super().__init__(tap, *args, **kwargs)
+        self._pass = Pass(self)
+
     @property
     def _shared(self) -> Extraction:
         return cast("_HasExtraction", self._tap).extraction
@@ -122,9 +241,13 @@ class CobrowserStream(Stream, ABC):
         return self._shared.settings
 
     @cached_property
-    def progress(self) -> StreamProgress:
-        """How far the stream is; it counts the requests that are made ahead, too."""
-        return StreamProgress(self.name, self.log, self._shared.progress)
+    def progress(self) -> tuple[StreamProgress, StreamProgress]:
+        """How far the stream is with its daily work, and with earlier days."""
+        run = self._shared.progress
+        return (
+            StreamProgress(self.name, self.log, run),
+            StreamProgress(self.name, self.log, run, earlier=True),
+        )
 
     @cached_property
     def command(self) -> Command:
@@ -153,51 +276,36 @@ class CobrowserStream(Stream, ABC):
         )
 
     @property
-    def _first_day(self) -> date:
-        return bookmarks.first_day(
+    def daily_days(self) -> DateWindow | None:
+        """The days of the daily work, none if `last` is the earlier; None without windows."""
+        if not self.windowed:
+            return None
+        settings, run_day = self._settings, self._shared.api.clock.run_day
+        first = bookmarks.first_day(
             self.bookmark,
-            start=self._settings.start_date,
-            lookback_days=self._settings.lookback_days,
-            run_day=self._shared.api.clock.run_day,
+            start=settings.start_date,
+            lookback_days=settings.lookback_days,
+            run_day=run_day,
         )
+        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
 
     @property
-    def _last_day(self) -> date:
-        run_day = self._shared.api.clock.run_day
-        return bookmarks.last_day(end=self._settings.end_date, run_day=run_day)
+    def earlier_days(self) -> DateWindow | None:
+        """The days to fill in after the daily work, None if there are none."""
+        daily, start = self.daily_days, self._settings.start_date
+        return daily and bookmarks.earlier_days(self.bookmark, daily, start=start)
 
-    def get_new_paginator(self, after: date | None = None) -> WindowPaginator:
-        """Return a paginator over the days that this run reads.
-
-        Args:
-            after: The last day that it has read already.
-        """
-        first = self._first_day
-        if after:
-            first = max(first, after + ONE_DAY)
-        return WindowPaginator(first, self._last_day, self._settings.window_days)
-
-    def windows(self, after: date | None = None) -> Iterator[DateWindow | None]:
-        """Yield the windows that this stream still needs, in order; None is the whole table.
-
-        While the server's clock is a guess, a start that lies in its future is requested all the
-        same: only the response shows whether it is one.
-
-        Args:
-            after: The last day that this run has read already.
-        """
-        if not self.windowed:
-            yield None
+    def fill_in(self) -> None:
+        """Emit the days before those that are complete, where `start_date` asks for them."""
+        if not (days := self.earlier_days):
             return
-        paginator = self.get_new_paginator(after)
-        if paginator.finished and not self._shared.api.clock.known and not after:
-            first = paginator.current_value.first
-            if not self._settings.end_date or first <= self._settings.end_date:
-                yield DateWindow(first, first)
-            return
-        while not paginator.finished:
-            yield paginator.current_value
-            paginator.advance()
+        self._pass = Pass(self, earlier=True)
+        self._shared.announce(self, days)
+        if batch_config := self.get_batch_config(self.config):
+            self._sync_batches(batch_config)
+        else:
+            deque(self._sync_records(), maxlen=0)
+        self._pass = Pass(self)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
@@ -233,36 +341,27 @@ class CobrowserStream(Stream, ABC):
         api, ahead = self._shared.api, self._shared.ahead
         planned_on = api.clock.run_day
         dry = self.ABORT_AT_RECORD_COUNT is not None
-        last_read: date | None = None
+        earlier = self._pass.earlier
+        read: date | None = None
         pending = True
         with metrics.http_request_counter(self.name, endpoint=self.name) as counter:
             while pending:
                 pending = False
-                for response in ahead.responses(self, last_read, one_by_one=dry):
+                for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
                     self._shared.warn(self, response)
-                    self.progress.checked(response.extra)
+                    self._pass.progress.checked(response.extra)
                     if response.window:
-                        last_read = response.window.last
+                        read = response.window.first if earlier else response.window.last
                     if response.window or not self.windowed:
                         yield response
                     if api.clock.run_day != planned_on:
                         planned_on, pending = api.clock.run_day, self.windowed
                         ahead.plan_again()
                         break
-        bookmark, today = self.bookmark, api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
-            self.log(
-                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
-                "then are not read, unless you set it back or remove it.",
-                *(self.name, bookmark.day, today),
-                level=logging.WARNING,
-            )
-        elif self.windowed and last_read is None:
-            days = self._first_day, self._last_day
-            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *days)
-        if self.windowed and not dry:
-            self._shared.finish(self)
+                    del response  # which can be large, before the next one is read
+        if not earlier:
+            self._shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
@@ -283,7 +382,7 @@ class CobrowserStream(Stream, ABC):
                     break
             self._write_state()
         else:
-            with self.progress, self.get_record_counter() as counter, self.get_sync_timer():
+            with self._pass.progress, self.get_record_counter() as counter, self.get_sync_timer():
                 self._emit(emit, counter, version)
         yield from ()
 
@@ -299,7 +398,7 @@ class CobrowserStream(Stream, ABC):
             self.stream_maps,
             version=version,
         )
-        with self.progress, self.get_record_counter() as counter:
+        with self._pass.progress, self.get_record_counter() as counter:
             self._emit(emit, counter, version)
 
     @override
@@ -316,13 +415,16 @@ class CobrowserStream(Stream, ABC):
         """Emit the rows of each window, then move the bookmark behind it."""
         blank: list[DateWindow | None] = []
         windows = 0
+        begun: DateWindow | None = None
         for response in self._responses():
+            begun = begun or response.window
             table = self._recent(response.table)
             emitted = emit(table, response.extracted)
             counter.increment(emitted)
-            self._finish(response, table, emitted)
+            self._finish(response, table, emitted, begun)
             windows += 1
             blank += [response.window] if table.blank else []
+            del response, table  # which can be large, before the next one is read
         if version is not None and windows and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
             # would say so before it is known that there is one.
@@ -342,20 +444,35 @@ class CobrowserStream(Stream, ABC):
             cast("str", self.replication_key), midnight(least, self._settings.timezone).isoformat()
         )
 
-    def _finish(self, response: Response, table: Table, emitted: int) -> None:
+    def _finish(
+        self, response: Response, table: Table, emitted: int, begun: DateWindow | None
+    ) -> None:
         """Move the bookmark behind a window whose rows were emitted, and send a STATE.
 
         Here alone a bookmark moves, so that no path can move it past rows that went nowhere.
+
+        Args:
+            response: The response to the window.
+            table: Its rows that are to be emitted.
+            emitted: How many were.
+            begun: The first window of this pass.
         """
         if emitted != len(table) or not (table.names or table.blank):
             msg = f"{len(table)} rows of stream '{self.name}' came, {emitted} were emitted"
             raise RuntimeError(msg)
+        self._shared.meet()
+        window, earlier, bookmark = response.window, self._pass.earlier, self.bookmark
         if self.is_incremental:
-            bookmark = bookmarks.advance(
-                self.bookmark,
-                response.window,
-                today=response.today,
-                run_day=self._shared.api.clock.run_day,
+            bookmark = (
+                bookmarks.extend(bookmark, window)
+                if earlier and bookmark and window
+                else bookmarks.advance(
+                    bookmark,
+                    window,
+                    today=response.today,
+                    run_day=self._shared.api.clock.run_day,
+                    since=begun.first if begun else None,
+                )
             )
             bookmarks.put(
                 self.stream_state,
@@ -364,11 +481,13 @@ class CobrowserStream(Stream, ABC):
                 zone=self._settings.timezone,
             )
         self._write_state()
-        self.progress.done(
-            response.window,
+        state = self.stream_state
+        self._pass.progress.done(
+            window,
             emitted,
-            last=self._last_day if response.window else None,
-            bookmark=self.stream_state.get("replication_key_value"),
+            days=begun and self._shared.days_since(begun, self._pass),
+            bookmark=state.get("replication_key_value"),
+            complete_from=state.get("complete_from"),
         )
 
     def _write_state(self) -> None:
@@ -380,8 +499,9 @@ class CobrowserStream(Stream, ABC):
         """Return the version of the table that this run makes, None if it makes no whole one."""
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
-        if self.windowed and (
-            self._settings.start_date is None or self._last_day < self._shared.api.clock.run_day
+        days = self.daily_days
+        if days and (
+            self._settings.start_date is None or days.last < self._shared.api.clock.run_day
         ):
             self.log(_NOT_ALL, level=logging.WARNING)
             return None

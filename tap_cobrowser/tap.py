@@ -26,7 +26,7 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.progress import Progress
 from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.state import bookmarks_of
-from tap_cobrowser.stream import CobrowserStream, Extraction
+from tap_cobrowser.stream import CobrowserStream, Extraction, Pass
 from tap_cobrowser.streams import STREAMS
 
 if sys.version_info >= (3, 12):
@@ -118,49 +118,67 @@ class TapCobrowser(CommandLineTap):
         """
         checked = settings.check(self.config)
         in_flight = checked.max_concurrent_requests
-        api = Api(checked, time=self.time, on_request=self._requested, on_retry=self._retried)
+        api = Api(
+            checked,
+            time=self.time,
+            on_request=self._requested,
+            on_retry=self._retried,
+            on_bytes=self._received,
+        )
 
-        def fetch(stream: CobrowserStream, window: DateWindow | None) -> Response:
-            return api.fetch(stream.command, window)
+        def fetch(each: Pass, window: DateWindow | None) -> Response:
+            return api.fetch(each.stream.command, window)
 
+        # One more, so that a response is read while all requests are in flight; but whoever wants
+        # them one at a time gets just that.
+        most = 1 if in_flight == 1 else in_flight + 1
         return Extraction(
             checked,
             api,
-            # One more, so that a response is read while all requests are in flight; but whoever
-            # wants them one at a time gets just that.
-            FetchAhead(self._plan, fetch, 1 if in_flight == 1 else in_flight + 1),
+            FetchAhead(self._plan, fetch, most),
             Progress(self.time.monotonic),
             lambda: [each for each in self._streams_in_order() if each.selected and each.windowed],
         )
 
-    def _plan(
-        self, first: CobrowserStream, after: date | None
-    ) -> Iterator[Planned[CobrowserStream, DateWindow | None]]:
-        """Yield the requests from a stream on, in the order in which streams are synced."""
-        due = False
+    def _plan(self, first: Pass, after: date | None) -> Iterator[Planned[Pass, DateWindow | None]]:
+        """Yield the requests from a pass on, in the order of `sync_all`."""
+        streams = [
+            each for each in self._streams_in_order() if each.selected or each is first.stream
+        ]
+        passes = [Pass(stream, earlier) for earlier in (False, True) for stream in streams]
+        for each in passes[passes.index(first) :]:
+            if each.earlier and each != first and not each.stream.earlier_days:
+                continue
+            read = after if each == first else None
+            for window in self.extraction.windows(each, read):
+                yield Planned(each, window)
+            yield Planned(each, end=True)
+
+    # It is final, but has no place for what follows the work of all streams.
+    @override  # type: ignore[misc]
+    def sync_all(self) -> None:
+        """Do the daily work of all streams, then fill in earlier days."""
+        super().sync_all()
         for stream in self._streams_in_order():
-            due = due or stream is first
-            if stream is first or (due and stream.selected):
-                for window in stream.windows(after if stream is first else None):
-                    yield Planned(stream, window)
-                yield Planned(stream, end=True)
+            if stream.selected:
+                stream.fill_in()
 
     def _streams_in_order(self) -> Iterator[CobrowserStream]:
         for stream in self.streams.values():
             if isinstance(stream, CobrowserStream):  # as the SDK's type cannot say: all are
                 yield stream
 
-    def _stream(self, name: str) -> CobrowserStream:
-        stream = self.streams[name]
-        assert isinstance(stream, CobrowserStream)  # noqa: S101 - what `discover_streams` makes
-        return stream
+    def _requested(self, _: str) -> None:
+        self.extraction.ahead.source.progress.requested()
 
-    def _requested(self, command: str) -> None:
-        self._stream(command).progress.requested()
+    def _received(self, size: int) -> None:
+        self.extraction.ahead.received(size)
 
     def _retried(self, retry: Retry) -> None:
-        stream = self._stream(retry.command)
-        stream.progress.retried()
+        ahead = self.extraction.ahead
+        ahead.dropped()
+        ahead.source.progress.retried()
+        stream = ahead.source.stream
         what = retry.error.what
         stream.log(
             "%s: %s Trying again in %.1f seconds (retry %d of %d).",
@@ -256,9 +274,8 @@ class TapCobrowser(CommandLineTap):
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         key = self._config.get("api_key")
-        if key is not None:
-            protect(str(key))
-            protect(str(key).strip())
+        if isinstance(key, str):
+            protect(key)
         for name, schema in settings.OWN.items():
             if "default" in schema and self._config.get(name) in (None, ""):
                 self._config[name] = schema["default"]

@@ -31,7 +31,7 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
@@ -101,16 +101,21 @@ class Reply:
 class Transport:
     """Sends requests to one address. Safe to use from many threads."""
 
-    def __init__(self, url: str, *, user_agent: str, timeout: float) -> None:
+    def __init__(
+        self, url: str, *, user_agent: str, timeout: float, on_bytes: Callable[[int], None]
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             url: Address without a query.
             user_agent: `User-Agent` header.
             timeout: Seconds of silence after which a request has failed.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
         self._url = url
         self._timeout = timeout
+        self._on_bytes = on_bytes
         self._headers = {
             "Accept": "text/csv",
             # These two can be checked for their end.
@@ -161,24 +166,26 @@ class Transport:
         # of a PHP session would make the server handle one request at a time.
         response = session.get_adapter(url).send(request, timeout=self._timeout, **options)
         with_rows = response.status_code in _WITH_ROWS
-        raw = response.raw
+        raw, whole = response.raw, False
         try:
-            chunks = raw.stream(_CHUNK, decode_content=False)
-            body = b"".join(chunks) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            body = b"".join(self._chunks(raw)) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            whole = with_rows
         finally:
             # Back to the pool if it was read to its end; what is left is not worth reading.
-            if with_rows:
+            if whole:
                 raw.release_conn()
             else:
                 raw.close()
-        return Reply(
-            response.status_code,
-            response.reason or "",
-            response.headers,
-            (_decompress if with_rows else _legible)(
-                body, response.headers.get("Content-Encoding", "")
-            ),
-        )
+        size = len(body)
+        read = _decompress if with_rows else _legible
+        body = read(body, response.headers.get("Content-Encoding", ""))
+        self._on_bytes(len(body) - size)
+        return Reply(response.status_code, response.reason or "", response.headers, body)
+
+    def _chunks(self, raw: Any) -> Iterator[bytes]:
+        for chunk in raw.stream(_CHUNK, decode_content=False):
+            self._on_bytes(len(chunk))
+            yield chunk
 
     @property
     def _session(self) -> requests.Session:

@@ -28,6 +28,13 @@ _ROOT = Path(__file__).parent.parent
 _KINDS = ("boolean", "integer", "object", "array", "string")
 _OPTIONS = {";": "Semicolon", ",": "Comma", ":": "Colon", "|": "Pipe", "jsonl": "JSONL"}
 _OPTIONS |= {"gzip": "GZIP", "none": "None", "parquet": "Parquet"}
+_COMMANDS = {
+    "doctor": {
+        "args": "--config ENV",
+        "description": "Find out how the account's exports work, and which settings fit.",
+        "executable": "tap-cobrowser-doctor",
+    }
+}
 
 
 def about() -> dict[str, Any]:
@@ -49,6 +56,7 @@ def shared(said: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "capabilities": sorted([*said["capabilities"], "test"]),  # not in `--about`
+        "commands": _COMMANDS,
         "settings": list(_settings(said["settings"]["properties"])),
         "settings_group_validation": [said["settings"]["required"]],
     }

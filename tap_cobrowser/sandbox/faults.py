@@ -25,6 +25,7 @@ class Reply:
         cut: Whether the connection is closed before the end of the body.
         reset: Whether the connection is closed without a reply.
         hang: Whether nothing is ever sent.
+        reason: Its reason phrase, None for the usual one.
     """
 
     status: int
@@ -33,6 +34,7 @@ class Reply:
     cut: bool = False
     reset: bool = False
     hang: bool = False
+    reason: str | None = None
 
 
 Change = "Callable[[Reply, str], None]"

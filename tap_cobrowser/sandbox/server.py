@@ -472,7 +472,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hang or reply.reset:
             self.close_connection = True
             return
-        self.send_response_only(reply.status)
+        self.send_response_only(reply.status, reply.reason)
         for name, value in {"Date": _http_date(stamp), **reply.headers}.items():
             if value is not None:
                 self.send_header(name, value)
