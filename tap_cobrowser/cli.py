@@ -19,6 +19,7 @@ import click
 from singer_sdk import Tap
 from singer_sdk._logging import _setup_console_logging
 from singer_sdk.cli import plugin_cli
+from singer_sdk.helpers._util import read_json_file
 from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -82,13 +83,16 @@ class CommandLineTap(Tap):
         found = _ConfigInput()
         for number, path in enumerate(value, 1):
             try:
-                one = super().cb_config(ctx, param, (path,))
-                found.config.update(dict(one.config))
-            except (OSError, ValueError, TypeError, RecursionError) as error:
+                # The SDK would take a list for an object.
+                one: object = {} if path == "ENV" else read_json_file(path)
+            except (OSError, ValueError, RuntimeError) as error:
                 reason = _why_not_read(path, error)
             else:
-                found.parse_env = found.parse_env or one.parse_env
-                continue
+                if isinstance(one, dict):
+                    found.config |= one
+                    found.parse_env = found.parse_env or path == "ENV"
+                    continue
+                reason = "it is not a JSON object"
             which = f", file {number} of {len(value)}" if len(value) > 1 else ""
             msg = f"The configuration (--config{which}) cannot be read: {reason}"
             raise InputFileError(

@@ -425,6 +425,7 @@ class CobrowserStream(Stream, ABC):
             windows += 1
             blank += [response.window] if table.blank else []
             del response, table  # which can be large, before the next one is read
+        version = version and self._new_version()  # by the server's clock, which is known now
         if version is not None and windows and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
             # would say so before it is known that there is one.

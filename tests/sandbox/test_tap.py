@@ -260,6 +260,8 @@ def test_bad_input_gets_one_line_that_says_what_to_do(
         (["--config", "there-is-none.json"], "cannot be read"),
         (["--confg", "x"], "No such option"),
         (["--config", "README.md"], "cannot be read"),
+        (["--config", ""], "cannot be read"),
+        (["--test=some"], "Invalid value for --test"),
     ],
 )
 def test_a_wrong_command_line_gets_one_line_too(
@@ -269,6 +271,16 @@ def test_a_wrong_command_line_gets_one_line_too(
     assert output.code == 1
     assert said in output.last_line
     assert "Traceback" not in output.stderr
+
+
+@pytest.mark.parametrize("text", ["[]", '[["user", "somebody"]]', "null", "5", ""])
+def test_a_configuration_that_is_no_object_is_not_taken_for_an_empty_one(
+    command: Command, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "settings.json").write_text(text, encoding="utf-8")
+    output = command(None, "--config", str(tmp_path / "settings.json"), "--config", "ENV")
+    assert output.code == 1
+    assert "file 1 of 2) cannot be read: it is not a JSON object." in output.last_line
 
 
 @pytest.mark.parametrize("name", ["state", "catalog"])
@@ -302,7 +314,7 @@ def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "The log level (TAP_COBROWSER_LOGLEVEL) is 'loud'. Give DEBUG, INFO, WARNING or ERROR."
+        "The log level (TAP_COBROWSER_LOGLEVEL) is none. Give DEBUG, INFO, WARNING or ERROR."
     )
 
 
