@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import html
 import io
@@ -26,6 +27,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 
 from tap_cobrowser.clock import Time
 from tap_cobrowser.sandbox import Sandbox, World
@@ -269,6 +271,40 @@ def select(*streams: str, but: dict[str, list[str]] | None = None) -> dict[str, 
             elif item["breadcrumb"][-1] in (but or {}).get(entry["stream"], []):
                 item["metadata"]["selected"] = False
     return catalog
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=4,
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, value: Any, most: int = 2) -> Any:
+    """Draw JSON like a value, with a part or more replaced, left out, repeated or added."""
+    value = copy.deepcopy(value)
+    for _ in range(draw(st.integers(1, most))):
+        value = _mutated_once(draw, value)
+    return value
+
+
+def _mutated_once(draw: st.DrawFn, value: Any) -> Any:
+    if type(value) not in {dict, list} or not value or draw(st.integers(0, 9)) == 0:
+        return draw(JSON)
+    part: Any = draw(
+        st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value)))
+    )
+    change = draw(st.sampled_from(["within", "within", "within", "replace", "drop", "repeat"]))
+    if change == "drop":
+        del value[part]
+    elif change == "repeat" and isinstance(value, list):
+        value.append(copy.deepcopy(value[part]))
+    elif change == "repeat":
+        value[draw(st.text(max_size=8))] = value[part]
+    else:
+        value[part] = draw(JSON) if change == "replace" else _mutated_once(draw, value[part])
+    return value
 
 
 def run(
