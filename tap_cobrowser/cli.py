@@ -280,15 +280,9 @@ def _usage_problem(error: click.UsageError) -> str:
 
 def _unforeseen(error: Exception) -> str:
     """Return the line for an error that nothing was prepared for."""
-    what = f"{type(error).__name__}: {quote(error)}"
-    traceback = error.__traceback__
-    while traceback:
-        if traceback.tb_frame.f_globals.get("__name__") == "singer_sdk.mapper":
-            return f"Setting 'stream_maps' cannot be applied ({what}). Check its expressions."
-        traceback = traceback.tb_next
     return (
-        f"This is a defect of tap-cobrowser ({what}). With TAP_COBROWSER_LOGLEVEL=DEBUG the log "
-        "has a traceback: please report it."
+        f"This is a defect of tap-cobrowser ({type(error).__name__}: {quote(error)}). With "
+        "TAP_COBROWSER_LOGLEVEL=DEBUG the log has a traceback: please report it."
     )
 
 
