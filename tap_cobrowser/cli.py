@@ -66,7 +66,7 @@ class CommandLineTap(Tap):
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
-            sys.exit(f"The log level ({name}) is none. Give DEBUG, INFO, WARNING or ERROR.")
+            sys.exit(f"The log level ({name}) is not one. Give DEBUG, INFO, WARNING or ERROR.")
         try:
             _setup_console_logging(log_level=level)
         except Exception as error:  # noqa: BLE001 - it may call anything
@@ -284,15 +284,9 @@ def _usage_problem(error: click.UsageError) -> str:
 
 def _unforeseen(error: Exception) -> str:
     """Return the line for an error that nothing was prepared for."""
-    what = f"{type(error).__name__}: {quote(error)}"
-    traceback = error.__traceback__
-    while traceback:
-        if traceback.tb_frame.f_globals.get("__name__") == "singer_sdk.mapper":
-            return f"Setting 'stream_maps' cannot be applied ({what}). Check its expressions."
-        traceback = traceback.tb_next
     return (
-        f"This is a defect of tap-cobrowser ({what}). With TAP_COBROWSER_LOGLEVEL=DEBUG the log "
-        "has a traceback: please report it."
+        f"This is a defect of tap-cobrowser ({type(error).__name__}: {quote(error)}). With "
+        "TAP_COBROWSER_LOGLEVEL=DEBUG the log has a traceback: please report it."
     )
 
 

@@ -56,9 +56,10 @@ def _waiting(stream: TextIO) -> TextIO:
     """Return a stream, or if it is non-blocking one that waits."""
     try:
         descriptor = stream.fileno()
-        if os.get_blocking(descriptor):
+        # Python 3.11 cannot ask on Windows, where it is rare.
+        if getattr(os, "get_blocking", lambda _: True)(descriptor):
             return stream
-    except (OSError, ValueError, AttributeError):  # none of the system's, or none that may be asked
+    except (OSError, ValueError, AttributeError):  # it is none of the system's
         return stream
     return io.TextIOWrapper(
         io.BufferedWriter(_WaitingFile(descriptor, "w", closefd=False)),

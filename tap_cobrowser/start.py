@@ -1,4 +1,4 @@
-"""Where the process begins: nothing that takes time or can fail is imported before this runs."""
+"""Where a process begins: nothing that takes time or can fail is imported before this runs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,36 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
+
+_LEVELS = ("TAP_COBROWSER_LOGLEVEL", "LOGLEVEL")
 
 
 def main() -> None:
-    """Run the tap's command line, and end in one line even if it cannot be imported."""
+    """Run the tap's command line."""
+    _module("tap_cobrowser.tap").TapCobrowser.cli()
+
+
+def doctor() -> None:
+    """Run the doctor's command line."""
+    _module("tap_cobrowser.doctor.cli").main()
+
+
+def _module(name: str) -> Any:
+    """Import a module; if it cannot be imported, or a signal comes, end in one line."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
     try:
-        from tap_cobrowser.tap import TapCobrowser  # noqa: PLC0415 - see above
+        return import_module(name)
     except Exception as error:
-        if "DEBUG" in {os.environ.get(name, "").upper() for name in _LEVELS}:
+        if "DEBUG" in {os.environ.get(level, "").upper() for level in _LEVELS}:
             raise
         sys.exit(
             f"tap-cobrowser cannot start ({type(error).__name__}: {' '.join(str(error).split())}). "
             f"Install it again, in an environment of its own; with {_LEVELS[0]}=DEBUG there is a "
             "traceback."
         )
-    TapCobrowser.cli()
-
-
-_LEVELS = ("TAP_COBROWSER_LOGLEVEL", "LOGLEVEL")
 
 
 def _stop(signum: int, _: object) -> NoReturn:

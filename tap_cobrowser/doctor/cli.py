@@ -16,6 +16,7 @@ from tap_cobrowser.doctor.late import read_report
 from tap_cobrowser.doctor.report import report_of
 from tap_cobrowser.doctor.visit import Visit
 from tap_cobrowser.errors import ExaminationError, InputFileError, TapCobrowserError
+from tap_cobrowser.redaction import quote
 from tap_cobrowser.streams import STREAMS
 from tap_cobrowser.tap import TapCobrowser
 
@@ -153,7 +154,7 @@ def _write(path: str, text: str, mode: str) -> None:
         reason = error.strerror or "unknown reason"
     else:
         return
-    msg = f"The report ('{path}') cannot be written: {reason}"
+    msg = f"The report ({quote(path)}) cannot be written: {reason}"
     raise InputFileError(msg, advice="Give `--output` a file that can be written to.")
 
 

@@ -13,6 +13,7 @@ from tap_cobrowser.audit import days_of
 from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
 from tap_cobrowser.doctor.seen import as_letters, digests
 from tap_cobrowser.errors import InputFileError
+from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -147,7 +148,7 @@ def read_report(path: str) -> Days:
         reason = error.strerror or "there is no such file"
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
-    msg = f"The earlier report ('{path}') cannot be read: {reason}"
+    msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Name a report that was made with `--format json`.")
 
 

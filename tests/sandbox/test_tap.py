@@ -314,7 +314,7 @@ def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "The log level (TAP_COBROWSER_LOGLEVEL) is none. Give DEBUG, INFO, WARNING or ERROR."
+        "The log level (TAP_COBROWSER_LOGLEVEL) is not one. Give DEBUG, INFO, WARNING or ERROR."
     )
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,7 +22,8 @@ import pytest
 from tap_cobrowser.sandbox import Sandbox, World
 from tap_cobrowser.sandbox.faults import KINDS
 from tests import process
-from tests.conftest import NOW, days_ago, select
+from tests.conftest import NOW, days_ago
+from tests.conftest import select as catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +74,7 @@ class Run:
         arguments = []
         for name, content in {
             "config": config,
-            "catalog": select("emails", "slotsactivity"),
+            "catalog": catalog_of("emails", "slotsactivity"),
         }.items():
             (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
             arguments += [f"--{name}", str(folder / f"{name}.json")]
@@ -83,8 +85,9 @@ class Run:
         )
         os.close(theirs)
         self.output = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
         if kind == "pipe that is read":
-            threading.Thread(target=self._read, daemon=True).start()
+            self._reader.start()
 
     def _read(self) -> None:
         while found := os.read(self.ours, 1 << 16):
@@ -98,6 +101,13 @@ class Run:
                 return True
             time.sleep(0.01)
         return False
+
+    def close(self) -> None:
+        """End it if it still runs, and let go of its output."""
+        self.process.kill()
+        if self._reader.ident:
+            self._reader.join(10)  # or it would go on with whatever gets the number next
+        os.close(self.ours)
 
     def signal(self, signum: int) -> None:
         """Send a signal, unless it has ended."""
@@ -124,33 +134,43 @@ def _output(folder: Path, kind: str) -> tuple[int, int]:
 def test_a_second_signal_ends_a_run_at_once_whatever_it_waits_for(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
+    free = {"pipe that is read", "file"}
+
     def ends(moment: int) -> str:
         chance = Random(moment)
         kind = OUTPUTS[moment % len(OUTPUTS)]
         first, second = (chance.choice([signal.SIGTERM, signal.SIGINT]) for _ in range(2))
-        run = Run(tmp_path / str(moment), config, kind)
+        run = runs[moment]
         assert run.says("Beginning sync of 'emails'")
+        if kind not in free and chance.random() < 0.7:
+            select.select([run.ours], [], [], 30)  # it writes
         time.sleep(chance.random() * 0.5)
         run.signal(first)
-        free = kind in {"pipe that is read", "file"}
-        run.process.join(10 if free else chance.uniform(0.1, 0.5))
+        run.process.join(10 if kind in free else chance.uniform(0.1, 0.5))
         by_one = run.process.exitcode is not None
         run.signal(second)
         run.process.join(1)
         code = run.process.exitcode
-        os.close(run.ours)
-        run.process.kill()
+        run.close()
         log = run.log.read_text(encoding="utf-8")
         # on a busy machine the first may take until the second is on its way
         assert code in {128 + first, 128 + (first if by_one else second)}, (kind, log)
         assert "Traceback" not in log
         # what nothing holds up is over with the first one, in whole lines
-        assert by_one or not free
+        assert by_one or kind not in free
         assert not run.output or run.output.endswith(b"\n")
         return kind if by_one else f"{kind}, by the second"
 
+    runs: dict[int, Run] = {}
+    ended: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = list(pool.map(ends, range(MOMENTS)))
+        for begin in range(0, MOMENTS, AT_ONCE):
+            moments = range(begin, min(begin + AT_ONCE, MOMENTS))
+            # not in the threads: to start a process looks whether others have ended
+            for moment in moments:
+                kind = OUTPUTS[moment % len(OUTPUTS)]
+                runs[moment] = Run(tmp_path / str(moment), config, kind)
+            ended += pool.map(ends, moments)
     assert {kind for kind in OUTPUTS if f"{kind}, by the second" in ended} >= {"pipe", "socket"}
 
 
@@ -169,7 +189,7 @@ def test_a_non_blocking_output_is_waited_for_without_spinning(
     run.signal(signal.SIGTERM)
     run.signal(signal.SIGTERM)
     run.process.join(5)
-    os.close(run.ours)
+    run.close()
     lines = [json.loads(line) for line in read[: read.rindex(b"\n")].splitlines()]
     assert [line["type"] for line in lines[:2]] == ["SCHEMA", "RECORD"]
 
@@ -211,3 +231,89 @@ def test_a_signal_while_starting_ends_it_without_a_traceback(signum: signal.Sign
         codes = set(pool.map(ends, range(6)))
     assert 128 + signum in codes
     assert codes <= {0, 128 + signum}
+
+
+DEFECTS = {
+    "This is a defect of tap-cobrowser (KeyError: ": (
+        "from tap_cobrowser.tap import TapCobrowser; TapCobrowser.print_about = {}.__getitem__"
+    ),
+    "tap-cobrowser cannot start (ImportError: no such thing). Install it again": (
+        "import sys; sys.modules['tap_cobrowser.tap'] = None\n"
+        "import importlib; importlib.import_module = lambda _: exec("
+        "'raise ImportError(\"no such thing\")')"
+    ),
+}
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+@pytest.mark.parametrize("said", DEFECTS)
+def test_what_nobody_foresaw_ends_in_one_line_that_says_how_to_see_more(
+    said: str, level: str
+) -> None:
+    program = (
+        "; ".join((DEFECTS[said], "import sys", "sys.argv = ['tap-cobrowser', '--about']"))
+        + "\nfrom tap_cobrowser.start import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env={**os.environ, "TAP_COBROWSER_LOGLEVEL": level},
+    )
+    assert done.returncode == 1
+    assert ("Traceback" in done.stderr) == (level == "DEBUG")
+    if level == "INFO":
+        (line,) = done.stderr.splitlines()
+        assert said in line
+        assert "TAP_COBROWSER_LOGLEVEL=DEBUG" in line
+
+
+CLOSED = {
+    "--version >&-": "Standard output is closed. Connect it to a target or a file.",
+    "--version >/dev/full": "Standard output cannot be written: No space left on device.",
+    "--discover >/dev/full": "Standard output cannot be written: No space left on device.",
+    "--config there-is-none 2>&-": "",
+    "--config there-is-none 2>/dev/full": "",
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")  # noqa: PTH110 - in a decorator a plain call reads best
+@pytest.mark.parametrize("arguments", CLOSED)
+def test_standard_streams_that_cannot_be_written_end_in_one_line_at_most(arguments: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m tap_cobrowser {arguments}', sys.executable],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    assert not done.stdout
+    lines = [line for line in done.stderr.splitlines() if "| INFO" not in line]
+    assert len(lines) == bool(CLOSED[arguments])
+    assert CLOSED[arguments] in done.stderr
+
+
+LOGGING = {
+    "no YAML": "a: b: c",
+    "a list": "[]",
+    "no class": '{"version": 1, "handlers": {"a": {"class": "no.Class"}}}',
+}
+
+
+@pytest.mark.parametrize("content", LOGGING.values(), ids=LOGGING.keys())
+def test_a_logging_configuration_that_is_none_ends_in_one_line(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "logging.yml"
+    path.write_text(content, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_cobrowser", "--version"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env={**os.environ, "SINGER_SDK_LOG_CONFIG": str(path)},
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("The logging configuration (SINGER_SDK_LOG_CONFIG) cannot be used: ")

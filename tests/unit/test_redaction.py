@@ -46,11 +46,14 @@ def test_no_spelling_of_the_key_survives(key: str) -> None:
     redaction._masks.clear()
     protect(key)
     for spelling in spellings(key):
-        line = redact(f"GET /csv.php?user=a&apiKey={spelling}&c=agents failed")
+        before, after = "GET /csv.php?user=a&apiKey=", "&c=agents failed"
+        line = redact(f"{before}{spelling}{after}")
         assert spelling not in line
         assert key not in line
-        assert line.startswith("GET /csv.php?user=a&apiKey=")
-        assert line.endswith("&c=agents failed")
+        if redact(before + after) == before + after:  # it may be a word of them
+            # and begin or end like what stands beside it
+            assert line.startswith(before[:-1])
+            assert line.endswith(after[1:])
 
 
 def test_the_key_beside_itself_leaves_nothing() -> None:
