@@ -65,7 +65,7 @@ class CommandLineTap(Tap):
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
-            sys.exit(f"The log level ({name}) is none. Give DEBUG, INFO, WARNING or ERROR.")
+            sys.exit(f"The log level ({name}) is not valid. Give DEBUG, INFO, WARNING or ERROR.")
         try:
             _setup_console_logging(log_level=level)
         except Exception as error:  # noqa: BLE001 - it may call anything

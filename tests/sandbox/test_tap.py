@@ -292,7 +292,7 @@ def test_a_catalog_without_streams_is_no_reason_to_extract_nothing(
     assert not sandbox.requests
 
 
-def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
+def test_an_invalid_log_level_ends_in_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tap_cobrowser", "--discover"],
         capture_output=True,
@@ -302,7 +302,7 @@ def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "The log level (TAP_COBROWSER_LOGLEVEL) is 'loud'. Give DEBUG, INFO, WARNING or ERROR."
+        "The log level (TAP_COBROWSER_LOGLEVEL) is not valid. Give DEBUG, INFO, WARNING or ERROR."
     )
 
 

@@ -195,6 +195,6 @@ def test_a_target_that_has_died_ends_the_run_in_one_line(
     run.process.join(60)
     assert run.process.exitcode == 1
     log = run.log.read_text(encoding="utf-8")
-    assert "The target has stopped reading. See the target's own log" in log.splitlines()[-1]
+    assert "The target has stopped reading. See the target's log" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert "BrokenPipe" not in log
