@@ -226,7 +226,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no user": ({"user": None}, "Setting 'user' is missing."),
     "no key": ({"api_key": ""}, "Setting 'api_key' is missing."),
     "short key": ({"api_key": "abc"}, "Setting 'api_key' is shorter than 4 characters."),
-    "key of another type": ({"api_key": ["sandbox+key"]}, "Setting 'api_key' has to be text"),
+    "key of another type": ({"api_key": ["sandbox+key"]}, "Setting 'api_key' must be text"),
     "no date": ({"start_date": "22-11-2026"}, "Setting 'start_date' is '22-11-2026'."),
     "end before start": ({"end_date": "2020-01-01"}, "Setting 'end_date' (2020-01-01) is before"),
     "no zone": ({"timezone": "Amsterdam"}, "Setting 'timezone' is 'Amsterdam'"),
