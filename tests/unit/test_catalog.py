@@ -225,7 +225,7 @@ def test_streams_twice_are_refused_and_unknown_ones_warned_of_if_selected() -> N
     for name, reason in (("later", " without a setting"), ("other", "")):
         catalog = catalog_of("emails", tap_stream_id=name)
         assert not parsed(catalog)
-        said = f"The catalog selects a stream '{name}' that this tap does not have{reason}."
+        said = f"The catalog selects the stream '{name}', which this tap does not have{reason}."
         assert [said] == WARNINGS
         metadata_of(catalog)["selected"] = False
         assert not parsed(catalog)
@@ -240,7 +240,7 @@ def test_metadata_that_says_two_things_or_nothing_of_the_stream_is_refused() -> 
     catalog["streams"][0]["metadata"] = [
         m for m in catalog["streams"][0]["metadata"] if m["breadcrumb"]
     ]
-    assert "lacks the stream itself" in refusal(catalog)
+    assert "no entry for the stream itself" in refusal(catalog)
 
 
 @pytest.mark.parametrize("catalog", [None, 5, "emails", [], {}, {"streams": []}, {"streams": {}}])
