@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BatchConfig
 
 _ADVICE = (
-    "Give the column its type in the stream map, as with `float(…)`, or take the format `jsonl`."
+    "Give the column its type in the stream map, as with `float(…)`, or use the format `jsonl`."
 )
 _VERSION = "_sdc_table_version"
 _COMPRESSION = 3  # a third larger than by 9, Python's default, in a sixth of the time
@@ -125,7 +125,7 @@ def _write_parquet(
         try:
             arrays[name] = _arrow_array(of_column, _arrow_type(definition))
         except (pa.ArrowException, TypeError, ValueError, ArithmeticError) as error:
-            msg = f"Column '{name}' has a value that is not of its type: {quote(error, 100)}"
+            msg = f"Column '{name}' has a value of another type: {quote(error, 100)}"
             raise BatchFileError(msg, advice=_ADVICE) from None
     parquet.write_table(pa.table(arrays), file, compression="gzip" if zipped else "snappy")
 
@@ -156,7 +156,7 @@ def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if kind == pa.int64() and any(isinstance(value, float | Decimal) for value in values):
         fractions = [value for value in values if value is not None and value % 1]
         if fractions:  # which Arrow would cut off
-            msg = f"{fractions[0]} is no integer"
+            msg = f"{fractions[0]} is not an integer"
             raise ValueError(msg)
     try:
         return pa.array(values, kind)

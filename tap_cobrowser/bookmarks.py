@@ -74,7 +74,7 @@ def read(
         try:
             return parse_day(state[name], zone)
         except (ValueError, TypeError, AttributeError):
-            msg = f"Its '{name}' is {quote(state[name], 60)}, which is no date"
+            msg = f"Its '{name}' is {quote(state[name], 60)}, which is not a date"
         raise StateError(msg, where=where)
 
     if strange := state.keys() - _KNOWN:

@@ -112,13 +112,13 @@ def parse(
     for raw in catalog["streams"]:
         name = raw["tap_stream_id"]
         if name in names:
-            msg = f"The catalog has the stream {quote(name, 60)} twice"
+            msg = f"The catalog has the stream {quote(name, 60)} more than once"
             raise CatalogError(msg)
         names.add(name)
         entry = _Entry(raw, streams.get(name))
         if entry.stream is None:
             if entry.selected:
-                text = "The catalog selects a stream %s that this tap does not have%s."
+                text = "The catalog selects the stream %s, which this tap does not have%s."
                 warn(text, quote(name, 60), absent.get(name, ""))
             continue
         result.add_stream(entry.complete(entry.stream, warn))
@@ -136,10 +136,12 @@ class _Entry:
         for item in raw.get("metadata") or []:
             breadcrumb = tuple(item["breadcrumb"])
             if breadcrumb in self._metadata:
-                self._refuse(f"The metadata has the breadcrumb {quote(list(breadcrumb), 80)} twice")
+                self._refuse(
+                    f"The metadata has the breadcrumb {quote(list(breadcrumb), 80)} more than once"
+                )
             self._metadata[breadcrumb] = dict(item["metadata"])
         if self._metadata and () not in self._metadata:
-            self._refuse("The metadata lacks the stream itself, the breadcrumb []")
+            self._refuse("The metadata has no entry for the stream itself (breadcrumb [])")
         # As the SDK has it: an entry without metadata is of a stream that is selected.
         root = self._metadata.setdefault((), {"selected": True})
         if raw.get("selected") is not None and (
@@ -206,20 +208,20 @@ class _Entry:
         methods = set(filter(None, places))
         for method in sorted(methods - {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}):
             self._refuse(
-                f"The replication method {quote(method, 40)} is not one of this tap's",
-                advice=f"Give {REPLICATION_FULL_TABLE} or {REPLICATION_INCREMENTAL}, or none.",
+                f"The replication method {quote(method, 40)} is not supported",
+                advice=f"Give {REPLICATION_FULL_TABLE} or {REPLICATION_INCREMENTAL}.",
             )
         wanted = [self._raw.get("replication_key"), self._root.get("replication-key")]
         for key in filter(None, wanted):
             if key != stream.replication_key:
                 what = f"'{stream.replication_key}'" if stream.replication_key else "none"
                 self._refuse(
-                    f"The replication key {quote(key, 40)} cannot be used: the stream's is {what}",
-                    advice="Leave it as `--discover` has it.",
+                    f"The replication key {quote(key, 40)} cannot be used: the stream has {what}",
+                    advice="Use the one that `--discover` prints.",
                 )
         if stream.replication_key is None:
             if REPLICATION_INCREMENTAL in methods and self.selected:
-                text = "%s: it has no replication key, so it is read whole, not incrementally."
+                text = "%s: the stream has no replication key, so it is read whole in each run."
                 warn(text, self._where)
             return REPLICATION_FULL_TABLE
         full = REPLICATION_FULL_TABLE in methods
@@ -232,7 +234,7 @@ class _Entry:
         others = [list(dict.fromkeys(key)) for key in places if key and set(key) != set(documented)]
         for key in others:
             if unknown := set(key) - _columns(stream).keys():
-                self._refuse(f"Its key has a column that there is not: {quote(min(unknown), 60)}")
+                self._refuse(f"Its key has an unknown column: {quote(min(unknown), 60)}")
             if set(key) != set(others[0]):
                 self._refuse("It has two different keys")
         return others[0] if others else documented
@@ -252,9 +254,9 @@ class _Entry:
             if name in forced:
                 kept.setdefault(name, documented[name])
             elif name not in kept and self._metadata.get(("properties", name), {}).get("selected"):
-                self._refuse(f"The column '{name}' is selected, but its schema lacks it")
+                self._refuse(f"The column '{name}' is selected, but is not in the schema")
         if stream.replication_key and "string" not in kept[stream.replication_key]["type"]:
-            self._refuse(f"The column '{stream.replication_key}' has to be of type string")
+            self._refuse(f"The column '{stream.replication_key}' must be of type string")
         return {
             **stream.schema,
             "properties": kept,
@@ -275,7 +277,7 @@ class _Entry:
                     self._refuse(f"It is not valid at '{found[0]}': {found[1]}")
                 kept[name] = definition
             elif mask["properties", name]:
-                warn("%s: it has no column %s, which is selected.", self._where, quote(name, 60))
+                warn("%s: the selected column %s does not exist.", self._where, quote(name, 60))
         return kept
 
 

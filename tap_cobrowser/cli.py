@@ -66,13 +66,13 @@ class CommandLineTap(Tap):
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
-            sys.exit(f"The log level ({name}) is not one. Give DEBUG, INFO, WARNING or ERROR.")
+            sys.exit(f"The log level ({name}) is not valid. Give DEBUG, INFO, WARNING or ERROR.")
         try:
             _setup_console_logging(log_level=level)
         except Exception as error:  # noqa: BLE001 - it may call anything
             sys.exit(
                 f"The logging configuration (SINGER_SDK_LOG_CONFIG) cannot be used: "
-                f"{type(error).__name__}. Give a YAML or JSON file as Python's `logging.config` "
+                f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config` "
                 "takes it, or leave the variable out."
             )
         return cls.get_singer_command()
@@ -106,7 +106,7 @@ class CommandLineTap(Tap):
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         if value not in {option.value for option in CliTestOptionValue}:
-            msg = f"{quote(value, 40)} is not one of all, schema and disabled"
+            msg = f"{quote(value, 40)} must be all, schema or disabled"
             raise click.BadParameter(msg, ctx, param)
         if value == CliTestOptionValue.All.value:
             config = ctx.params["config"]
@@ -165,7 +165,7 @@ class CommandLineTap(Tap):
         def leave() -> None:
             logging.raiseExceptions = False  # this may interrupt another line being logged
             self.logger.warning(
-                "Stopped by %s. Run again to continue from the last state that the target kept.",
+                "Stopped by %s. Run again to continue from the last state that the target stored.",
                 signal.Signals(signum).name,
             )
             os._exit(128 + signum)
@@ -261,11 +261,11 @@ class _InputFile(click.File):
 def _why_not_read(path: str, error: Exception | None = None) -> str:
     """Return why a file cannot be read, without a word of it or of its path."""
     if path.lstrip().startswith(("{", "[", '"')):
-        return "it takes a path, and this is JSON itself"
+        return "it must be a path, not the JSON itself"
     if error is None or isinstance(error, FileNotFoundError):
-        return "there is no such file, or it may not be read"
+        return "there is no such file, or no permission to read it"
     if isinstance(error, OSError):
-        return error.strerror or "the system refuses it"
+        return error.strerror or "the system does not allow it"
     return "it is not a JSON object"
 
 
@@ -274,19 +274,20 @@ def _usage_problem(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         alike = ", ".join(error.possibilities or ())
         meant = f" (did you mean {alike}?)" if alike else ""
-        return f"No such option{meant}; settings are given in the file that --config names"
+        return f"No such option{meant}; settings belong in the file that --config names"
     if isinstance(error, click.BadOptionUsage):  # names an option that there is
         return error.format_message().rstrip(".")
     if isinstance(error, click.BadParameter) and error.param:
         return f"Invalid value for {error.param.opts[0]}"
-    return "An argument belongs to no option"
+    return "There is an argument without an option"
 
 
 def _unforeseen(error: Exception) -> str:
     """Return the line for an error that nothing was prepared for."""
+    what = f"{type(error).__name__}: {quote(error)}"
     return (
-        f"This is a defect of tap-cobrowser ({type(error).__name__}: {quote(error)}). With "
-        "TAP_COBROWSER_LOGLEVEL=DEBUG the log has a traceback: please report it."
+        f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback that "
+        "TAP_COBROWSER_LOGLEVEL=DEBUG logs."
     )
 
 
@@ -302,5 +303,5 @@ def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
     if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
         what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
         msg = f"The {kind} file {quote(file.name)} is not {what}"
-        raise InputFileError(msg, advice=f"Give a {kind} as Singer has it, or leave it out.")
+        raise InputFileError(msg, advice=f"Give a {kind} in Singer's format, or leave it out.")
     return io.StringIO(text)

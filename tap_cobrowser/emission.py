@@ -155,6 +155,6 @@ def _mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | N
 def _map_error(stream_map: StreamMap, error: Exception) -> SettingError:
     reason = quote(f"{type(error).__name__}: {error}")
     return SettingError(
-        f"Setting 'stream_maps': the map of '{stream_map.stream_alias}' fails: {reason}",
-        advice="Mend its expressions; a value may be None.",
+        f"Setting 'stream_maps': the map of '{stream_map.stream_alias}' failed: {reason}",
+        advice="Correct its expressions. A value may be None.",
     )

@@ -48,7 +48,7 @@ class InputFileError(TapCobrowserError):
 class CatalogError(TapCobrowserError):
     """The catalog says something that this tap does not understand or cannot do."""
 
-    advice = "Make the catalog anew with `--discover`, and select in that."
+    advice = "Create a new catalog with `--discover`, and select streams and columns in it."
 
 
 class StateError(TapCobrowserError):

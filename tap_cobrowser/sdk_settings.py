@@ -88,19 +88,19 @@ def check(
         schema = _STRICTER.get(name, schemas[name])
         if found := mismatch(schema, value, name):
             msg = f"Setting '{found[0]}' is not valid: {found[1]}"
-            raise SettingError(msg, advice="See `tap-cobrowser --about` for what it may be.")
+            raise SettingError(msg, advice="See `tap-cobrowser --about` for valid values.")
     if "batch_config" in values:
         values["batch_config"] = _batch_config(values["batch_config"])
     if values.get("flattening_enabled") and "flattening_max_depth" not in values:
         msg = "Setting 'flattening_max_depth' is missing"
-        raise SettingError(msg, advice="`flattening_enabled` needs it: give a whole number.")
+        raise SettingError(msg, advice="`flattening_enabled` needs it. Give a whole number.")
     if "faker_config" in values and not find_spec("faker"):
         msg = "Setting 'faker_config' needs the package faker"
         raise SettingError(msg, advice="Install it with the tap, or leave the setting out.")
     for name, stream_map in values.get("stream_maps", {}).items():
         source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
         if name != "__else__" and not any(fnmatch(stream, source) for stream in streams):
-            msg = f"Setting 'stream_maps' names a stream that there is not: {quote(source, 60)}"
+            msg = f"Setting 'stream_maps' names an unknown stream: {quote(source, 60)}"
             raise SettingError(msg, advice="See `tap-cobrowser --discover` for the names.")
     return values
 
@@ -119,7 +119,7 @@ def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            msg = f"Setting '{name}' is not valid: it is text, but no JSON"
+            msg = f"Setting '{name}' is not valid: it is text, but not JSON"
         raise SettingError(msg, advice="Give it as a JSON object.")
     return value
 
@@ -131,7 +131,7 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     checked["storage"] = {key: part for key, part in value["storage"].items() if part is not None}
     if value["encoding"]["format"] == "parquet" and not find_spec("pyarrow"):
         msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
-        raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or take 'jsonl'.")
+        raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")
     try:
         BatchConfig.from_dict(checked).storage.get_url("file")
     except Exception as error:  # noqa: BLE001 - each file system has errors of its own
@@ -139,4 +139,4 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     else:
         return checked
     msg = f"Setting 'batch_config.storage' cannot be used: {reason}"
-    raise SettingError(msg, advice="Give a `root` that can be written to.")
+    raise SettingError(msg, advice="Set `root` to a folder that can be written to.")

@@ -260,7 +260,7 @@ class _Values:
                 advice=f"Set it in the configuration, or as {variable} with `--config ENV`.",
             )
         if not isinstance(value, str):
-            msg = f"Setting '{name}' has to be text, not {_kind(value)}"
+            msg = f"Setting '{name}' must be text, not {_kind(value)}"
             raise SettingError(msg, advice="Put it in quotes.")
         if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
             msg = f"Setting '{name}' has characters that cannot be sent"
@@ -289,8 +289,10 @@ class _Values:
         except (LookupError, ValueError, OSError):
             pass
         alike = [zone for zone in available_timezones() if zone.lower() == value.lower()]
-        hint = f"Did you mean {alike[0]}?" if alike else "Give an IANA name, as Europe/Amsterdam."
-        msg = f"Setting '{name}' is {_shown(value)}, which is no known time zone"
+        hint = (
+            f"Did you mean {alike[0]}?" if alike else "Give an IANA name, such as Europe/Amsterdam."
+        )
+        msg = f"Setting '{name}' is {_shown(value)}, which is not a known time zone"
         raise SettingError(msg, advice=hint)
 
     def day(self, name: str, zone: ZoneInfo) -> date | None:
@@ -303,7 +305,9 @@ class _Values:
             day = None
         if day is None:
             msg = f"Setting '{name}' is {_shown(value)}"
-            raise SettingError(msg, advice="Give a date, as 2026-01-31, or an ISO 8601 date-time.")
+            raise SettingError(
+                msg, advice="Give a date, such as 2026-01-31, or an ISO 8601 date-time."
+            )
         return day
 
     def separator(self, name: str) -> str:
@@ -321,14 +325,14 @@ class _Values:
         except ValueError:
             host = None
         if not host or parts.scheme not in {"http", "https"} or not _is_host(host):
-            msg = f"Setting '{name}' is not the address of a web server"
-            raise SettingError(msg, advice="Give one that begins with https://")
+            msg = f"Setting '{name}' is not a URL"
+            raise SettingError(msg, advice="Give a URL that begins with https://")
         if parts.username or parts.password or parts.query or parts.fragment:
-            msg = f"Setting '{name}' has more than a host and a path"
-            raise SettingError(msg, advice="Leave out user, password, query and fragment.")
+            msg = f"Setting '{name}' must have a host and a path only"
+            raise SettingError(msg, advice="Remove user, password, query and fragment.")
         if parts.scheme == "http" and not _is_loopback(host):
             msg = f"Setting '{name}' would send the key unencrypted"
-            raise SettingError(msg, advice="Give an address that begins with https://")
+            raise SettingError(msg, advice="Give a URL that begins with https://")
         return value
 
     def header(self, name: str, default: str) -> str:

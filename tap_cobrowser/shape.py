@@ -34,5 +34,5 @@ def mismatch(schema: Mapping[str, Any], value: object, name: str = "") -> tuple[
     if error.validator == "type":
         kinds = error.validator_value
         kinds = [kinds] if isinstance(kinds, str) else kinds
-        return where, f"it has to be of type {' or '.join(kinds)}"
+        return where, f"it must be of type {' or '.join(kinds)}"
     return where, quote(error.message, 150).removesuffix("…")[1:-1]

@@ -33,8 +33,7 @@ def _module(name: str) -> Any:
             raise
         sys.exit(
             f"tap-cobrowser cannot start ({type(error).__name__}: {' '.join(str(error).split())}). "
-            f"Install it again, in an environment of its own; with {_LEVELS[0]}=DEBUG there is a "
-            "traceback."
+            f"Install it again in a new environment. {_LEVELS[0]}=DEBUG prints the traceback."
         )
 
 

@@ -11,7 +11,7 @@ from tap_cobrowser.redaction import quote
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_ADVICE = "Give a state as this tap sent it, or none to start anew."
+_ADVICE = "Give a state that this tap has written, or none to start from `start_date`."
 _STATE_MESSAGE = {"type", "value", "time_extracted"}
 
 
@@ -36,13 +36,13 @@ def bookmarks_of(state: object, streams: Collection[str]) -> dict[str, dict[str,
         or not isinstance(bookmarks, dict)
         or not all(isinstance(bookmark, dict) for bookmark in bookmarks.values())
     ):
-        msg = "The state is not an object with an object 'bookmarks' of objects"
+        msg = "The state must be an object with an object 'bookmarks' that contains objects"
         raise StateError(msg, advice=_ADVICE)
     if strange := state.keys() - {"bookmarks", "currently_syncing"}:
-        msg = f"The state has {quote(min(strange), 60)}, which is not part of one"
+        msg = f"The state has {quote(min(strange), 60)}, which is not part of a state"
         raise StateError(msg, advice=_ADVICE)
     if strange := bookmarks.keys() - set(streams):
-        msg = f"The state has a bookmark of {quote(min(strange), 60)}, which is no stream"
+        msg = f"The state has a bookmark of {quote(min(strange), 60)}, which is not a stream"
         raise StateError(msg, advice=_ADVICE)
     try:
         return deepcopy(bookmarks)

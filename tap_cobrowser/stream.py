@@ -106,7 +106,7 @@ class Extraction:
         found = {warning.kind: warning.text for warning in response.warnings}
         found |= {note: note for note in response.table.notes}
         if response.table.blank and not stream.windowed:
-            text = "The response is empty, not even a header; the table is taken to have no rows."
+            text = "The response is empty, without even a header. The table counts as empty."
             found["blank"] = text
         for kind, text in found.items():
             if (stream.name, kind) not in self.warned:
@@ -125,9 +125,9 @@ class Extraction:
         )
         if days.last + ONE_DAY < bookmark.begin:
             stream.log(
-                "The days of stream '%s' from %s to %s stay missing, so the state cannot keep that "
-                "the earlier ones are there, and each run like this reads them again. Set "
-                "`end_date` to %s or later, or leave it out.",
+                "The days of stream '%s' from %s to %s are not read, so the state cannot record "
+                "the earlier days, and each such run reads them again. Set `end_date` to %s or "
+                "later, or remove it.",
                 *(stream.name, days.last + ONE_DAY, *[bookmark.begin - ONE_DAY] * 2),
                 level=logging.WARNING,
             )
@@ -432,7 +432,7 @@ class CobrowserStream(Stream, ABC):
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None and any(blank):  # of a whole table that is said in any case
-            text = "No ACTIVATE_VERSION: the response to %s is empty, not even a header."
+            text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
             self.log(text, blank[0], level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:

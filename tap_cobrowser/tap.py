@@ -79,7 +79,9 @@ class TapCobrowser(CommandLineTap):
             absent = {stream.name: " without `ccc_agent: true`" for stream in STREAMS}
             self._input_catalog = parse_catalog(catalog, streams, absent, self.logger.warning)
             if not any(stream.selected for stream in self._streams_in_order()):
-                self.logger.warning("The catalog selects no stream of this tap: nothing is read.")
+                self.logger.warning(
+                    "The catalog selects no stream of this tap, so nothing is read."
+                )
         if setup_mapper:
             self.setup_mapper()
         self.load_state({} if state is None else cast("dict[str, Any]", state))
@@ -105,7 +107,9 @@ class TapCobrowser(CommandLineTap):
             ]
             if not bare:
                 return
-            reason = f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, give null"
+            reason = (
+                f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, set it to null"
+            )
         msg = f"Setting 'stream_maps' cannot be used: {reason}"
         raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
 
@@ -181,7 +185,7 @@ class TapCobrowser(CommandLineTap):
         stream = ahead.source.stream
         what = retry.error.what
         stream.log(
-            "%s: %s Trying again in %.1f seconds (retry %d of %d).",
+            "%s: %s Retrying in %.1f s (%d of %d).",
             retry.place,
             what if what.endswith((".", "…")) else f"{what}.",
             retry.wait,
@@ -201,8 +205,8 @@ class TapCobrowser(CommandLineTap):
         if not settings.wants_ccc_streams(self.config):
             names = ", ".join(stream.name for stream in STREAMS if stream.ccc_only)
             self.logger.info(
-                "The streams that the API gives to CCC agents alone are left out (%s): "
-                "set `ccc_agent` to true to have them.",
+                "Skipped the streams that only CCC agents may read (%s). "
+                "Set `ccc_agent` to true to include them.",
                 names,
             )
         return super().run_discovery()
@@ -287,9 +291,11 @@ class TapCobrowser(CommandLineTap):
         checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
         for name in self._config.keys() - schemas.keys():
             self.logger.warning(
-                "Setting %s is not one of this tap's and has no effect%s.",
+                "Setting %s is unknown and has no effect%s.",
                 quote(name, 60),
-                "".join(f"; there is '{like}'" for like in get_close_matches(name, schemas, 1)),
+                "".join(
+                    f" (did you mean '{like}'?)" for like in get_close_matches(name, schemas, 1)
+                ),
             )
         # The SDK reads its own settings from here, and would not know a null from a value.
         ours = {name: value for name, value in self._config.items() if name not in theirs}

@@ -271,8 +271,8 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
             reason = cause.verify_message.rstrip(".")
             return CertificateError(f"The server's certificate is not trusted: {reason}")
     if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
-        msg = "The environment names a SOCKS proxy, which needs the package PySocks"
-        return RequestError(msg, advice="Install it beside the tap, or use another proxy.")
+        msg = "The environment sets a SOCKS proxy, which needs the package PySocks"
+        return RequestError(msg, advice="Install PySocks with the tap, or use another proxy.")
     if isinstance(error, _NEVER_SENT):
         return RequestError(f"The request cannot be sent ({type(error).__name__})")
     if isinstance(error, OSError) and not isinstance(
@@ -291,7 +291,7 @@ def _why_not_connected(error: Exception, causes: list[BaseException], timeout: f
     if any(isinstance(each, ConnectionResetError) for each in causes):
         return "The server closed the connection before it responded"
     if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy could not be reached or refused the connection"
+        return "The proxy could not be reached or rejected the connection"
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
     if reason := next((each for each in system if each), ""):
         return f"The server could not be reached: {quote(reason, 100)}"

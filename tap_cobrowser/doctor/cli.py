@@ -94,12 +94,12 @@ def main() -> None:
             ["--format", "form"],
             type=click.Choice(["text", "json"]),
             default="text",
-            help="Form of the report: text for people (default), or JSON for programs.",
+            help="Format of the report: text for people (default) or JSON for programs.",
         ),
         click.Option(["--output"], help="File to write the report to, instead of printing it."),
         click.Option(
             ["--against"],
-            help="Earlier report in JSON. Compares the days in it, to see how late rows change.",
+            help="Earlier report in JSON, to compare: shows how late rows still change.",
         ),
     ]
     command.main(prog_name=_NAME)
@@ -119,7 +119,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
 
     def retried(retry: Retry) -> None:
         progress.clear()
-        tap.logger.warning("%s: %s. Trying again in %.1f seconds.", *_why(retry))
+        tap.logger.warning("%s: %s. Retrying in %.1f s.", *_why(retry))
 
     try:
         report, error = examine(

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 MOST_REQUESTS = 60
 MOST_AT_ONCE = 4
 _LONGEST_REFUSAL = 300
-_TOO_MANY = "The server says that these are too many requests (429)"
-_BROKEN = "Responses are not whole, or pages of HTML"
+_TOO_MANY = "The server returned 429 (too many requests)"
+_BROKEN = "Responses are incomplete, or HTML pages"
 
 
 class StoppedError(Exception):
@@ -130,7 +130,7 @@ class Client:
     def _count(self, command: str) -> None:
         with self._lock:
             if self.case.requests >= MOST_REQUESTS:
-                msg = f"{MOST_REQUESTS} requests were made, which are the most"
+                msg = f"{MOST_REQUESTS} requests were made, which is the maximum"
                 raise StoppedError(msg)
             self.case.requests += 1
             self._report(self.case.requests, command)

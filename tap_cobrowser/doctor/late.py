@@ -149,7 +149,7 @@ def read_report(path: str) -> Days:
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
-    raise InputFileError(msg, advice="Name a report that was made with `--format json`.")
+    raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
 
 
 def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
@@ -161,7 +161,9 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
         now: The same days, with the same salt; None if they were not read.
     """
     if earlier is None:
-        advice = "To find out, keep this report, and run again in a few days with `--against` it."
+        advice = (
+            "To find out, keep this report in JSON, and give it with `--against` in a few days."
+        )
         return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
     both = [
         (name, day, before[1] != now.streams[name][day][1])

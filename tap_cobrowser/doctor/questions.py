@@ -35,7 +35,7 @@ _SAME = 3
 _LEAST_SHARED = 10
 _STEADY = 2.0
 _REASONS: dict[type[TapCobrowserError], str] = {
-    BrokenAnswerError: "the response is not whole, or a page of HTML",
+    BrokenAnswerError: "the response is incomplete, or an HTML page",
     CellError: "a cell does not fit",
     MissingColumnError: "the header lacks a column of the key, or has it twice",
     NotCsvError: "the response is not CSV",
@@ -45,8 +45,8 @@ _REASONS: dict[type[TapCobrowserError], str] = {
 def _access(case: Case) -> Finding:
     question = "Do user and key work? Is it a CCC agent?"
     if case.refused:
-        advice = "Check `user` (letter case counts) and `api_key`."
-        evidence = "The first request was refused (401 or 403)."
+        advice = "Check `user` (case-sensitive) and `api_key`."
+        evidence = "The first request was rejected (401 or 403)."
         return Finding("access", question, "refused", evidence, PROVEN, advice, loses=True)
     answer, evidence, sure = _agent(case)
     advice = ""
@@ -65,7 +65,7 @@ def _access(case: Case) -> Finding:
     if failed:
         streams = "; ".join(f"'{name}': {reason}" for name, reason in failed.items())
         evidence += f" Streams that cannot be extracted: {streams}."
-        advice += "Run the tap, whose error says more, or leave these streams out of the catalog."
+        advice += "Run the tap for the full error, or deselect these streams."
     return Finding(
         "access", question, answer, evidence, sure, advice.strip() or None, settings, loses=loses
     )
@@ -77,12 +77,12 @@ def _agent(case: Case) -> tuple[str, str, str]:
     if seen is None:
         return "unknown", "User and key work; no command for CCC agents was requested.", UNKNOWN
     if seen.refused:
-        evidence = f"User and key work; `cccagents` was refused{_said(seen)}."
+        evidence = f"User and key work; `cccagents` was rejected{_said(seen)}."
         return "agent", evidence, PROVEN
     if seen.error is not None:
         return "unknown", "User and key work; `cccagents` got no CSV.", UNKNOWN
     if any(each.blank for each in case.of("accounts")):
-        return "unknown", "The response to `accounts` is empty, so nothing shows it.", UNKNOWN
+        return "unknown", "The response to `accounts` is empty, so this is unknown.", UNKNOWN
     if seen.blank:
         return "agent", "User and key work; the response to `cccagents` was empty.", LIKELY
     evidence = f"User and key work; `cccagents` has {about(seen.rows)} rows."
@@ -90,12 +90,12 @@ def _agent(case: Case) -> tuple[str, str, str]:
 
 
 def _range_order(case: Case) -> Finding:
-    question = "Which of `start` and `stop` is the older end?"
+    question = "Which of `start` and `stop` is the older day?"
     starts, stops = (case.order_works(stop_older=each) for each in (False, True))
     words = {
         True: "rows of these days",
         False: "no rows of these days",
-        None: "nothing to judge by",
+        None: "not enough data",
     }
     evidence = (
         f"With `start` as the larger number: {words[starts]}{_refusals(case, stop_older=False)}; "
@@ -161,7 +161,7 @@ def _range_used(case: Case) -> Finding:
                 and one.start != other.start
                 and not set(one.quarters) & set(other.quarters)
             ):
-                evidence = f"Rows of {one.start} and of {other.start} days ago share no moment."
+                evidence = f"Rows of {one.start} and of {other.start} days ago share no date-time."
                 return Finding("range_used", question, "yes", evidence, PROVEN)
     zone = case.zone
     for one in case.recent_days:
@@ -179,12 +179,12 @@ def _range_most(case: Case) -> Finding:
     pairs = [each for each in case.seen if _span(each) == 2]  # noqa: PLR2004 - days
     three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
     alone = [each for each in case.seen if each.is_single and each.error is None]
-    answer, sure, evidence = 0, UNKNOWN, "Nothing was seen to judge by."
+    answer, sure, evidence = 0, UNKNOWN, "There was not enough data to tell."
     if not pairs or case.ignored():
         pass
     elif alone and all(each.refused for each in pairs):
         answer, sure = 1, PROVEN
-        evidence = f"Two days are refused{_said(pairs[0])}; one day is not."
+        evidence = f"Two days are rejected{_said(pairs[0])}; one day is not."
     elif three and any(each.error is None for each in pairs):
         answer, sure, evidence = _three_days(case, three)
     advice: str | None = None
@@ -208,7 +208,7 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
     """Return what a request for three days shows: the answer, its confidence, the evidence."""
     if three.error is not None:
         sure = PROVEN if isinstance(three.error, RefusedError) else LIKELY
-        return 2, sure, f"Two days are accepted; three are refused{_said(three)}."
+        return 2, sure, f"Two days are accepted; three are rejected{_said(three)}."
     if case.zone is None:
         return 0, UNKNOWN, "Three days are accepted, but the rows are of other days."
     known, days = case.known_days(case.zone), three.days(case.zone)
@@ -222,7 +222,7 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
         return 2, PROVEN, f"Two days are accepted; of three, only {len(with_rows)} have rows."
     if {days[0], days[-1]} <= with_rows:
         return 3, LIKELY, "Three days are accepted and have rows; more were not tried."
-    return 0, UNKNOWN, "Three days are accepted, but too few days have rows to judge by."
+    return 0, UNKNOWN, "Three days are accepted, but too few days have rows to tell."
 
 
 def _day_zone(case: Case) -> Finding:
@@ -234,7 +234,7 @@ def _day_zone(case: Case) -> Finding:
         return Finding("day_zone", question, answer, evidence, sure, advice or None, **more)
 
     if not recent or case.ignored():
-        return finding("unknown", "No day with rows was found to judge by.", UNKNOWN)
+        return finding("unknown", "No day with rows was found.", UNKNOWN)
     fits, others = case.own_zone_fits(recent), case.offsets(recent)
     spoken = f"{len(recent)} responses"
     if fits and others:
@@ -257,8 +257,8 @@ def _day_zone(case: Case) -> Finding:
         evidence = f"The days of {key} fit now, but not in another part of the year."
     elif not others:
         evidence = (
-            f"Rows of {spoken} lie on other days than those that were requested, by no UTC offset "
-            "that is in use. The server may return stored responses."
+            f"Rows of {spoken} are of other days than those that were requested, and no UTC offset "
+            "explains it. The server may return cached responses."
         )
         advice = f"{_ASK}, and check any cache or proxy in between. Rows are missing until then."
         return finding("unknown", evidence, UNKNOWN, advice, loses=True)
@@ -307,14 +307,14 @@ def _clock(case: Case) -> Finding:
     if case.stale:
         advice = (
             f"Check any cache or proxy in between, and {_ASK_TOO} "
-            "whether responses are stored. The tap counts days from `Date`."
+            "whether responses are cached. The tap counts days from `Date`."
         )
         return Finding("clock", question, "stale", case.stale, PROVEN, advice, loses=True)
     if case.has_date is None:
         return Finding("clock", question, "unknown", "There was no response.", UNKNOWN)
     if not case.has_date:
         evidence = "No response had a `Date` header that can be read."
-        advice = "Keep this machine's clock right: the tap counts days from it."
+        advice = "Keep this machine's clock correct: the tap counts days by it."
         return Finding("clock", question, "no_date", evidence, PROVEN, advice)
     least, most = case.clock
     off = 0 if least <= 0 <= most else floor((least + most) / 2 + 0.5)
@@ -334,7 +334,7 @@ def _written(
         # What one response shows, others only do not contradict.
         telling = [value for value in _DECISIVE if value in telling][:1] or telling
         if not telling or telling == ["unknown"]:
-            return Finding(name, question, "unknown", "Nothing seen shows it.", UNKNOWN)
+            return Finding(name, question, "unknown", "No response shows it.", UNKNOWN)
         evidence = f"Seen in {len(written)} responses."
         return Finding(name, question, ", ".join(telling), evidence, PROVEN)
 
@@ -346,7 +346,7 @@ def _header(case: Case) -> Finding:
     wrong = [each for each in case.seen if isinstance(each.error, MissingColumnError)]
     if wrong:
         names = ", ".join(sorted({each.command for each in wrong}))
-        evidence = f"A column of the key is missing or there twice in: {names}."
+        evidence = f"A key column is missing or present twice in: {names}."
         advice = f"{_ASK} whether its export has changed, and look for a newer version of the tap."
         return Finding("header", question, "no key", evidence, PROVEN, advice, loses=True)
     return _written("header", question, lambda each: [each.header])(case)
@@ -366,12 +366,12 @@ def _empty(case: Case) -> Finding:
         if form:
             found[form] = found.get(form, 0) + 1
     if not found:
-        evidence = "No day without rows was met."
+        evidence = "No day without rows was found."
         return Finding("empty", question, "unknown", evidence, UNKNOWN)
     answer = max(found, key=found.__getitem__)
     evidence = f"Seen in {found[answer]} responses."
     if len(found) > 1:
-        evidence += f" Other forms were seen, too: {', '.join(sorted(found.keys() - {answer}))}."
+        evidence += f" Other forms were seen as well: {', '.join(sorted(found.keys() - {answer}))}."
     return Finding("empty", question, answer, evidence, PROVEN)
 
 
@@ -398,7 +398,7 @@ def _keys(case: Case) -> Finding:
 
 
 def _row_limit(case: Case) -> Finding:
-    question = "Is there a limit of rows?"
+    question = "Is there a row limit?"
     most = max((each.rows for each in case.seen), default=0)
     cut = case.cut()
     full = [each for each in case.seen if each.is_single and each.rows == most and most]
@@ -427,7 +427,7 @@ def _row_limit(case: Case) -> Finding:
     several = len({each.command for each in alike}) > 1 and most >= _LEAST_SHARED
     if len(requests) >= _SAME and (most >= LEAST_LIMIT or several) and most % _HOURS_OF_A_DAY:
         evidence = f"{len(requests)} responses have exactly {most} rows, and none has more."
-        advice = f"{_ASK} for the limit of rows per request, and for a higher one."
+        advice = f"{_ASK} for the row limit per request, and for a higher one."
         return Finding("row_limit", question, most, evidence, LIKELY, advice, loses=True)
     if not most:
         return Finding("row_limit", question, "unknown", "No rows were seen.", UNKNOWN)
@@ -461,7 +461,7 @@ def _concurrency(case: Case) -> Finding:
     question = "Do 1, 2 or 4 requests at once help?"
     answer = {str(number): rounded(float(took)) for number, took in case.seconds.items()}
     if case.busy_at:
-        evidence = f"The server refused {case.busy_at} requests at once, or failed."
+        evidence = f"The server rejected {case.busy_at} requests at once, or failed."
         most = case.busy_at // 2
         if case.settings.max_concurrent_requests > most:
             advice = f"Set `max_concurrent_requests` to {most}."

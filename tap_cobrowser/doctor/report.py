@@ -108,7 +108,7 @@ class Report:
             for name, value in self.settings.items():
                 yield f"  {name}: {json.dumps(value)}"
         elif change:
-            yield "No setting mends this."
+            yield "No setting fixes this."
         else:
             yield "Nothing to change."
 

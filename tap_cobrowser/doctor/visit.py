@@ -184,9 +184,7 @@ class Visit:
         fresh = self._client.probe(first.command, 5, 5)
         again = self._client.probe(first.command, first.numbers["start"], first.numbers["stop"])
         if fresh.status and again.status and again.at < fresh.at - timedelta(seconds=1):
-            self._case.stale = (
-                "A request that was repeated had an older `Date` than the one before."
-            )
+            self._case.stale = "A repeated request had an older `Date` than the one before."
 
     @property
     def _width(self) -> int:

@@ -348,13 +348,13 @@ def test_a_bookmark_that_somebody_wrote_is_understood(
 @pytest.mark.parametrize(
     ("bookmark", "said"),
     [
-        ({"replication_key_value": "yesterday"}, "'yesterday', which is no date"),
-        ({"replication_key_value": 20261122}, "'20261122', which is no date"),
-        ({"replication_key_value": ""}, "which is no date"),
-        ({"replication_key_value": "2026-02-30"}, "which is no date"),
+        ({"replication_key_value": "yesterday"}, "'yesterday', which is not a date"),
+        ({"replication_key_value": 20261122}, "'20261122', which is not a date"),
+        ({"replication_key_value": ""}, "which is not a date"),
+        ({"replication_key_value": "2026-02-30"}, "which is not a date"),
         ({"replication_key_value": "2026-11-19", "replication_key": "id"}, "not of 'timestamp'"),
         ({"timestamp": "2026-11-19"}, "It has 'timestamp', but no 'replication_key_value'"),
-        ("2026-11-19", "is not an object"),
+        ("2026-11-19", "must be an object"),
     ],
 )
 def test_a_bookmark_that_cannot_be_continued_from_is_refused_with_what_to_do(

@@ -181,10 +181,10 @@ def test_what_may_pass_is_asked_again_and_nothing_is_lost_or_doubled(
                 expected(sandbox.world, STREAM, days_ago(FIRST))
             )
             assert output.bookmark(STREAM) == midnight(0)
-            (line,) = [line for line in output.stderr.splitlines() if "Trying again in" in line]
+            (line,) = [line for line in output.stderr.splitlines() if "Retrying in" in line]
             assert f"Stream '{STREAM}', window {window}" in line
             assert ASKED_AGAIN[kind][1] in line
-            assert "(retry 1 of 1)" in line
+            assert "(1 of 1)" in line
             assert not shows_key(output.text)
 
 
@@ -386,10 +386,10 @@ def test_waits_grow_and_are_spread_and_end_after_max_retries(
     window = f"window {days_ago(FIRST)}"
     retries = [line for line in caplog.messages if window in line and line.endswith("of 8).")]
     assert [line.rsplit("(", 1)[1] for line in retries] == [
-        f"retry {number} of 8)." for number in range(1, 9)
+        f"{number} of 8)." for number in range(1, 9)
     ]
     # 1, 2, 4 ... seconds, a minute at most, and up to a second more
-    waits = [float(line.split("Trying again in ")[1].split(" ")[0]) for line in retries]
+    waits = [float(line.split("Retrying in ")[1].split(" ")[0]) for line in retries]
     least = [min(2**number, 60) for number in range(8)]
     assert all(low <= wait <= low + 1 for low, wait in zip(least, waits, strict=True))
     assert any(wait % 1 for wait in waits)
@@ -497,7 +497,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_and_a_custom_ca_is_tak
     assert refused.code == 1
     assert "Stream 'accounts': The server's certificate is not trusted: " in refused.last_line
     assert CertificateError.advice in refused.last_line
-    assert "Trying again" not in refused.stderr  # it will not be trusted the next time either
+    assert "Retrying" not in refused.stderr  # it will not be trusted the next time either
     assert not sandbox.requests
 
 

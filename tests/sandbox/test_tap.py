@@ -226,7 +226,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "no user": ({"user": None}, "Setting 'user' is missing."),
     "no key": ({"api_key": ""}, "Setting 'api_key' is missing."),
     "short key": ({"api_key": "abc"}, "Setting 'api_key' is shorter than 4 characters."),
-    "key of another type": ({"api_key": ["sandbox+key"]}, "Setting 'api_key' has to be text"),
+    "key of another type": ({"api_key": ["sandbox+key"]}, "Setting 'api_key' must be text"),
     "no date": ({"start_date": "22-11-2026"}, "Setting 'start_date' is '22-11-2026'."),
     "end before start": ({"end_date": "2020-01-01"}, "Setting 'end_date' (2020-01-01) is before"),
     "no zone": ({"timezone": "Amsterdam"}, "Setting 'timezone' is 'Amsterdam'"),
@@ -304,7 +304,7 @@ def test_a_catalog_without_streams_is_no_reason_to_extract_nothing(
     assert not sandbox.requests
 
 
-def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
+def test_an_invalid_log_level_ends_in_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tap_cobrowser", "--discover"],
         capture_output=True,
@@ -314,7 +314,7 @@ def test_a_log_level_that_is_none_is_told_in_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "The log level (TAP_COBROWSER_LOGLEVEL) is not one. Give DEBUG, INFO, WARNING or ERROR."
+        "The log level (TAP_COBROWSER_LOGLEVEL) is not valid. Give DEBUG, INFO, WARNING or ERROR."
     )
 
 

@@ -181,7 +181,8 @@ def test_a_signal_ends_the_tap_though_the_target_has_stopped_reading_and_the_ser
     assert code == 128 + signum
     assert messages
     assert log.splitlines()[-1].endswith(
-        f"Stopped by {signum.name}. Run again to continue from the last state that the target kept."
+        f"Stopped by {signum.name}. Run again to continue from the last state that the target "
+        "stored."
     )
 
 

@@ -160,7 +160,7 @@ def test_a_wrong_setting_ends_meltano_with_the_tap_s_own_line(meltano: Project) 
         TAP_COBROWSER_TIMEZONE="Nowhere",
     )
     said = done.stdout + done.stderr
-    assert "Setting 'timezone' is 'Nowhere', which is no known time zone" in said
+    assert "Setting 'timezone' is 'Nowhere', which is not a known time zone" in said
     assert "Traceback (most recent call last)" not in said
     assert "a key that is secret" not in said
 

@@ -145,7 +145,7 @@ def test_what_a_stream_map_makes_has_the_type_of_its_schema(
 def test_what_cannot_be_written_is_an_error_of_its_own_kind_that_names_the_column(
     tmp_path: Path, definition: dict[str, Any], value: object
 ) -> None:
-    with pytest.raises(BatchFileError, match=r"^Column 'x' has a value that is not of its type"):
+    with pytest.raises(BatchFileError, match=r"^Column 'x' has a value of another type"):
         files(tmp_path, [(value,)], {"x": definition})
     with pytest.raises(BatchFileError, match="'y' is not in the schema"):
         files(tmp_path, [("a",)], {"x": {}}, names=("y",))

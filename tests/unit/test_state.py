@@ -88,7 +88,9 @@ def test_any_other_form_is_refused_in_one_line(given_state: object) -> None:
         bookmarks_of(given_state, NAMES)
     line = str(raised.value)
     assert line.startswith("The state ")
-    assert line.endswith("Give a state as this tap sent it, or none to start anew.")
+    assert line.endswith(
+        "Give a state that this tap has written, or none to start from `start_date`."
+    )
     assert "\n" not in line
 
 
