@@ -1,7 +1,8 @@
 """Measures the tap beside the least that is possible and beside what users would take instead.
 
-Run as `python -m benchmarks`. Each case runs once a round, all of them in turn, so that a machine
-that slows down does so for all; figures are medians over the rounds. Prints a table in Markdown,
+Run as `python -m benchmarks`; `--short` leaves out what takes long. Each case runs once a round,
+all of them in turn, so that a machine that slows down does so for all; figures are medians over
+the rounds, those of two programs medians of their ratios in each round. Prints a table in Markdown,
 then the bars that the tap has to keep; the exit code is 1 if it does not keep one.
 """
 
@@ -19,10 +20,27 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.request import urlopen
 
-from benchmarks.cases import DLT, FLOOR, IN_FLIGHT, LATENCY, TAP, USUAL, Backfills, Case, length
+from benchmarks.cases import (
+    DLT,
+    FLOOR,
+    IN_FLIGHT,
+    LARGE,
+    LARGE_ROWS,
+    LARGE_WINDOWS,
+    LATENCY,
+    SHIPPED,
+    STOCK,
+    TAP,
+    USUAL,
+    Backfills,
+    Case,
+    into,
+    length,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,22 +65,34 @@ class Bar(NamedTuple):
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="default %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
     parser.add_argument("--windows", type=int, default=100, help="default %(default)s")
     parser.add_argument("--rows", type=int, default=2000, help="a window; default %(default)s")
+    parser.add_argument(
+        "--short", action="store_true", help="only what a row costs, start-up, and large windows"
+    )
     options = parser.parse_args()
     if not hasattr(os, "wait4"):
         sys.exit("What a process took can be told on Linux and macOS only.")
     with ExitStack() as stack:
-        address = stack.enter_context(_server(options.rows, options.windows))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        backfills = Backfills(address, _catalog(folder), options.windows, options.rows)
+        catalog = _catalog(folder)
+
+        def backfills_of(rows: int, windows: int) -> Backfills:
+            return Backfills(stack.enter_context(_server(rows, windows)), catalog, windows, rows)
+
+        backfills = backfills_of(options.rows, options.windows)
+        large = backfills_of(LARGE_ROWS, LARGE_WINDOWS)
         daily = backfills.daily()
         daily.run()  # which also installs and compiles before the first round
         daily.runs.clear()
-        with urlopen(f"{address}/requests") as answer:
+        with urlopen(f"{backfills.address}/requests") as answer:
             requests = int(answer.read())
-        cases = [*_cases(backfills, stack.enter_context(_postgres(folder))), daily]
+        if options.short:
+            cases = [*_of_a_row(backfills), *backfills.of_start_up()]
+        else:
+            cases = [*_cases(backfills, stack.enter_context(_postgres(folder))), daily]
+        cases += large.of_large_windows()
         for number in range(options.rounds):
             for case in cases:
                 if number < case.rounds:
@@ -70,7 +100,10 @@ def main() -> int:
                     case.run()
     found = {(case.group, case.name): case for case in cases}
     _print_table(found, backfills, options.rounds)
-    bars = list(_bars(found, backfills, requests))
+    bars = list(_bars_of_a_row(found, backfills))
+    if not options.short:
+        bars += _bars_of_time_and_memory(found, backfills, requests)
+        bars += _bars_of_pipes(found, backfills)
     print("\n| bar | found | bound | |\n|---|---|---|---|")
     for bar in bars:
         bound = f"at least {bar.least:.2f}" if bar.least else f"at most {bar.most:.2f}"
@@ -78,26 +111,40 @@ def main() -> int:
     return 0 if all(bar.kept for bar in bars) else 1
 
 
-def _cases(backfills: Backfills, postgres: str) -> Iterator[Case]:
-    for latency in (0, LATENCY):
-        yield from backfills.of_rows(latency, backfills.windows)
+def _of_a_row(backfills: Backfills) -> Iterator[Case]:
+    """Yield what a row costs each contestant: many windows, and one."""
+    yield from backfills.of_rows(0, backfills.windows)
     yield from backfills.of_rows(0, 1)
+
+
+def _cases(backfills: Backfills, postgres: str) -> Iterator[Case]:
+    yield from _of_a_row(backfills)
+    yield from backfills.of_rows(LATENCY, backfills.windows)
     yield from backfills.of_batches()
     yield from backfills.of_start_up()
     yield from backfills.of_memory()
     yield from backfills.of_pipes(postgres)
 
 
-def _per_row(cases: Cases, backfills: Backfills, name: str) -> float:
-    """Return the CPU of a row in microseconds: what one more window takes, over its rows."""
-    many = cases[length(backfills.windows, 0), name].median("cpu")
+def _per_row(cases: Cases, backfills: Backfills, name: str) -> list[float]:
+    """Return the CPU of a row in microseconds: what one more window takes, over its rows.
+
+    There is a figure for each round.
+    """
+    many = cases[length(backfills.windows, 0), name].runs
     one = cases[length(1, 0), name].median("cpu")
-    return (many - one) * 1e6 / (backfills.rows * (backfills.windows - 1))
+    return [(run.cpu - one) * 1e6 / (backfills.rows * (backfills.windows - 1)) for run in many]
+
+
+def _ratio(above: Iterable[float], below: Iterable[float]) -> float:
+    """Return the median of the ratios in each round."""
+    return median(a / b for a, b in zip(above, below, strict=True))
 
 
 def _print_table(cases: Cases, backfills: Backfills, rounds: int) -> None:
     print(
-        f"Python {platform.python_version()}, singer-sdk {version('singer-sdk')}, dlt "
+        f"{platform.python_implementation()} {platform.python_version()}, singer-sdk "
+        f"{version('singer-sdk')}, dlt "
         f"{version('dlt')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
         f"{backfills.rows} rows a window, {IN_FLIGHT} requests in flight; medians of "
         f"{rounds} rounds.\n"
@@ -111,7 +158,7 @@ def _print_table(cases: Cases, backfills: Backfills, rounds: int) -> None:
         cpu, target_cpu = case.median("cpu"), case.median("target_cpu")
         row = ""
         if case.group == length(backfills.windows, 0) and (length(1, 0), case.name) in cases:
-            row = f"{_per_row(cases, backfills, case.name):.1f}"
+            row = f"{median(_per_row(cases, backfills, case.name)):.1f}"
         print(
             f"| {case.group} | {case.name} | {case.median('wall'):.2f} | {cpu:.2f} | {row} "
             f"| {case.median('peak'):.0f} | {cpu / first.median('cpu'):.2f} "
@@ -119,11 +166,17 @@ def _print_table(cases: Cases, backfills: Backfills, rounds: int) -> None:
         )
 
 
-def _bars(cases: Cases, backfills: Backfills, requests: int) -> Iterable[Bar]:
+def _bars_of_a_row(cases: Cases, backfills: Backfills) -> Iterator[Bar]:
     own, floor, usual, dlt = (_per_row(cases, backfills, n) for n in (TAP, FLOOR, USUAL, DLT))
-    yield Bar("CPU per row ÷ the floor's", own / floor, most=1.5)
-    yield Bar("the usual SDK tap's CPU per row ÷ ours", usual / own, least=6.0)
-    yield Bar("dlt's CPU per row, extract alone, ÷ ours", dlt / own, least=1.0)
+    yield Bar("CPU per row ÷ the floor's", _ratio(own, floor), most=1.25)
+    yield Bar("the usual SDK tap's CPU per row ÷ ours", _ratio(usual, own), least=6.0)
+    yield Bar("dlt's CPU per row, extract alone, ÷ ours", _ratio(dlt, own), least=1.0)
+    empty, start = (cases["--discover", n].median("cpu") for n in ("empty SDK tap", TAP))
+    yield Bar("start-up (--discover) ÷ an empty SDK tap's, CPU", start / empty, most=1.25)
+    yield Bar(f"peak memory of {LARGE}, MB", cases[LARGE, TAP].median("peak"), most=250)
+
+
+def _bars_of_time_and_memory(cases: Cases, backfills: Backfills, requests: int) -> Iterator[Bar]:
     start_up = cases["--discover", TAP].median("wall")
     latency = LATENCY / 1000
     for what, case, windows, most in (
@@ -139,8 +192,22 @@ def _bars(cases: Cases, backfills: Backfills, requests: int) -> Iterable[Bar]:
     month, years = (cases["backfill", name].median("peak") for name in ("one month", "ten years"))
     yield Bar("peak memory of ten years ÷ one month's", years / month, most=1.15)
     yield Bar("peak memory of ten years, MB", years, most=90)
-    empty, start = (cases["--discover", n].median("cpu") for n in ("empty SDK tap", TAP))
-    yield Bar("start-up (--discover) ÷ an empty SDK tap's, CPU", start / empty, most=1.25)
+
+
+def _bars_of_pipes(cases: Cases, backfills: Backfills) -> Iterator[Bar]:
+    """Yield how long it takes until the rows are in a database."""
+    for loader, database in (("target-postgres", "PostgreSQL"), ("target-duckdb", "DuckDB")):
+        walls = {
+            name: [run.wall for run in cases[into(backfills.windows_into, loader), name].runs]
+            for name in (SHIPPED, STOCK, DLT)
+            if (into(backfills.windows_into, loader), name) in cases
+        }
+        if not walls:
+            continue
+        if loader == "target-postgres":
+            ratio = _ratio(walls[SHIPPED], walls[STOCK])
+            yield Bar(f"into {database}, wall ÷ that with stock settings", ratio, most=0.4)
+        yield Bar(f"into {database}, wall ÷ dlt's", _ratio(walls[SHIPPED], walls[DLT]), most=1.0)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -21,9 +22,18 @@ from benchmarks.measure import SINK, Usage, measure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+LARGE_WINDOWS, LARGE_ROWS = 5, 100_000
 LATENCY = 200  # milliseconds, of a server that is not near
 IN_FLIGHT = 4
 TAP, FLOOR, USUAL, DLT = "tap-cobrowser", "floor", "usual SDK tap", "dlt"
+SHIPPED, STOCK = f"{TAP}, settings of meltano.yml", f"{TAP}, stock settings"
+LARGE = f"{LARGE_WINDOWS} windows of {LARGE_ROWS} rows"
+# The metadata columns of target-duckdb are needed: without them it loses rows.
+STOCK_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "target-duckdb": {"add_metadata_columns": True},
+    "target-postgres": {},
+}
+SCHEMA = "{schema}"  # in files: the name of a schema, a new one each run
 FOLDER = "{folder}"  # in commands, settings and files: an empty folder, a new one each run
 _MONTH, _YEAR, _TEN_YEARS = 15, 183, 1826  # in windows of two days
 _SHARE = 5  # of a backfill's windows goes into the databases, which are slow
@@ -63,7 +73,9 @@ class Case:
         """
         with tempfile.TemporaryDirectory() as folder:
             for name, content in self.files.items():
-                (Path(folder) / name).write_text(json.dumps(content).replace(FOLDER, folder))
+                text = json.dumps(content).replace(FOLDER, folder)
+                text = text.replace(SCHEMA, f"cobrowser_{uuid4().hex[:8]}")
+                (Path(folder) / name).write_text(text)
             command, target = (
                 [word.replace(FOLDER, folder) for word in words]
                 for words in (self.command, self.target)
@@ -94,6 +106,7 @@ class Backfills:
             rows: How many rows a window has.
         """
         self.address, self.catalog, self.windows, self.rows = address, catalog, windows, rows
+        self.windows_into = max(windows // _SHARE, 2)
         self._today = datetime.now(ZoneInfo("Europe/Amsterdam")).date()
 
     def _settings(self, windows: int, latency: int) -> dict[str, str]:
@@ -179,34 +192,40 @@ class Backfills:
         Args:
             postgres: Address of a PostgreSQL, or nothing.
         """
-        windows = max(self.windows // _SHARE, 2)
-        taps = self._taps(windows, 0, "duckdb")
+        windows = self.windows_into
         settings = self._settings(windows, 0)
-        loaders = {
-            "target-duckdb": {
-                "filepath": f"{FOLDER}/cobrowser.duckdb",
-                "default_target_schema": "cobrowser",
-                "add_metadata_columns": True,
-                "batch_size_rows": 10_000,
-            },
-        }
+        ends = {"target-duckdb": {"filepath": f"{FOLDER}/cobrowser.duckdb"}}
         if postgres:
-            loaders["target-postgres"] = {
-                "sqlalchemy_url": postgres,
-                "default_target_schema": "cobrowser",
-            }
-        for loader, config in loaders.items():
-            for name in (TAP, USUAL):
+            ends["target-postgres"] = {"sqlalchemy_url": postgres}
+        for loader, place in ends.items():
+            taps = self._taps(windows, 0, loader.removeprefix("target-"), postgres)
+            for name, tap, config in (
+                (SHIPPED, TAP, _shipped(loader)),
+                (STOCK, TAP, STOCK_SETTINGS[loader]),
+                (USUAL, USUAL, STOCK_SETTINGS[loader]),
+            ):
                 yield Case(
-                    f"{length(windows, 0)}, {loader}",
+                    into(windows, loader),
                     name,
-                    taps[name],
+                    taps[tap],
                     settings=settings,
                     target=[*_loader(loader), "--config", f"{FOLDER}/target.json"],
-                    files={"target.json": config},
+                    # a schema of its own for each run, so that all of them load into nothing
+                    files={"target.json": {**config, **place, "default_target_schema": SCHEMA}},
                 )
-        group = f"{length(windows, 0)}, target-duckdb"
-        yield Case(group, f"{DLT} into DuckDB", taps[DLT], settings=settings)
+            yield Case(into(windows, loader), DLT, taps[DLT], settings=settings)
+
+    def of_large_windows(self) -> Iterator[Case]:
+        """Yield a backfill of windows of 100,000 rows, by a server of its own."""
+        settings = self._settings(LARGE_WINDOWS, 0)
+        yield Case(
+            LARGE,
+            TAP,
+            self._taps(LARGE_WINDOWS, 0)[TAP],
+            LARGE_WINDOWS * self.rows,
+            settings,
+            rounds=1,
+        )
 
 
 WINDOWED = (
@@ -230,12 +249,25 @@ def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", name, *arguments]
 
 
+def into(windows: int, loader: str) -> str:
+    """Return the name of a group of backfills into a database."""
+    return f"{length(windows, 0)}, {loader}"
+
+
+def _plugin(name: str) -> dict[str, Any]:
+    project = yaml.safe_load((Path(__file__).parent.parent / "meltano.yml").read_text())
+    loaders = project["plugins"]["loaders"]
+    return next(each for each in loaders if each["name"] == name)
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """Return the settings of a target that `meltano.yml` has."""
+    config: dict[str, Any] = _plugin(name)["config"]
+    return config
+
+
 def _loader(name: str) -> list[str]:
     """Return the command of a target, in an environment of its own as `meltano.yml` has it."""
-    project = yaml.safe_load((Path(__file__).parent.parent / "meltano.yml").read_text())
-    address = next(
-        each["pip_url"] for each in project["plugins"]["loaders"] if each["name"] == name
-    )
-    first, *others = address.split()
+    first, *others = _plugin(name)["pip_url"].split()
     extra = [word for other in others for word in ("--with", other)]
     return [find_uv_bin(), "tool", "run", "--quiet", "--from", first, *extra, name]

@@ -1,13 +1,15 @@
 """dlt with the same source: typed records of two days a request, four requests at once.
 
-Run as `python -m benchmarks.dlt_pipeline ADDRESS WINDOWS FOLDER extract|duckdb`: `extract` ends
-where a tap's work ends, with records that a loader can take.
+Run as `python -m benchmarks.dlt_pipeline ADDRESS WINDOWS FOLDER extract|duckdb|postgres [URL]`:
+`extract` ends where a tap's work ends, with records that a loader can take.
 """
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+from uuid import uuid4
 
 import dlt
 import requests
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from dlt.common.typing import TDataItems
 
 
-def main(address: str, windows: str, folder: str, end: str) -> None:
-    """Extract, and load into DuckDB if that is the end."""
+def main(address: str, windows: str, folder: str, end: str, url: str = "") -> None:
+    """Extract, and load into DuckDB or PostgreSQL if that is the end."""
     session = requests.Session()
 
     @dlt.defer
@@ -39,13 +41,28 @@ def main(address: str, windows: str, folder: str, end: str) -> None:
     pipeline = dlt.pipeline(
         "cobrowser",
         pipelines_dir=folder,
-        destination=dlt.destinations.duckdb(f"{folder}/dlt.duckdb"),
-        dataset_name="cobrowser",
+        destination=(
+            dlt.destinations.postgres(_with_host(url))
+            if end == "postgres"
+            else dlt.destinations.duckdb(f"{folder}/dlt.duckdb")
+        ),
+        # a schema of its own for each run, so that all of them load into nothing
+        dataset_name=f"dlt_{uuid4().hex[:8]}",
     )
     if end == "extract":
         pipeline.extract(rows())
     else:
-        pipeline.run(rows(), loader_file_format="parquet")
+        # dlt's fastest format for each: PostgreSQL takes no parquet
+        pipeline.run(rows(), loader_file_format="csv" if end == "postgres" else "parquet")
+
+
+def _with_host(url: str) -> str:
+    """Return an address with the socket as its host, and a password: dlt wants both."""
+    parts = urlsplit(url)
+    folder = parse_qs(parts.query).get("host")
+    if not folder:
+        return url
+    return f"postgresql://{parts.username}:any@{quote(folder[0], safe='')}{parts.path}"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _M_MMAP_THRESHOLD = -3  # of the C library's malloc.h
-_LARGE = 2**18
+_LARGE = 3 * 2**18  # more than the usual window takes, which need not be cleared each time
 
 
 class CommandLineTap(Tap):

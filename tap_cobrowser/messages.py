@@ -14,7 +14,7 @@ import stat
 import sys
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -82,17 +82,25 @@ def record_lines(
         time_extracted: When the answer came, in UTC.
         version: Version of the table, for ACTIVATE_VERSION.
     """
-    # JSON has no line feed inside a line, so that the envelope can be put around all records of
-    # a block in one pass instead of around each.
-    before = b'{"type":"RECORD","stream":%s,"record":' % encoder.encode(stream)
-    after = b',"time_extracted":%s' % encoder.encode(time_extracted)
-    if version is not None:
-        after += b',"version":%d' % version
-    after += b"}\n"
-    records = encodable(names, columns)
-    while block := list(islice(records, RECORDS_AT_ONCE)):
-        lines = encoder.encode_lines(block)
-        yield b"".join((before, lines[:-1].replace(b"\n", after + before), after))
+    # All but the record is encoded once.
+    others = [encoder.encode(each) for each in ("RECORD", stream, time_extracted, version)]
+    of_type, of_stream, of_time, of_version = map(msgspec.Raw, others)
+    after = [of_time] if version is None else [of_time, of_version]
+    messages = map(
+        _message_type(len(after)),
+        *map(repeat, (of_type, of_stream)),
+        encodable(names, columns),
+        *map(repeat, after),
+    )
+    while block := list(islice(messages, RECORDS_AT_ONCE)):
+        yield encoder.encode_lines(block)
+
+
+@lru_cache(maxsize=2)
+def _message_type(after: int) -> type[msgspec.Struct]:
+    """Return the type of a RECORD message with so many fields after its record."""
+    fields = ["type", "stream", "record", "time_extracted", "version"][: 3 + after]
+    return msgspec.defstruct("Message", fields, gc=False)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -155,16 +156,9 @@ class Transport:
             "GET", self._url, params=dict(parameters), headers=self._headers
         ).prepare()
         url = cast("str", request.url)
-        # What `Session.request` does and an adapter does not: proxies and a custom CA.
-        options = cast(
-            "dict[str, Any]",
-            session.merge_environment_settings(self._url, {}, stream=True, verify=None, cert=None),
-        )
-        if urlsplit(self._url).scheme == "http":
-            options["proxies"] = {}  # a loopback address is meant for this machine
         # An adapter never looks at redirects, malformed ones included, and keeps no cookies: those
         # of a PHP session would make the server handle one request at a time.
-        response = session.get_adapter(url).send(request, timeout=self._timeout, **options)
+        response = session.get_adapter(url).send(request, timeout=self._timeout, **self._options)
         with_rows = response.status_code in _WITH_ROWS
         raw, whole = response.raw, False
         try:
@@ -186,6 +180,16 @@ class Transport:
         for chunk in raw.stream(_CHUNK, decode_content=False):
             self._on_bytes(len(chunk))
             yield chunk
+
+    @cached_property
+    def _options(self) -> dict[str, Any]:
+        """What `Session.request` does and an adapter does not: proxies and a custom CA."""
+        options = requests.Session().merge_environment_settings(
+            self._url, {}, stream=True, verify=None, cert=None
+        )
+        if urlsplit(self._url).scheme == "http":
+            options["proxies"] = {}  # a loopback address is meant for this machine
+        return cast("dict[str, Any]", options)
 
     @property
     def _session(self) -> requests.Session:
