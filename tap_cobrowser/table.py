@@ -19,7 +19,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
-from tap_cobrowser.redaction import quote, redact
+from tap_cobrowser.redaction import quote
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -35,6 +35,8 @@ Value = str | int | float | bool | None
 # The module's own limit of 128 KiB a cell protects nobody here: the body is in memory already.
 csv.field_size_limit(2**31 - 1)
 
+# Responses of so many characters are read with less memory, in a little more time.
+_LARGE, _PIECE, _MOST_KNOWN = 8 * 2**20, 2**20, 50_000
 _LARGEST_INTEGER = 2**63 - 1
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _HTML = re.compile(r"\s*<")
@@ -80,6 +82,10 @@ class Table:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.columns[0]) if self.columns else 0
+
+    def first(self, most: int) -> Table:
+        """Return the first rows."""
+        return replace(self, columns=tuple(values[:most] for values in self.columns))
 
     def since(self, column: str, least: str) -> Table:
         """Return the rows whose ISO 8601 date-time in a column is not before another."""
@@ -157,6 +163,15 @@ class TableReader:
         names = tuple(column.name for column in wanted)
         return Table(names, tuple(converted), tuple(notes))
 
+    def raw(self, body: bytes, charset: str | None = None) -> tuple[bool, list[list[str]]]:
+        """Return whether quotes are doubled, and the cells as they are written, header included.
+
+        Raises:
+            TapCobrowserError: If `read` cannot read it either.
+        """
+        dialect, rows = self._rows(decode(body, charset))
+        return isinstance(dialect, _Doubled), rows
+
     def _rows(self, text: str) -> tuple[_Dialect, list[list[str]]]:
         """Return the cells, by the first dialect under which all rows are equally wide."""
         # A script that is stopped leaves an answer that is whole to HTTP, cut at any byte. Where
@@ -174,9 +189,8 @@ class TableReader:
             raise _not_csv(text)
         names = [name.strip(' "').lower() for name in header.split(self._separator)]
         if self._is_header(names) or text.lstrip().startswith('"'):
-            end = redact(text[-2_000:])[-80:]
             what = "The answer is not whole: a quote is open or a row has too few or too many cells"
-            msg = f"{what}; it ends in {quote(end)}"
+            msg = f"{what}; it ends in {quote(text, 80, end=True)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
 
@@ -228,7 +242,26 @@ def _lines(text: str) -> Iterable[str]:
     # Splitting is faster, but knows of more ends of lines.
     if any(end in text for end in _OTHER_LINE_ENDS):
         return StringIO(text, newline="")
-    return text.splitlines(keepends=True)
+    if len(text) < _LARGE:
+        return text.splitlines(keepends=True)
+    return _lines_of_large(text)
+
+
+def _lines_of_large(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + _PIECE) + 1 or len(text)
+        yield from text[begin:end].splitlines(keepends=True)
+        begin = end
+
+
+def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield rows in which equal cells are one text, as most are: that is half of the memory."""
+    known: dict[str, str] = {}
+    for row in rows:
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        yield [known.setdefault(cell, cell) for cell in row]
 
 
 def decode(body: bytes, charset: str | None) -> str:
@@ -287,7 +320,8 @@ class _Doubled(_Dialect):
 
     @override
     def rows(self, text: str, separator: str) -> list[list[str]]:
-        rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
+        reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+        rows = list(reader if len(text) < _LARGE else _sparing(reader))
         return rows if all(rows) else [row for row in rows if row]
 
 
@@ -354,14 +388,11 @@ def _integers(cells: Sequence[str]) -> Sequence[Value]:
     digits = "".join(cells)
     if not digits:
         return [None] * len(cells)
-    if digits.isascii() and digits.isdigit():
-        values: list[Value] = (
-            [int(cell) if cell else None for cell in cells]
-            if "" in cells
-            else list(map(int, cells))
-        )
-        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
-            return values
+    # 19: the digits of the largest 64-bit integer; of thousands, Python itself would make none
+    if digits.isascii() and digits.isdigit() and max(map(len, cells)) < 19:  # noqa: PLR2004
+        if "" in cells:
+            return [int(cell) if cell else None for cell in cells]
+        return list(map(int, cells))
     return _each(cells, _integer, "an integer")
 
 

@@ -63,7 +63,11 @@ def _no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def command(config: dict[str, Any]) -> Command:
-    stream = TapCobrowser(config=config, catalog=select(STREAM)).streams[STREAM]
+    return _command(config, STREAM)
+
+
+def _command(config: dict[str, Any], name: str) -> Command:
+    stream = TapCobrowser(config=config, catalog=select(name)).streams[name]
     assert isinstance(stream, CobrowserStream)
     return stream.command
 
@@ -93,7 +97,7 @@ def test_an_error_at_once_is_one_request(
 def test_an_error_shows_no_key_though_no_tap_has_protected_it(
     sandbox: Sandbox, client: Client, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "_patterns", {})  # which the tap of `command` has filled
+    monkeypatch.setattr(redaction, "_masks", {})  # which the tap of `command` has filled
     sandbox.fail("text", STREAM)  # echoes the request
     with pytest.raises(TapCobrowserError) as raised:
         client.api().fetch(command, WINDOW)
@@ -192,6 +196,28 @@ def test_a_service_that_never_ends_its_last_line_costs_one_request_more(
             rows = expected(sandbox.world, STREAM, window.first, window.last)
             assert ordered(_rows(response.table)) == ordered(rows)
         assert len(sandbox.requests) == 4
+
+
+def test_a_last_line_without_end_is_never_believed_where_others_have_one(
+    sandbox: Sandbox, client: Client, command: Command
+) -> None:
+    api = client.api(max_retries=3)
+    whole = api.fetch(command, WINDOW)
+    sandbox.fail("cut-quote", STREAM, times=3)
+    assert _rows(api.fetch(command, WINDOW).table) == _rows(whole.table)
+    sandbox.fail("cut-quote", STREAM)
+    with pytest.raises(RetriableError, match="ends without a line feed"):
+        api.fetch(command, WINDOW)
+
+
+def test_other_commands_show_how_lines_end(
+    sandbox: Sandbox, client: Client, command: Command
+) -> None:
+    whole = client.api().fetch(command, WINDOW)
+    api = client.api(max_retries=3)
+    api.fetch(_command(client.config, "accounts"))
+    sandbox.fail("cut-quote", STREAM, times=2)
+    assert _rows(api.fetch(command, WINDOW).table) == _rows(whole.table)
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:
