@@ -8,16 +8,23 @@ check per cell would cost more than the rest of the reading.
 from __future__ import annotations
 
 import csv
-import math
 import re
 import sys
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
 from io import StringIO
 from itertools import compress
 from typing import TYPE_CHECKING
 
+from tap_cobrowser.cells import (
+    Moments,
+    UnfitError,
+    Value,
+    booleans,
+    integers,
+    keys,
+    numbers,
+    texts,
+)
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
 from tap_cobrowser.redaction import quote, redact
 
@@ -27,15 +34,13 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from zoneinfo import ZoneInfo
-
-Value = str | int | float | bool | None
 
 # The module's own limit of 128 KiB a cell protects nobody here: the body is in memory already.
 csv.field_size_limit(2**31 - 1)
 
-_LARGEST_INTEGER = 2**63 - 1
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
@@ -102,7 +107,7 @@ class TableReader:
         self._columns = columns
         self._by_name = {column.name.lower(): column for column in columns}
         self._separator = separator
-        self._moments = _Moments(zone)
+        self._moments = Moments(zone)
         quoted = r'"(?:[^"]|"")*"'
         self._quoted_line = re.compile(rf"{quoted}(?:{re.escape(separator)}{quoted})*\s*(?:\n|\Z)")
 
@@ -151,7 +156,7 @@ class TableReader:
             convert = self._converter(column)
             try:
                 converted.append(convert(cells[positions[column.name]]))
-            except _UnfitError as error:
+            except UnfitError as error:
                 line = dialect.line_of(text, self._separator, first_row + error.row)
                 raise _cell_error(column, error, line) from None
         names = tuple(column.name for column in wanted)
@@ -217,10 +222,10 @@ class TableReader:
 
     def _converter(self, column: Column) -> Callable[[Sequence[str]], Sequence[Value]]:
         if column.kind == "string":
-            return _keys if column.key else _texts
+            return keys if column.key else texts
         if column.kind == "date-time":
             return self._moments.required if column.key else self._moments.optional
-        return {"integer": _integers, "number": _numbers, "boolean": _booleans}[column.kind]
+        return {"integer": integers, "number": numbers, "boolean": booleans}[column.kind]
 
 
 def _lines(text: str) -> Iterable[str]:
@@ -300,15 +305,7 @@ _DIALECTS = (
 )
 
 
-class _UnfitError(Exception):
-    """A cell that does not fit."""
-
-    def __init__(self, row: int, cell: str, wanted: str) -> None:
-        super().__init__(wanted)
-        self.row, self.cell, self.wanted = row, cell, wanted
-
-
-def _cell_error(column: Column, error: _UnfitError, line: int) -> CellError:
+def _cell_error(column: Column, error: UnfitError, line: int) -> CellError:
     where = f"line {line}, column '{column.name}'"
     what = (
         f"{quote(error.cell, 60)} is not {error.wanted}"
@@ -329,239 +326,3 @@ def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
         return BrokenAnswerError(f"The answer is an error of the server's own: {quote(text)}")
     kind = "JSON" if _JSON.match(text) else "text"
     return NotCsvError(f"The answer is {kind}, not CSV: {quote(text)}")
-
-
-def _each(cells: Sequence[str], convert: Callable[[str], Value], wanted: str) -> list[Value]:
-    """Convert cell by cell, to take the unusual spellings and to find the one that is wrong."""
-    values: list[Value] = []
-    for row, cell in enumerate(cells):
-        try:
-            values.append(convert(cell))
-        except (ValueError, OverflowError, InvalidOperation):  # noqa: PERF203 - the slow path
-            raise _UnfitError(row, cell, wanted) from None
-    return values
-
-
-def _keys(cells: Sequence[str]) -> Sequence[Value]:
-    return cells
-
-
-def _texts(cells: Sequence[str]) -> Sequence[Value]:
-    return [cell or None for cell in cells] if "" in cells else cells
-
-
-def _integers(cells: Sequence[str]) -> Sequence[Value]:
-    digits = "".join(cells)
-    if not digits:
-        return [None] * len(cells)
-    if digits.isascii() and digits.isdigit():
-        values: list[Value] = (
-            [int(cell) if cell else None for cell in cells]
-            if "" in cells
-            else list(map(int, cells))
-        )
-        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
-            return values
-    return _each(cells, _integer, "an integer")
-
-
-def _integer(cell: str) -> int | None:
-    if not cell:
-        return None
-    number = Decimal(_plain(cell))
-    if number != number.to_integral_value() or abs(number) > _LARGEST_INTEGER:
-        raise ValueError
-    return int(number)
-
-
-def _numbers(cells: Sequence[str]) -> Sequence[Value]:
-    digits = "".join(cells).replace(".", "")
-    if not digits:
-        return _each(cells, _number, "a number")
-    if digits.isascii() and digits.isdigit():
-        try:
-            values: list[Value] = (
-                [float(cell) if cell else None for cell in cells]
-                if "" in cells
-                else list(map(float, cells))
-            )
-        except ValueError:
-            pass
-        else:
-            if math.inf not in values:
-                return values
-    return _each(cells, _number, "a number")
-
-
-def _number(cell: str) -> float | None:
-    if not cell:
-        return None
-    number = float(_plain(cell))
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _plain(cell: str) -> str:
-    """Return the cell if it is a number in ASCII digits, which Python's own parsers do not ask."""
-    if not re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", cell, re.ASCII):
-        raise ValueError
-    return cell
-
-
-_TRUTHS: Mapping[str, bool | None] = {"1": True, "0": False, "true": True, "false": False, "": None}
-
-
-def _booleans(cells: Sequence[str]) -> Sequence[Value]:
-    return _each(cells, _boolean, "1 or 0")
-
-
-def _boolean(cell: str) -> bool | None:
-    try:
-        return _TRUTHS[cell.lower()]
-    except KeyError:
-        raise ValueError from None
-
-
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_RFC_2822 = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )? ?(\d{1,2}) "
-    rf"({'|'.join(_MONTHS)})[a-z]* (\d{{4}}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{{4}}|[A-Z]+))?",
-    re.ASCII | re.IGNORECASE,
-)
-_ISO_8601 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
-    re.ASCII | re.IGNORECASE,
-)
-_UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
-# MySQL's zero date, and what PHP makes of it: 30 November of the year before the first
-_ZERO_DATE = re.compile(r"0|0000-00-00.*|-0001-11-30.*|(?:\w{3}, )?30 Nov -0001.*", re.ASCII)
-# RFC 2822, section 4.3
-_ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6}
-_ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
-_MINUTES = {f":{m:02}:{s:02}": f":{m:02}:{s:02}+00:00" for m in range(60) for s in range(60)}
-_A_DAY = timedelta(days=1)
-
-
-class _Moments:
-    """Date-times, from the ways in which the API may write them to ISO 8601 in UTC.
-
-    Attributes:
-        foreign_offset: The first date-time whose offset is not that of the zone, as written.
-    """
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
-        self._hours = _Hours(self)
-        self.foreign_offset: datetime | None = None
-
-    def required(self, cells: Sequence[str]) -> Sequence[Value]:
-        """Convert the cells of a column that must not have an empty one."""
-        values = self.optional(cells)
-        if None in values:
-            row = values.index(None)
-            raise _UnfitError(row, cells[row], "a date-time")
-        return values
-
-    def optional(self, cells: Sequence[str]) -> Sequence[Value]:
-        """Convert the cells of a column."""
-        hours, minutes = self._hours, _MINUTES
-        try:
-            # `Wed, 14 Mar 2012 16` + ` +0100`, and `:16:11`: nearly all hours are known already
-            return [
-                hours[cell[:19] + cell[25:]] + minutes[cell[19:25]] if cell else None
-                for cell in cells
-            ]
-        except KeyError:
-            return _each(cells, self._moment, "a date-time")
-
-    def _moment(self, cell: str) -> str | None:
-        cell = cell.strip()
-        if not cell or _ZERO_DATE.fullmatch(cell):
-            return None
-        return self.parse(cell).isoformat()
-
-    def parse(self, cell: str) -> datetime:
-        """Return the moment in UTC.
-
-        Raises:
-            ValueError: If it is not written in one of the ways.
-        """
-        if _UNIX_SECONDS.fullmatch(cell):
-            return datetime.fromtimestamp(int(cell), timezone.utc)
-        if found := _RFC_2822.fullmatch(cell):
-            day, month, year, hour, minute, second, offset = found.groups()
-            month = _MONTHS.index(month.title()) + 1
-            fraction = None
-        elif found := _ISO_8601.fullmatch(cell):
-            year, month, day, hour, minute, second, fraction, offset = found.groups()
-        else:
-            raise ValueError
-        local = datetime(  # noqa: DTZ001 - its offset is what comes next
-            int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            int(second or 0),
-            int((fraction or "0")[:6].ljust(6, "0")),
-        )
-        if offset is None:
-            return local.replace(tzinfo=self._zone).astimezone(timezone.utc)
-        moment = self._with_offset(local, offset.upper())
-        self._compare(moment)
-        return moment.astimezone(timezone.utc)
-
-    def _with_offset(self, local: datetime, offset: str) -> datetime:
-        if offset[0] in "+-":
-            digits = offset[1:].replace(":", "").ljust(4, "0")
-            ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-            return local.replace(tzinfo=timezone(-ahead if offset[0] == "-" else ahead))
-        for fold in (0, 1):
-            own = local.replace(tzinfo=self._zone, fold=fold)
-            if own.tzname() == offset:
-                return own
-        if offset not in _ZONE_NAMES:
-            raise ValueError
-        return local.replace(tzinfo=timezone(timedelta(hours=_ZONE_NAMES[offset])))
-
-    def _compare(self, moment: datetime) -> None:
-        """Hold an offset against the zone's, except near a clock change, where servers differ."""
-        if self.foreign_offset or moment.utcoffset() == moment.astimezone(self._zone).utcoffset():
-            return
-        around = (moment - _A_DAY, moment + _A_DAY)
-        before, after = (near.astimezone(self._zone).utcoffset() for near in around)
-        if before == after:
-            self.foreign_offset = moment
-
-
-class _Hours(dict[str, str]):
-    """Hours in RFC 2822 that were met, with the beginning of their ISO 8601 in UTC."""
-
-    # a year of hours; what is met is near to what was met last
-    _MOST = 9_000
-
-    def __init__(self, moments: _Moments) -> None:
-        super().__init__()
-        self._moments = moments
-
-    def __missing__(self, hour: str) -> str:
-        """Work out an hour.
-
-        Raises:
-            KeyError: If it has to be parsed with its minutes, or is no hour.
-        """
-        found = _RFC_2822.fullmatch(f"{hour[:19]}:00:00{hour[19:]}")
-        if not found:
-            raise KeyError(hour)
-        try:
-            moment = self._moments.parse(found[0])
-        except (ValueError, OverflowError):
-            raise KeyError(hour) from None
-        if moment.minute:
-            raise KeyError(hour)
-        if len(self) >= self._MOST:
-            self.clear()
-        self[hour] = moment.strftime("%Y-%m-%dT%H")
-        return self[hour]
