@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | None
 
 _LARGEST_INTEGER = 2**63 - 1
+_LONGEST_NUMBER = 400
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+# `0,5` or `39,4779`, but not `1,234`
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,(?!\d{3}\Z)\d+|(?:0|\d{4,}|),\d{3})", re.ASCII)
 
 
 class UnfitError(Exception):
@@ -56,18 +60,16 @@ def integers(cells: Sequence[str]) -> Sequence[Value]:
     digits = "".join(cells)
     if not digits:
         return [None] * len(cells)
-    if digits.isascii() and digits.isdigit():
-        values: list[Value] = (
-            [int(cell) if cell else None for cell in cells]
-            if "" in cells
-            else list(map(int, cells))
-        )
-        if max(map(len, cells)) < 19:  # noqa: PLR2004 - digits of the largest 64-bit integer
-            return values
+    # 18 digits are always less than the largest 64-bit integer
+    if digits.isascii() and digits.isdigit() and max(map(len, cells)) < 19:  # noqa: PLR2004
+        if "" in cells:
+            return [int(cell) if cell else None for cell in cells]
+        return list(map(int, cells))
     return _each(cells, _integer, "an integer")
 
 
 def _integer(cell: str) -> int | None:
+    cell = cell.strip()
     if not cell:
         return None
     number = Decimal(_plain(cell))
@@ -97,6 +99,7 @@ def numbers(cells: Sequence[str]) -> Sequence[Value]:
 
 
 def _number(cell: str) -> float | None:
+    cell = cell.strip()
     if not cell:
         return None
     number = float(_plain(cell))
@@ -107,9 +110,27 @@ def _number(cell: str) -> float | None:
 
 def _plain(cell: str) -> str:
     """Return the cell if it is a number in ASCII digits, which Python's own parsers do not ask."""
-    if not re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", cell, re.ASCII):
+    if len(cell) > _LONGEST_NUMBER or not _NUMBER.fullmatch(cell):
         raise ValueError
     return cell
+
+
+def with_points(cells: Sequence[str], numbers: Sequence[Sequence[str]]) -> Sequence[str] | None:
+    """Return the cells of a column with points in the place of decimal commas.
+
+    Args:
+        cells: The cells.
+        numbers: The cells of all columns of measurements in the response. One of them has to prove
+            that a comma is not one between thousands, as in `1,234`.
+
+    Returns:
+        None if the cells have points as well, or nothing proves it.
+    """
+    if any("." in cell for cell in cells):
+        return None
+    if not any(_DECIMAL_COMMA.fullmatch(cell.strip()) for column in numbers for cell in column):
+        return None
+    return [cell.replace(",", ".") for cell in cells]
 
 
 _TRUTHS: Mapping[str, bool | None] = {"1": True, "0": False, "true": True, "false": False, "": None}
@@ -122,15 +143,18 @@ def booleans(cells: Sequence[str]) -> Sequence[Value]:
 
 def _boolean(cell: str) -> bool | None:
     try:
-        return _TRUTHS[cell.lower()]
+        return _TRUTHS[cell.strip().lower()]
     except KeyError:
         raise ValueError from None
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
 _RFC_2822 = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )? ?(\d{1,2}) "
-    rf"({'|'.join(_MONTHS)})[a-z]* (\d{{4}}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{{4}}|[A-Z]+))?",
+    r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
+    r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?,? )? ?(\d{1,2}) "
+    rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
+    r"(\d{4}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{4}|[A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
@@ -197,7 +221,7 @@ class Moments:
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
             day, month, year, hour, minute, second, offset = found.groups()
-            month = _MONTHS.index(month.title()) + 1
+            month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
         elif found := _ISO_8601.fullmatch(cell):
             year, month, day, hour, minute, second, fraction, offset = found.groups()

@@ -77,9 +77,6 @@ class Extraction:
         """Log what is unusual about a response, once per stream and kind."""
         found = {warning.kind: warning.text for warning in response.warnings}
         found |= {note: note for note in response.table.notes}
-        if response.table.blank and not stream.windowed:
-            text = "The response is empty, not even a header; the table is taken to have no rows."
-            found["blank"] = text
         for kind, text in found.items():
             if (stream.name, kind) not in self.warned:
                 self.warned.add((stream.name, kind))
