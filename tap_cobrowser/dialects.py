@@ -30,7 +30,7 @@ _LINE_END = r"(?:\r\n|\n|\r)"
 _SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
 
 # Quotes, separators and line ends in rows that need a closer look; it takes seconds.
-_MOST_STEPS = 2_000_000
+_MOST_STEPS = 1_000_000
 
 AMBIGUOUS = "The response can be read in more than one way of quoting; it is read as written by {}"
 _NAMES = {
@@ -129,10 +129,10 @@ class Quoting:
         likely = {way: each for way, each in found.items() if way not in self._impossible}
         possible = _possible(likely) or _possible(found)
         chosen = _choose(possible, ended=text[-1] in "\r\n", begin=begin)
-        rivals = [
-            each for each in possible.values() if each.way != "bare" and _is_likely(each, begin)
-        ]
-        if chosen.way == "bare" or any(each.rows != chosen.rows for each in rivals):
+        if chosen.way == "bare" or any(
+            each.way != "bare" and each.rows != chosen.rows and _is_likely(each, begin)
+            for each in possible.values()
+        ):
             return replace(chosen, note=AMBIGUOUS.format(_NAMES[chosen.way]))
         if len(possible) == 1:
             self._impossible |= found.keys() - possible.keys()
@@ -155,27 +155,22 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
         QuotingError: The text is likely to be cut, or there is no way.
     """
     whole = {way: each for way, each in found.items() if each.state is _State.WHOLE}
-    cut = found.keys() - whole.keys()
-    by_php = "fputcsv" in whole and _is_likely(whole["fputcsv"], begin)
+    doubled, by_php = whole.get("doubled"), whole.get("fputcsv")
     order: list[str] = []
-    if "doubled" in whole:
-        if by_php and not _is_likely(whole["doubled"], begin):
-            order = ["fputcsv"]
+    if doubled and by_php and by_php.rows != doubled.rows and not _is_likely(doubled, begin):
+        order = ["fputcsv", "doubled"]
+    elif doubled:
         # Every quote, apostrophe and backslash behind a backslash: few others write so.
-        elif ended or not cut:
-            order = ["slashes", "doubled"]
-    elif "doubled" in cut:
-        order = ["slashes", *(["fputcsv"] if by_php else [])] if ended else []
-    elif by_php:
-        order = ["fputcsv"]
+        order = ["slashes", "doubled"] if ended or len(whole) == len(found) else []
+    elif "doubled" in found:
+        order = ["slashes", "fputcsv"] if ended else []
     elif "slashes" in found:
-        order = ["slashes"]
-    elif "fputcsv" in found:
-        order = ["fputcsv"]
-    else:
-        order = ["bare"]
+        order = ["fputcsv", "slashes"]
+    elif by_php or "fputcsv" not in found:
+        order = ["fputcsv", "bare"]
     for way in order:
-        if way in whole:
+        # Where there is a choice, `fputcsv` is as PHP writes it.
+        if way in whole and (way != "fputcsv" or len(found) == 1 or _is_likely(whole[way], begin)):
             return whole[way]
     raise QuotingError
 
@@ -191,28 +186,28 @@ def _lines(text: str) -> Iterable[str]:
     return text.splitlines(keepends=True)
 
 
+def _parse(text: str, separator: str) -> list[list[str]]:
+    rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
+    return rows if all(rows) else [row for row in rows if row]
+
+
 def _doubled(text: str, separator: str) -> Written:
     state = _State.WHOLE
-    rows: list[list[str]] = []
     try:
-        rows.extend(csv.reader(_lines(text), delimiter=separator, strict=True))
+        rows = _parse(text, separator)
     except csv.Error as error:
-        # Whether all that is wrong is a quote that is open; the rows before it are there.
+        # Whether all that is wrong is a quote that is open.
         if str(error) != "unexpected end of data":
             return Written("doubled", _State.MALFORMED, [], text, separator)
+        rows = _parse(f'{text}"', separator)
         state = _State.CUT
-    if not all(rows):
-        rows = [row for row in rows if row]
-    if state is _State.CUT:
-        even = len(set(map(len, rows))) <= 1
-        return Written("doubled", state if even else _State.UNEVEN, rows, text, separator)
     if not rows:
         state = _State.MALFORMED
     elif len(set(map(len, rows))) != 1:
         width, last = len(rows[0]), len(rows[-1])
         before = set(map(len, rows[1:-1]))
-        if before <= {width} and last < width and text[-1] not in "\r\n":
-            state = _State.CUT
+        if state is _State.CUT or text[-1] not in "\r\n":
+            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
         elif before | {last} == {width + 1} and not any(row[-1] for row in rows[1:]):
             rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
         else:
@@ -414,10 +409,12 @@ def _is_likely(read: Written, begin: int) -> bool:
     sep = re.escape(read.separator)
     cell = re.compile(rf'"([^"]*(?:""[^"]*)*)"|[^{sep}\r\n]+')
     special = re.compile(rf'[{sep}"\\\r\n\t ]' if read.way == "fputcsv" else "")
-    return read.state is _State.WHOLE and all(
-        '"' not in found[0] if found[1] is None else special.search(found[1])
-        for found in cell.finditer(read.text, begin)
-    )
+    if read.state is not _State.WHOLE:
+        return False
+    for found in cell.finditer(read.text, begin):
+        if '"' in found[0] if found[1] is None else not special.search(found[1]):
+            return False
+    return True
 
 
 # Quotes as they are, all cells quoted
