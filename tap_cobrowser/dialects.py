@@ -62,6 +62,7 @@ class Written:
         rows: The cells of all rows that are not blank, the header included.
         text: The text with doubled quotes, in the same lines.
         separator: What parts the cells.
+        size: How many rows there are, one that is cut included.
         note: What a user should know about the choice of this way, if anything.
     """
 
@@ -70,6 +71,7 @@ class Written:
     rows: list[list[str]]
     text: str
     separator: str
+    size: int = 0
     note: str = ""
 
     def line_of(self, row: int) -> int:
@@ -171,6 +173,9 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
     for way in order:
         # Where there is a choice, `fputcsv` is as PHP writes it.
         if way in whole and (way != "fputcsv" or len(found) == 1 or _is_likely(whole[way], begin)):
+            # Rows that are part of a value in one way are rows in another, which is likelier.
+            if max(each.size for each in found.values()) > whole[way].size:
+                break
             return whole[way]
     raise QuotingError
 
@@ -212,7 +217,7 @@ def _doubled(text: str, separator: str) -> Written:
             rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
         else:
             state = _State.UNEVEN
-    return Written("doubled", state, rows, text, separator)
+    return Written("doubled", state, rows, text, separator, len(rows))
 
 
 # Quotes, apostrophes and backslashes behind a backslash (`addslashes`), all cells quoted
@@ -275,7 +280,7 @@ def _fputcsv(text: str, separator: str, width: int, begin: int) -> Written:
     places = _Places(separator, width)
     state = places.read(marked, begin)
     if state is not _State.WHOLE:
-        return Written("fputcsv", state, [], text, separator)
+        return Written("fputcsv", state, [], text, separator, places.rows + bool(begin))
     pieces = []
     position = 0
     for at in places.quotes:
@@ -289,11 +294,13 @@ class _Place(NamedTuple):
     """Where a reader of `fputcsv` may be.
 
     Attributes:
+        row: The row, counted from 0.
         column: The column.
         fresh: Whether the cell has not begun.
         quote: The offset of a quote that is part of a value if the reader is here, else -1.
     """
 
+    row: int
     column: int
     fresh: bool = True
     quote: int = -1
@@ -320,13 +327,18 @@ class _Places:
         self.quotes = array("q")
         self._separator, self._width = separator, width
         self._inside: _Place | None = None
-        self._outside: _Place | None = _Place(0)
+        self._outside: _Place | None = _Place(0, 0)
         sep = re.escape(separator)
         self._quotes = re.compile(r'(\\?)("+)')
         self._any = re.compile(rf'(\\?)("+)|{sep}|{_LINE_END}')
         self._unquoted = re.compile(r"[^\\\t ]*")
         plain = rf'(?:"[^"\\]*(?:(?:""|\\+(?!["\\]))[^"\\]*)*"|[^{sep}"\\\r\n\t ]*)'
         self._plain_row = re.compile(rf"{plain}(?:{sep}{plain}){{{width - 1}}}{_LINE_END}")
+
+    @property
+    def rows(self) -> int:
+        """How many rows have begun, at most."""
+        return max((each.row + 1 for each in (self._inside, self._outside) if each), default=0)
 
     def read(self, text: str, position: int) -> _State:
         """Read a text from a position on, where a row begins; once."""
@@ -337,8 +349,11 @@ class _Places:
             if steps > _MOST_STEPS:
                 return _State.MALFORMED
             if self._outside and self._outside.begins_row and not self._inside:
+                rows = self._outside.row
                 while row := self._plain_row.match(text, position):
                     position = row.end()
+                    rows += 1
+                self._outside = self._outside._replace(row=rows)
                 if position == size:
                     break
             found = (self._any if self._outside else self._quotes).search(text, position)
@@ -372,8 +387,8 @@ class _Places:
         self._outside = None
         self._settle()
         if self._inside:
-            self._outside = _Place(self._inside.column, fresh=False)
-            self._inside = _Place(self._inside.column, quote=at)
+            self._outside = self._inside._replace(fresh=False)
+            self._inside = self._inside._replace(quote=at)
 
     def _pass_quotes(self, count: int, *, closes: bool) -> None:
         """Pass quotes in a row, of which two within a cell are one of its value."""
@@ -390,7 +405,9 @@ class _Places:
         last = place.column == self._width - 1
         if end == self._separator:
             return None if last else place._replace(column=place.column + 1, fresh=True)
-        return place._replace(column=0, fresh=True) if last or place.begins_row else None
+        if last:
+            return place._replace(column=0, fresh=True, row=place.row + 1)
+        return place if place.begins_row else None
 
     def _settle(self) -> None:
         """Keep the quote that is part of a value where only one place is left."""
