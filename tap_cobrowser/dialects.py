@@ -62,7 +62,7 @@ class Written:
         rows: The cells of all rows that are not blank, the header included.
         text: The text with doubled quotes, in the same lines.
         separator: What parts the cells.
-        size: How many rows there are, one that is cut included.
+        size: How many rows there are, a cut one included if its first cell is not cut.
         note: What a user should know about the choice of this way, if anything.
     """
 
@@ -130,7 +130,10 @@ class Quoting:
             found["bare"] = _bare(text, separator, width, begin)
         likely = {way: each for way, each in found.items() if way not in self._impossible}
         possible = _possible(likely) or _possible(found)
-        chosen = _choose(possible, ended=text[-1] in "\r\n", begin=begin)
+        header = text[:begin]
+        line_end = header[len(header.rstrip("\r\n")) :] or text[-1]
+        ended = text[len(text.rstrip("\r\n")) :].startswith(line_end) and line_end in "\r\n"
+        chosen = _choose(possible, ended=ended, begin=begin)
         if chosen.way == "bare" or any(
             each.way != "bare" and each.rows != chosen.rows and _is_likely(each, begin)
             for each in possible.values()
@@ -150,7 +153,7 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
 
     Args:
         found: The text in each way in which it can be whole, or the beginning of a longer one.
-        ended: Whether the text ends in a line end. Few cuts leave one.
+        ended: Whether the text ends in the header's line end. Few cuts leave one.
         begin: Where the first row begins.
 
     Raises:
@@ -217,7 +220,8 @@ def _doubled(text: str, separator: str) -> Written:
             rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
         else:
             state = _State.UNEVEN
-    return Written("doubled", state, rows, text, separator, len(rows))
+    size = len(rows) - (state is _State.CUT and len(rows[-1]) == 1)
+    return Written("doubled", state, rows, text, separator, size)
 
 
 # Quotes, apostrophes and backslashes behind a backslash (`addslashes`), all cells quoted
@@ -337,8 +341,9 @@ class _Places:
 
     @property
     def rows(self) -> int:
-        """How many rows have begun, at most."""
-        return max((each.row + 1 for each in (self._inside, self._outside) if each), default=0)
+        """How many rows there are at most, a cut one included if its first cell is not cut."""
+        places = (each for each in (self._inside, self._outside) if each)
+        return max((each.row + (each.column > 0) for each in places), default=0)
 
     def read(self, text: str, position: int) -> _State:
         """Read a text from a position on, where a row begins; once."""
