@@ -43,7 +43,11 @@ class Handler(BaseHTTPRequestHandler):
             query = dict(parse_qsl(parts.query))
             if query["c"] == STREAM:
                 # a history longer than what was rendered repeats it
-                body = self.windows[int(query["stop"]) // 2 % len(self.windows)]
+                stop = int(query["stop"])
+                body = self.windows[stop // 2 % len(self.windows)]
+                if query["start"] == query["stop"]:  # rows are of the older and the other in turns
+                    header, *lines = body.splitlines(keepends=True)
+                    body = b"".join([header, *lines[1 - stop % 2 :: 2]])
             else:
                 body = self.others[query["c"]]
         self.send_response(200)

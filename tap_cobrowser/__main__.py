@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tap_cobrowser.tap import TapCobrowser
+from tap_cobrowser.start import main
 
-TapCobrowser.cli()
+main()

@@ -3,16 +3,20 @@
 The plan runs over all streams of a run, so that the first windows of the next stream are under
 way while one is being emitted. What is fetched but not yet delivered is never more than the
 number of requests that may be in flight: a slow target stops the fetching, and memory is bounded.
+
+It is bounded in bytes, too. A request is made ahead only if there is room for a response as large
+as others of its source were. One that turns out to be too large is given up and made again when it
+is its turn: no thread ever waits for room, so none can wait for another that does.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +29,24 @@ _Response = TypeVar("_Response")
 
 @dataclass(frozen=True, slots=True)
 class Planned(Generic[_Source, _Page]):
-    """A request of a source (a stream) for a page of it, or the end of that source."""
+    """A request of a source (a pass over a stream) for a page of it, or its end."""
 
     source: _Source
     page: _Page | None = None
     end: bool = False
+
+
+class PutOffError(Exception):
+    """A response is too large to be fetched ahead: it is requested again when it is its turn."""
+
+
+@dataclass(eq=False, slots=True)
+class _Request(Generic[_Source, _Page, _Response]):
+    """A request that is under way, and how many bytes of its response have come."""
+
+    planned: Planned[_Source, _Page]
+    future: Future[_Response]
+    size: int = 0
 
 
 class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
@@ -40,24 +57,52 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         plan: Callable[[_Source, _Mark | None], Iterator[Planned[_Source, _Page]]],
         fetch: Callable[[_Source, _Page | None], _Response],
         most: int,
+        room: int = 32 * 2**20,
     ) -> None:
         """Prepare; nothing is requested yet.
 
         Args:
             plan: Returns the requests from a source on: its own, behind what it has read already if
                 that is given, then those of all that follow.
-            fetch: Makes a request; called from several threads.
+            fetch: Makes a request; called from several threads. It tells `received` what comes.
             most: How many requests may be in flight or wait for delivery.
+            room: How many bytes of responses may be fetched ahead.
         """
         self._make_plan = plan
         self._fetch = fetch
-        self._most = most
+        self._most, self._room = most, room
         self._plan: Iterator[Planned[_Source, _Page]] = iter(())
-        self._under_way: deque[tuple[Planned[_Source, _Page], Future[_Response]]] = deque()
-        self._kept: dict[Planned[_Source, _Page], Future[_Response]] = {}
-        self._work: SimpleQueue[tuple[Planned[_Source, _Page], Future[_Response]] | None]
-        self._work = SimpleQueue()
+        # Replaced as a whole, never changed: the threads look at it, too.
+        self._under_way: tuple[_Request[_Source, _Page, _Response], ...] = ()
+        self._kept: dict[Planned[_Source, _Page], _Request[_Source, _Page, _Response]] = {}
+        self._work: SimpleQueue[_Request[_Source, _Page, _Response] | None] = SimpleQueue()
         self._threads = 0
+        self._sizes: dict[_Source, int] = {}
+        self._awaited: _Request[_Source, _Page, _Response] | None = None
+        self._of_thread = threading.local()
+
+    @property
+    def source(self) -> _Source:
+        """The source of the request that this thread makes."""
+        return cast("_Source", self._of_thread.request.planned.source)
+
+    def received(self, size: int) -> None:
+        """Take note of what has come of the response to the request that this thread makes.
+
+        Args:
+            size: The bytes that have come since the last call.
+
+        Raises:
+            PutOffError: If there is no room for more.
+        """
+        request = self._of_thread.request
+        request.size += size
+        if request is not self._awaited and self._ahead() > self._room:
+            raise PutOffError
+
+    def dropped(self) -> None:
+        """Take note that what has come is of no use: the request is repeated."""
+        self._of_thread.request.size = 0
 
     def responses(
         self, source: _Source, after: _Mark | None = None, *, one_by_one: bool = False
@@ -67,63 +112,100 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         An error of a request is raised in its turn, after all that precedes it was yielded.
 
         Args:
-            source: The stream whose turn it is.
+            source: The one whose turn it is.
             after: What it has read already, where it is planned anew.
             one_by_one: Whether to request nothing before it is asked for.
         """
-        if not self._under_way or self._under_way[0][0].source is not source:
+        if not self._under_way or self._under_way[0].planned.source != source:
             self.plan_again()
             self._plan = self._make_plan(source, after)
         while True:
             if not (one_by_one and self._under_way):
                 self._fill(1 if one_by_one else self._most)
-            planned, future = self._under_way.popleft()
-            if planned.end:
+            request, *_ = self._under_way
+            if not request.planned.end:
+                self._awaited = request
+            self._under_way = self._under_way[1:]
+            if request.planned.end:
                 break
             if not one_by_one:
                 self._fill(self._most)
             try:
-                response = future.result()
+                response = self._result(request)
             except BaseException:
                 self._end()
                 raise
+            finally:
+                self._awaited = None
             yield response
+            del response, request  # before the next one is read
         if not self._under_way:
             self._end()
 
     def plan_again(self) -> None:
         """Drop the plan. Of what is under way, only what the next plan has is kept."""
-        self._kept.update(self._under_way)
-        self._under_way.clear()
+        self._kept.update({request.planned: request for request in self._under_way})
+        self._under_way = ()
+
+    def _result(self, request: _Request[_Source, _Page, _Response]) -> _Response:
+        try:
+            response = request.future.result()
+        except PutOffError:
+            request.future, request.size = Future(), 0
+            self._submit(request)
+            response = request.future.result()
+        source = request.planned.source
+        # Windows of a source differ, by the day of the week for one; a rare one is forgotten.
+        self._sizes[source] = max(request.size, self._sizes.get(source, 0) * 7 // 8)
+        return response
+
+    def _ahead(self) -> int:
+        return sum(request.size for request in self._under_way)
+
+    def _has_room(self, source: _Source) -> bool:
+        likely = (
+            max(request.size, self._sizes.get(request.planned.source, 0))
+            for request in self._under_way
+            if not request.planned.end
+        )
+        return sum(likely) + self._sizes.get(source, 0) <= self._room
 
     def _end(self) -> None:
         """Let the threads end: there is no more to fetch, or no use for it."""
-        for _, future in self._under_way:
-            future.cancel()
-        self._under_way.clear()
+        for request in self._under_way:
+            request.future.cancel()
+        self._under_way = ()
         for _ in range(self._threads):
             self._work.put(None)
         self._threads = 0
 
     def _fill(self, most: int) -> None:
-        requests = sum(not planned.end for planned, _ in self._under_way)
+        requests = sum(not request.planned.end for request in self._under_way)
         while requests < most:
             planned = next(self._plan, None)
             if planned is None:
                 break
-            future = self._kept.pop(planned, None)
-            if future is None:
-                future = Future()
+            # The one whose turn is next is requested in any case.
+            if (
+                not planned.end
+                and (self._under_way or self._awaited)
+                and not self._has_room(planned.source)
+            ):
+                self._plan = chain([planned], self._plan)
+                break
+            request = self._kept.pop(planned, None)
+            if request is None:
+                request = _Request(planned, Future())
                 if not planned.end:
-                    self._submit(planned, future)
-            self._under_way.append((planned, future))
+                    self._submit(request)
+            self._under_way = (*self._under_way, request)
             requests += not planned.end
-        for future in self._kept.values():
-            future.cancel()
+        for request in self._kept.values():
+            request.future.cancel()
         self._kept.clear()
 
-    def _submit(self, planned: Planned[_Source, _Page], future: Future[_Response]) -> None:
-        self._work.put((planned, future))
+    def _submit(self, request: _Request[_Source, _Page, _Response]) -> None:
+        self._work.put(request)
         if self._threads < self._most:
             self._threads += 1
             # Those of concurrent.futures would hold the exit until their requests end.
@@ -132,8 +214,9 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             ).start()
 
     def _work_off(self) -> None:
-        while work := self._work.get():
-            planned, future = work
+        while request := self._work.get():
+            self._of_thread.request = request
+            planned, future = request.planned, request.future
             if future.set_running_or_notify_cancel():
                 try:
                     response = self._fetch(planned.source, planned.page)
@@ -142,4 +225,4 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
                 else:
                     future.set_result(response)
                     del response
-            del work, planned, future
+            del request, planned, future, self._of_thread.request

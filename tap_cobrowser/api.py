@@ -1,7 +1,7 @@
 """The API client: a command and a window of days become a checked response.
 
-It knows nothing of Singer. Each request is repeated in one loop with one bound, `max_retries`,
-whatever the reason: a busy server, a broken response, a midnight.
+It knows nothing of Singer. All retries of a request are made in one loop with one bound,
+`max_retries`, whatever the reason: a server error, a broken response, midnight.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
     WrongDaysError,
 )
-from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.redaction import one_line, protect, quote
 from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Column, Table, TableReader, decode
 from tap_cobrowser.transport import Reply, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import date
+    from collections.abc import Callable, Mapping
+    from datetime import date, datetime
 
     from tap_cobrowser.settings import Settings
 
@@ -52,9 +52,9 @@ class Command:
     Attributes:
         name: Its name, sent as `c`.
         columns: All its documented columns, in the order of the documentation.
-        subject: What the checks have to know about it.
-        windowed: Whether it takes a range of days.
-        ccc_only: Whether it is for CCC agents alone.
+        subject: What the checks need to know about it.
+        windowed: Whether it accepts a range of days.
+        ccc_only: Whether only CCC agents may use it.
     """
 
     name: str
@@ -66,15 +66,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """What is known when a request is about to be repeated.
+    """A retry that is about to be made.
 
     Attributes:
         command: The name of the command.
-        place: Stream and window, as a line of the log names them.
-        error: Why.
-        wait: Seconds until then.
-        number: Which repetition of the request it is, from 1.
-        most: How many there may be.
+        place: Stream and window, as log lines name them.
+        error: The reason.
+        wait: Seconds to wait before it.
+        number: The number of the retry, from 1.
+        most: The maximum number of retries.
     """
 
     command: str
@@ -83,6 +83,27 @@ class Retry:
     wait: float
     number: int
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its reply, for whoever looks at the server itself.
+
+    Attributes:
+        command: The name of the command.
+        numbers: `start` and `stop` as they were sent; empty for a command without a range.
+        reply: The reply, whatever its status.
+        sent: This machine's time when the request was sent.
+        received: The same, when the reply was read to its end.
+        seconds: How long that took.
+    """
+
+    command: str
+    numbers: Mapping[str, int]
+    reply: Reply
+    sent: datetime
+    received: datetime
+    seconds: float
 
 
 def _place(command: Command, window: DateWindow | None) -> str:
@@ -96,8 +117,8 @@ def _ignore(_: object) -> None:
 class _LineEnds:
     """How the responses to each command end, as far as is known.
 
-    A script that is stopped can leave a body that is cut behind a quote within a text, and is CSV
-    all the same. Only the line end behind the last row tells, where the server writes one.
+    A script that is stopped may leave a body that ends after a quote inside a text, which is valid
+    CSV. Only a missing line end after the last row shows it, if the server writes line ends there.
     """
 
     def __init__(self) -> None:
@@ -106,7 +127,7 @@ class _LineEnds:
         self._lock = threading.Lock()
 
     def are_unknown(self, command: str) -> bool:
-        """Return whether nothing shows yet how the responses to a command end."""
+        """Return whether it is still unknown how the responses to a command end."""
         return command not in self._written
 
     def show_whole(self, command: str, body: bytes, doubted: list[bytes]) -> bool:
@@ -148,34 +169,42 @@ def _continues(before: bytes, body: bytes) -> bool:
 class Api:
     """The API, for one run. Safe to use from many threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a hook for each thing that can be seen
         self,
         settings: Settings,
         *,
         time: Time = SYSTEM_TIME,
         on_request: Callable[[str], None] = _ignore,
         on_retry: Callable[[Retry], None] = _ignore,
+        on_reply: Callable[[Exchange], None] = _ignore,
+        on_bytes: Callable[[int], None] = _ignore,
     ) -> None:
-        """Prepare; nothing is requested yet.
+        """Initialize the client; no request is made yet.
 
         Args:
-            settings: The checked settings.
+            settings: The validated settings.
             time: This machine's time.
             on_request: Called with the name of the command before each request.
-            on_retry: Called before the wait that precedes a repetition.
+            on_retry: Called before the wait that precedes a retry.
+            on_reply: Called with each reply, before it is judged.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
-        # Whoever uses the API without the tap quotes what the server says, too.
+        # Users of this class without the tap quote the server as well.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
         self._time = time
-        self._on_request, self._on_retry = on_request, on_retry
+        self._on_request, self._on_retry, self._on_reply = on_request, on_retry, on_reply
         self._transport = Transport(
-            settings.api_url, user_agent=settings.user_agent, timeout=settings.request_timeout
+            settings.api_url,
+            user_agent=settings.user_agent,
+            timeout=settings.request_timeout,
+            on_bytes=on_bytes,
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that take turns at computing cost more time and memory than one after the other.
+        # Threads that parse in turns need more time and memory than one after the other.
         self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._quoting = Quoting()
@@ -184,29 +213,35 @@ class Api:
         self._repair = Repair(settings.timezone)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
-        """Request a window, or the whole table, until there is a response that can be used.
+        """Request a window, or the whole table, and return the checked response.
 
-        Rows of days that were requested come together with warnings where a response does not fit
-        its request; more requests are made where that shows or mends what is wrong.
+        If a response does not fit its request, more requests are made to find out why or to repair
+        it, and the response has warnings.
 
         Raises:
-            TapCobrowserError: If there is none. It names stream and window.
+            TapCobrowserError: If there is no usable response. It names stream and window.
         """
-        if window is None:
-            return self._repair.fetch_table(command.subject, lambda: self._ask(command, None))
         try:
-            return self._repair.fetch(
-                command.subject, window, lambda days: self._ask(command, days)
-            )
-        except WrongDaysError as error:
-            error.where = _place(command, window)
+            if window is None:
+                return self._repair.fetch_table(command.subject, lambda: self.ask(command, None))
+            return self._repair.fetch(command.subject, window, lambda days: self.ask(command, days))
+        except TapCobrowserError as error:
+            if isinstance(error, WrongDaysError):
+                error.where = _place(command, window)
+            # What it was made from quotes cells as they are.
+            error.__cause__ = error.__context__ = None
             raise
 
     def hints(self) -> list[Warned]:
-        """Return what only the whole run shows about the server's days."""
+        """Return warnings about the server's days that need the whole run."""
         return self._repair.hints()
 
-    def _ask(self, command: Command, window: DateWindow | None) -> Response:
+    def ask(self, command: Command, window: DateWindow | None) -> Response:
+        """Request a window, or the whole table, and return the response as it is, unchecked.
+
+        Raises:
+            TapCobrowserError: If there is none that can be read. It names stream and window.
+        """
         place = _place(command, window)
         try:
             response = self._repeat(command, window, place)
@@ -216,6 +251,22 @@ class Api:
         offset = self.reader(command).foreign_offset
         self._repair.see_offset(command.subject, response, offset)
         return response
+
+    def probe(self, command: Command, start: int, stop: int) -> Response:
+        """Send these numbers of days ago, once, whatever the server makes of them.
+
+        The response is not checked against a window, and has none.
+
+        Raises:
+            TapCobrowserError: If there is no response that can be read.
+        """
+        with self._in_flight:
+            self._pause.wait()
+            reply, begin, end = self._send(command, {"start": start, "stop": stop})
+        if begin != end:
+            msg = "The server's day changed while it responded"
+            raise ClockError(msg)
+        return Response(None, self._read(command, reply), begin, self._time.now())
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""
@@ -228,7 +279,7 @@ class Api:
             return self._readers[command]
 
     def _repeat(self, command: Command, window: DateWindow | None, place: str) -> Response:
-        """Request until there is a response, `max_retries` times more at most."""
+        """Request until there is a response, with at most `max_retries` retries."""
         doubted: list[bytes] = []
         most = self._settings.max_retries
         number = 0
@@ -243,7 +294,9 @@ class Api:
                 if whole or (number > most and self._line_ends.are_unknown(command.name)):
                     return Response(asked, table, today, self._time.now())
                 doubted.append(reply.body)
-                msg = "The response ends within a line, where others end with a line feed"
+                msg = (
+                    "The response ends without a line feed, unlike other responses to this command"
+                )
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
                 wait = self._backoff(error, number)
@@ -258,7 +311,7 @@ class Api:
 
         Returns:
             The reply, None for a window in the server's future; the days that it covers; and the
-            server's day when it was made.
+            server's day when the reply was made.
         """
         while True:
             known = self.clock.known
@@ -268,16 +321,9 @@ class Api:
                 asked = window and window.until(today)
                 if window and not asked and known:
                     return None, None, today
-                # Where the window lies in the future of a guessed clock, only that is of interest.
+                # If the window is in the future of a guessed clock, only the clock is of interest.
                 days = asked or (DateWindow(today, today) if window else None)
-                sent = self._time.now()
-                self._on_request(command.name)
-                reply = self._transport.get(self._parameters(command, days, today))
-            self._judge(command, reply)
-            if reply.date and reply.date.year not in _CALENDAR:
-                msg = f"The server's `Date` header is of the year {reply.date.year}"
-                raise ClockError(msg)
-            begin, end = self.clock.settle(sent, reply.date)
+                reply, begin, end = self._send(command, days.days_ago(today) if days else {})
             if window and not asked:
                 continue
             if window and not begin == today == end:
@@ -285,9 +331,25 @@ class Api:
                 raise ClockError(msg, retry_after=0.0)
             return reply, asked, begin
 
-    def _parameters(self, command: Command, days: DateWindow | None, today: date) -> dict[str, str]:
+    def _send(self, command: Command, numbers: Mapping[str, int]) -> tuple[Reply, date, date]:
+        """Send a request.
+
+        Returns:
+            The reply, and the server's days on which it was made at the earliest and at the latest.
+        """
+        sent, begun = self._time.now(), self._time.monotonic()
+        self._on_request(command.name)
+        reply = self._transport.get(self._parameters(command, numbers))
+        received, took = self._time.now(), self._time.monotonic() - begun
+        self._on_reply(Exchange(command.name, numbers, reply, sent, received, took))
+        self._judge(command, reply)
+        if reply.date and reply.date.year not in _CALENDAR:
+            msg = f"The server's `Date` header has the year {reply.date.year}"
+            raise ClockError(msg)
+        return reply, *self.clock.settle(sent, reply.date)
+
+    def _parameters(self, command: Command, numbers: Mapping[str, int]) -> dict[str, str]:
         settings = self._settings
-        numbers = days.days_ago(today) if days else {}
         return {
             "user": settings.user,
             "apiKey": settings.api_key,
@@ -308,7 +370,7 @@ class Api:
             return
         text = " ".join(decode(reply.body, reply.charset).split())
         said = f"The server returned {status}"
-        said += f" {quote(reply.reason, 60)[1:-1]}" if reply.reason else ""
+        said += f" {one_line(reply.reason, 60)}" if reply.reason else ""
         said += f": {quote(text)}" if text else ""
         if (
             status
@@ -322,24 +384,24 @@ class Api:
 
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
-            return Table()
+            return Table(blank=True)
         with self._reading:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a repetition: what the server asks for, or growing.
+        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
 
         Raises:
-            PausedError: If the server asks for more than it may.
+            PausedError: If the server asks for too long a pause.
         """
         if isinstance(error, ServerBusyError) and error.retry_after is not None:
             asked = self._pause.ask(error.retry_after)
             if asked > _LONGEST_PAUSE:
-                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all"
+                msg = f"{error.what}; it asks to wait {asked:.0f} seconds in all, more than an hour"
                 raise PausedError(msg)
         if error.retry_after is not None:
             return error.retry_after
-        # Spread, so that the requests of several threads do not come back together.
+        # Jitter, so that the requests of several threads are not sent at the same moment.
         return min(2.0 ** min(number - 1, 10), _LONGEST_WAIT) + random()  # noqa: S311 - no secret
 
     def _wait(self, retry: Retry) -> None:

@@ -1,8 +1,8 @@
-"""Pure: what is wrong with a response, given the window that was requested, the zone and its rows.
+"""Pure: does a response fit its request? Given the requested window, the time zone and the rows.
 
-The API's page does not say which of `start` and `stop` is the older end, whether the last day is
-included, where days begin, or whether there is a limit of rows. So a response that parses is not
-yet one that fits its request.
+The API's page does not say which of `start` and `stop` is the older day, whether the last day is
+included, where days begin, or whether there is a row limit. A response that parses may therefore
+still not fit its request.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Warned:
     """A warning about a response.
 
     Attributes:
-        kind: What it is about; a stream warns once of each kind.
-        text: What was requested, what came, what the tap does, and what to do; whole sentences.
+        kind: What it is about; a stream warns once per kind.
+        text: What was requested and received, what the tap does, and what to do, in sentences.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Response:
         table: Its rows.
         today: The server's day when it was made. Rows of that day may still be missing.
         extracted: When it was received, in UTC.
-        warnings: What does not fit, though its rows could be used.
+        warnings: What does not fit, although the rows can be used.
         extra: How many requests were made to check or to complete it.
     """
 
@@ -62,14 +62,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the checks have to know about a command.
+    """What the checks need to know about a command.
 
     Attributes:
         name: Its name.
         keys: The columns of the key.
-        dated: The column that says to which day a row belongs; None for a table without days.
-        reaches_back: Whether rows may begin before the days that were requested: a state or a
-            session that reaches into them.
+        dated: The column that decides to which day a row belongs; None for a table without days.
+        reaches_back: Whether rows may begin before the requested days: states or sessions that
+            last into them.
     """
 
     name: str
@@ -79,9 +79,9 @@ class Subject:
 
 
 def is_suspicious(rows: int) -> bool:
-    """Return whether a response of so many rows may have been cut off by a limit of rows.
+    """Return whether a response of so many rows may have been cut off by a row limit.
 
-    Limits are round numbers; a header that is counted, or not, leads to their neighbours.
+    Limits are round numbers. If the header counts as a row, or not, the number is next to one.
     """
     return rows >= LEAST_LIMIT and rows % 100 in {0, 1, 99}
 
@@ -108,6 +108,26 @@ def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -
     return found
 
 
+def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> bool:
+    """Return whether rows prove that a response covers all days of a window of several.
+
+    They do with rows on its first and on its last day that lie further apart than all days but one
+    last, of which one may have 25 hours: else the server's days may begin at another midnight, and
+    one of them be missing.
+
+    Args:
+        moments: ISO 8601 date-times in UTC, one per row.
+        window: The window.
+        zone: The zone of its days.
+    """
+    if not {window.first, window.last} <= days_with_rows(moments, window, zone):
+        return False
+    begin, end = bounds(window, zone)
+    within = [each for each in moments if begin <= each < end]
+    span = datetime.fromisoformat(max(within)) - datetime.fromisoformat(min(within))
+    return span > window.last - window.first + timedelta(hours=1)
+
+
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
     """Return where a window begins and ends, as ISO 8601 instants in UTC; the end is excluded."""
     return (
@@ -118,11 +138,11 @@ def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Rows that lie outside of the window that was requested.
+    """Rows outside the requested window.
 
     Attributes:
-        before: How many lie before it, where they should not.
-        after: How many lie after it.
+        before: Number of rows before it, if there should be none.
+        after: Number of rows after it.
         earliest: How long before the window the earliest row is; 0 if none is.
         latest: How long after the end of the window the latest row is; 0 if none is.
         first: The moment of the first row of all.
@@ -140,7 +160,7 @@ class Outside:
 def outside(
     moments: Sequence[str], window: DateWindow, zone: ZoneInfo, *, reaches_back: bool
 ) -> Outside | None:
-    """Return which rows lie outside of a window, None if none does.
+    """Return which rows are outside a window, None if none are.
 
     Args:
         moments: ISO 8601 date-times in UTC, one per row.
@@ -171,9 +191,9 @@ def outside(
 def shift_of_days(
     moments: Sequence[str], window: DateWindow, zone: ZoneInfo
 ) -> tuple[timedelta, timedelta] | None:
-    """Return between which shifts the server's days begin, if a shift explains rows outside.
+    """Return the least and the greatest shift of the server's days that explain rows outside.
 
-    A positive shift means that they begin after the midnight of the zone.
+    With a positive shift they begin after midnight of the zone. None if no shift explains it.
 
     Args:
         moments: ISO 8601 date-times in UTC, one per row.
@@ -181,7 +201,7 @@ def shift_of_days(
         zone: The zone of its days.
     """
     begins, ends = (datetime.fromisoformat(each) for each in bounds(window, zone))
-    # No row is before the first midnight of the server, and none behind its last one.
+    # No row is before the server's first midnight, and none after its last one.
     least = datetime.fromisoformat(max(moments)) - ends
     most = datetime.fromisoformat(min(moments)) - begins
     return (least, most) if -ONE_DAY < least <= most < ONE_DAY else None
@@ -195,7 +215,7 @@ def disproves_offset(
     *,
     reaches_back: bool = False,
 ) -> bool:
-    """Return whether rows prove that days are not cut at the midnight of their UTC offset.
+    """Return whether rows prove that days do not begin at the midnight of their UTC offset.
 
     Args:
         moments: ISO 8601 date-times in UTC, one per row.
@@ -225,7 +245,7 @@ class Collision:
 
     Attributes:
         keys: How many keys have more than one row.
-        example: The key of the first one, a value a column.
+        example: The first such key, one value per column.
     """
 
     keys: int
@@ -251,7 +271,7 @@ def colliding_keys(table: Table, keys: Sequence[str]) -> Collision | None:
 
 
 def join(tables: Sequence[Table]) -> Table:
-    """Return the rows of several tables as one; a row that is there before is left out."""
+    """Return the rows of several tables as one, without duplicates."""
     filled = [table for table in tables if len(table)]
     if len(filled) < 2:  # noqa: PLR2004 - nothing to join
         return filled[0] if filled else tables[0]
@@ -271,8 +291,17 @@ def join(tables: Sequence[Table]) -> Table:
     )
 
 
+def distinct(tables: Sequence[Table]) -> int:
+    """Return how many different rows several tables have."""
+    filled = [table for table in tables if len(table)]
+    if len({table.names for table in filled}) > 1:
+        return len(join(filled))
+    # A set of the rows themselves would take as much memory as the tables.
+    return len({hash(row) for table in filled for row in zip(*table.columns, strict=True)})
+
+
 def moments_of(subject: Subject, table: Table) -> Sequence[str]:
-    """Return to which moment each row of a table belongs, ISO 8601 in UTC; empty without days."""
+    """Return the date-time of each row, ISO 8601 in UTC; empty for a table without days."""
     if subject.dated is None or subject.dated not in table.names:
         return ()
     # A replication key has no empty cells, and its column was converted to texts.
@@ -280,7 +309,7 @@ def moments_of(subject: Subject, table: Table) -> Sequence[str]:
 
 
 def whole(window: DateWindow, responses: Sequence[Response]) -> Response:
-    """Return the responses to the days of a window as one."""
+    """Return the responses to the days of a window as one response."""
     return Response(
         window,
         join([each.table for each in responses]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.days import ONE_DAY, before_today, midnight, parse_day
+from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.redaction import quote
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    from tap_cobrowser.days import DateWindow
-
 _KEY = "replication_key"
 _VALUE = "replication_key_value"
 _BEGAN = "lookback_from"
+_COMPLETE = "complete_from"
 _KNOWN = {
     _KEY,
     _VALUE,
     _BEGAN,
+    _COMPLETE,
     "replication_key_signpost",
     "starting_replication_value",
     "progress_markers",
@@ -39,10 +39,19 @@ class Bookmark:
         lookback_from: The day from which the look-back counts, where that is not `day`: a run over
             midnight moves the bookmark by its last response, and what it read before that midnight
             may have changed since. So it is the day on which that run began.
+        complete_from: The first of the days before the bookmark that were read, without a gap up to
+            it. None where nothing says so: in a state of an older version or set by hand, and for a
+            stream without days.
     """
 
     day: date
     lookback_from: date | None = None
+    complete_from: date | None = None
+
+    @property
+    def begin(self) -> date:
+        """The first of the days that are complete; `day` if none is."""
+        return min(self.complete_from or self.day, self.day)
 
 
 def read(
@@ -68,15 +77,25 @@ def read(
             msg = f"Its '{name}' is {quote(state[name], 60)}, which is no date"
         raise StateError(msg, where=where)
 
+    if strange := state.keys() - _KNOWN:
+        msg = f"It has {quote(min(strange), 60)}, but no '{_VALUE}'"
+        if state.get(_VALUE) is not None:
+            msg = f"It has {quote(min(strange), 60)}, which is not part of a bookmark"
+        raise StateError(msg, where=where)
+    if state.get("partitions"):
+        msg = "It has 'partitions', but this stream has none"
+        raise StateError(msg, where=where)
     if state.get(_VALUE) is None:
-        if strange := state.keys() - _KNOWN:
-            msg = f"It has {quote(min(strange), 60)}, but no '{_VALUE}'"
+        # What the SDK marks on the way to a value cannot be continued from, nor is it no state.
+        if marks := [name for name in _KNOWN - {_KEY} if state.get(name)]:
+            msg = f"It has '{min(marks)}', but no '{_VALUE}'"
             raise StateError(msg, where=where)
         return None
     if state.get(_KEY, replication_key) != replication_key:
         msg = f"It is of {quote(state[_KEY], 60)}, not of '{replication_key}'"
         raise StateError(msg, where=where)
-    return Bookmark(day_of(_VALUE), day_of(_BEGAN) if state.get(_BEGAN) else None)
+    others = (None if state.get(name) is None else day_of(name) for name in (_BEGAN, _COMPLETE))
+    return Bookmark(day_of(_VALUE), *others)
 
 
 def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[str, str]:
@@ -85,19 +104,50 @@ def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[s
     The day is written as its midnight, an ISO 8601 instant in UTC, under the SDK's own keys.
     """
     entries = {_KEY: replication_key, _VALUE: midnight(bookmark.day, zone).isoformat()}
-    if bookmark.lookback_from:
-        entries[_BEGAN] = midnight(bookmark.lookback_from, zone).isoformat()
+    for name, day in ((_BEGAN, bookmark.lookback_from), (_COMPLETE, bookmark.complete_from)):
+        if day:
+            entries[name] = midnight(day, zone).isoformat()
     return entries
 
 
 def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> None:
     """Put a bookmark into the state of a stream, in place of the one that it has."""
-    state.pop(_BEGAN, None)
+    for name in (_BEGAN, _COMPLETE):
+        state.pop(name, None)
     state |= write(bookmark, replication_key=replication_key, zone=zone)
 
 
+def meet(
+    state: dict[str, Any],
+    bookmark: Bookmark,
+    *,
+    start: date | None,
+    run_day: date,
+    zone: ZoneInfo,
+) -> None:
+    """Note in the state of a stream with days from which day on it is complete, if it is not there.
+
+    It counts as complete from the start of the run that meets it first.
+
+    Args:
+        state: The state of the stream.
+        bookmark: The bookmark in it.
+        start: The setting `start_date`.
+        run_day: The server's day when the run began.
+        zone: The zone of the days.
+    """
+    if not bookmark.complete_from:
+        day = min(start or before_today(run_day), bookmark.day)
+        state[_COMPLETE] = midnight(day, zone).isoformat()
+
+
 def advance(
-    bookmark: Bookmark | None, window: DateWindow | None, *, today: date, run_day: date
+    bookmark: Bookmark | None,
+    window: DateWindow | None,
+    *,
+    today: date,
+    run_day: date,
+    since: date | None = None,
 ) -> Bookmark:
     """Return the bookmark behind a window whose rows were emitted.
 
@@ -109,12 +159,34 @@ def advance(
         window: The window; None for a stream without windows.
         today: The server's day when the response was made.
         run_day: The server's day when the run began.
+        since: The day from which on the run has read all days up to this window.
     """
     day = min(today, window.last + ONE_DAY) if window else today
     return Bookmark(
         max(day, bookmark.day) if bookmark else day,
         run_day if window and run_day < today else None,
+        _begin(bookmark, DateWindow(since or window.first, window.last)) if window else None,
     )
+
+
+def extend(bookmark: Bookmark, window: DateWindow) -> Bookmark:
+    """Return the bookmark after a window of earlier days whose rows were emitted.
+
+    Its day stays. The complete days grow backwards if the window is next to them; if it is not,
+    they stay as they are, since a gap is never complete.
+    """
+    if window.last + ONE_DAY < bookmark.begin:
+        return bookmark
+    return replace(bookmark, complete_from=min(bookmark.begin, window.first))
+
+
+def _begin(bookmark: Bookmark | None, read: DateWindow) -> date:
+    """Return the first of the days that are complete once all days of `read` are, too."""
+    if bookmark is None or read.first > bookmark.day:
+        return read.first  # what was complete before a gap is no more a part of it
+    if read.last + ONE_DAY < bookmark.begin:
+        return bookmark.begin
+    return min(bookmark.begin, read.first)
 
 
 def look_back(bookmark: Bookmark, days: int) -> date:
@@ -149,3 +221,25 @@ def last_day(*, end: date | None, run_day: date) -> date:
         run_day: The server's day when the run began.
     """
     return min(end or run_day, run_day)
+
+
+def earlier_days(
+    bookmark: Bookmark | None, daily: DateWindow, *, start: date | None
+) -> DateWindow | None:
+    """Return the days that a run fills in after its daily work, None if there are none.
+
+    They are those from `start_date` to the days that are complete then. The last day of the run
+    bounds them, too, even if days remain in between: those were not asked for.
+
+    Args:
+        bookmark: How far earlier runs have come.
+        daily: The days of the daily work. If its `last` is before its `first`, there is none.
+        start: The setting `start_date`. Without it, nothing earlier than the bookmark is wanted.
+    """
+    if bookmark is None or start is None or bookmark.complete_from is None:
+        return None
+    begin = bookmark.begin
+    if daily.first <= daily.last:
+        begin = min(_begin(bookmark, daily), daily.first)
+    last = min(begin - ONE_DAY, daily.last)
+    return DateWindow(start, last) if start <= last else None

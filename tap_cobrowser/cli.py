@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import io
 import json
@@ -11,18 +12,20 @@ import signal
 import sys
 import warnings
 from abc import abstractmethod
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from singer_sdk import Tap
 from singer_sdk._logging import _setup_console_logging
 from singer_sdk.cli import plugin_cli
-from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_cobrowser import outputs
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.messages import LineWriter
-from tap_cobrowser.redaction import guard_outputs, quote, redact
+from tap_cobrowser.messages import LineWriter, told_if_gone
+from tap_cobrowser.redaction import guard_outputs, protect, quote
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+_M_MMAP_THRESHOLD = -3  # of the C library's malloc.h
+_LARGE = 2**18
+
 
 class CommandLineTap(Tap):
     """A tap of the SDK whose command line ends in one line on any error.
@@ -41,6 +47,7 @@ class CommandLineTap(Tap):
     """
 
     message_writer_class = LineWriter
+    _stopping = False
 
     @abstractmethod
     def try_streams(self) -> None:
@@ -53,29 +60,50 @@ class CommandLineTap(Tap):
 
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - what it decorates gets the class
-        """The command; a log level that is none ends it at once."""
+        """The command; a log level or configuration that is none ends it at once."""
+        outputs.prepare()
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
-        level = os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO"
-        if not isinstance(logging.getLevelName(level.upper()), int):
-            sys.exit(f"The log level ({name}) is {level!r}. Give DEBUG, INFO, WARNING or ERROR.")
-        _setup_console_logging(log_level=level.upper())
+        level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
+        if not isinstance(logging.getLevelName(level), int):
+            sys.exit(f"The log level ({name}) is none. Give DEBUG, INFO, WARNING or ERROR.")
+        try:
+            _setup_console_logging(log_level=level)
+        except Exception as error:  # noqa: BLE001 - it may call anything
+            sys.exit(
+                f"The logging configuration (SINGER_SDK_LOG_CONFIG) cannot be used: "
+                f"{type(error).__name__}. Give a YAML or JSON file as Python's `logging.config` "
+                "takes it, or leave the variable out."
+            )
         return cls.get_singer_command()
 
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            reason = "it is not a JSON object"
-            if isinstance(error, OSError):
-                reason = error.strerror or "there is no such file"
-            msg = f"The configuration ({', '.join(value)}) cannot be read: {reason}"
-        raise InputFileError(msg, advice="Name a JSON file, or ENV for environment variables.")
+        found = _ConfigInput()
+        for number, path in enumerate(value, 1):
+            try:
+                one = super().cb_config(ctx, param, (path,))
+                found.config.update(dict(one.config))
+            except (OSError, ValueError, TypeError, RecursionError) as error:
+                reason = _why_not_read(path, error)
+            else:
+                found.parse_env = found.parse_env or one.parse_env
+                continue
+            which = f", file {number} of {len(value)}" if len(value) > 1 else ""
+            msg = f"The configuration (--config{which}) cannot be read: {reason}"
+            raise InputFileError(
+                msg, advice="Give the path of a JSON file, or ENV for environment variables."
+            )
+        if isinstance(key := found.config.get("api_key"), str):
+            protect(key)
+        return found
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value not in {option.value for option in CliTestOptionValue}:
+            msg = f"{quote(value, 40)} is not one of all, schema and disabled"
+            raise click.BadParameter(msg, ctx, param)
         if value == CliTestOptionValue.All.value:
             config = ctx.params["config"]
             cls(config=config.config, parse_env_config=config.parse_env).try_streams()
@@ -98,6 +126,7 @@ class CommandLineTap(Tap):
         # A request in flight needs its turn for moments only, and often: 5 ms each add up to a
         # twentieth of a backfill from a server that is far.
         sys.setswitchinterval(0.001)
+        _return_memory()
         super().invoke(
             state=_json_object(state, "state"), catalog=_json_object(catalog, "catalog"), **kwargs
         )
@@ -106,6 +135,9 @@ class CommandLineTap(Tap):
     @override
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        for param in command.params:
+            if isinstance(param.type, click.File):
+                param.type = _InputFile()
         return _Command(
             name=command.name,
             callback=command.callback,
@@ -119,8 +151,12 @@ class CommandLineTap(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop on a signal: at once, with whole lines on standard output and a telling exit code.
 
-        What was not written yet is not claimed by any STATE either, so nothing has to be saved.
+        What was not written yet is not claimed by any STATE either, so nothing has to be saved. If
+        a target that has stopped reading holds up a line, a second signal does not wait for it.
         """
+        if self._stopping:
+            os._exit(128 + signum)
+        self._stopping = True
 
         def leave() -> None:
             logging.raiseExceptions = False  # this may interrupt another line being logged
@@ -137,8 +173,19 @@ class CommandLineTap(Tap):
             leave()
 
 
+def _return_memory() -> None:
+    """Have large pieces of memory go back to the system as soon as they are free.
+
+    The C library of Linux keeps those of each thread for that thread's next one: with responses of
+    tens of megabytes, read by one thread after the other, that is more than they take themselves.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
 class _Command(SingerCommand):
-    """Ends in one line and exit code 1 on any trouble; with a traceback at level DEBUG alone."""
+    """Ends in one line and exit code 1 on any error; with a traceback at level DEBUG alone."""
 
     @override
     def main(  # type: ignore[override]
@@ -150,31 +197,99 @@ class _Command(SingerCommand):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
+        protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         guard_outputs()
+        logging.raiseExceptions = False  # a log that cannot be written is no reason to stop
         try:
-            code = super().main(args, standalone_mode=False, **kwargs)
+            code = self._run(args, **kwargs)
         except TapCobrowserError as error:
             code = self._fail(str(error))
         except click.UsageError as error:
             if error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
-            problem = redact(" ".join(error.format_message().split())).rstrip(".")
-            code = self._fail(f"{problem}. Try `tap-cobrowser --help`.")
+            line = f"{_usage_problem(error)}. Try `tap-cobrowser --help`."
+            code = self._fail(line, traceback=False)  # which would repeat the command line
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on a terminal
-            code = self._fail(
-                f"{type(error).__name__}: {quote(error)}. With TAP_COBROWSER_LOGLEVEL=DEBUG "
-                "the log shows where; please report it if the settings are right."
-            )
+            code = self._fail(_unforeseen(error))
         sys.exit(code)
 
-    def _fail(self, line: str) -> int:
+    def _run(self, args: Sequence[str] | None, **kwargs: Any) -> Any:
+        """Run the command, and see that all that it printed arrived.
+
+        Raises:
+            TargetGoneError: If it did not.
+        """
+        stdout, stderr = sys.stdout, sys.stderr
+        code: Any
+        with told_if_gone():
+            try:
+                code = super().main(args, standalone_mode=False, **kwargs)
+            except SystemExit as leaving:
+                code = leaving.code
+                sys.stdout, sys.stderr = stdout, stderr  # click replaces them if a pipe is broken
+            sys.stdout.flush()
+        return code
+
+    def _fail(self, line: str, *, traceback: bool = True) -> int:
         # Requests still in flight are of no use and are left as they are. Under Meltano, which
         # shows warnings, their sockets would have the last word.
         warnings.simplefilter("ignore", ResourceWarning)
-        self.logger.error(line, exc_info=self.logger.isEnabledFor(logging.DEBUG))
+        self.logger.error(line, exc_info=traceback and self.logger.isEnabledFor(logging.DEBUG))
         return 1
+
+
+class _InputFile(click.File):
+    """A file to read, whose path is not quoted if there is none: it may be the text itself."""
+
+    @override
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> IO[Any]:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            msg = f"{param.opts[0] if param else 'A file'} cannot be read: {_why_not_read(value)}"
+        raise InputFileError(msg, advice="Give the path of a JSON file.")
+
+
+def _why_not_read(path: str, error: Exception | None = None) -> str:
+    """Return why a file cannot be read, without a word of it or of its path."""
+    if path.lstrip().startswith(("{", "[", '"')):
+        return "it takes a path, and this is JSON itself"
+    if error is None or isinstance(error, FileNotFoundError):
+        return "there is no such file, or it may not be read"
+    if isinstance(error, OSError):
+        return error.strerror or "the system refuses it"
+    return "it is not a JSON object"
+
+
+def _usage_problem(error: click.UsageError) -> str:
+    """Return what is wrong with a command line without a word of it: a key may stand anywhere."""
+    if isinstance(error, click.NoSuchOption):
+        alike = ", ".join(error.possibilities or ())
+        meant = f" (did you mean {alike}?)" if alike else ""
+        return f"No such option{meant}; settings are given in the file that --config names"
+    if isinstance(error, click.BadOptionUsage):  # names an option that there is
+        return error.format_message().rstrip(".")
+    if isinstance(error, click.BadParameter) and error.param:
+        return f"Invalid value for {error.param.opts[0]}"
+    return "An argument belongs to no option"
+
+
+def _unforeseen(error: Exception) -> str:
+    """Return the line for an error that nothing was prepared for."""
+    what = f"{type(error).__name__}: {quote(error)}"
+    traceback = error.__traceback__
+    while traceback:
+        if traceback.tb_frame.f_globals.get("__name__") == "singer_sdk.mapper":
+            return f"Setting 'stream_maps' cannot be applied ({what}). Check its expressions."
+        traceback = traceback.tb_next
+    return (
+        f"This is a defect of tap-cobrowser ({what}). With TAP_COBROWSER_LOGLEVEL=DEBUG the log "
+        "has a traceback: please report it."
+    )
 
 
 def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
@@ -184,10 +299,10 @@ def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
     try:
         text = file.read().strip() or ("{}" if kind == "state" else "")
         found = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
         what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
-        msg = f"The {kind} file '{file.name}' is not {what}"
+        msg = f"The {kind} file {quote(file.name)} is not {what}"
         raise InputFileError(msg, advice=f"Give a {kind} as Singer has it, or leave it out.")
     return io.StringIO(text)

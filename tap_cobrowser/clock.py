@@ -1,4 +1,4 @@
-"""The server's clock. The machine's own time is passed in, so that tests need not patch it."""
+"""The server's clock. This machine's time is passed in, so that tests do not patch it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """This machine's time, as far as the tap needs it.
+    """This machine's time.
 
     Attributes:
-        now: Returns the wall clock's time, an aware date-time.
-        monotonic: Returns seconds that never run backwards.
+        now: Returns the time of the wall clock, an aware date-time.
+        monotonic: Returns seconds that never go backwards.
         sleep: Waits for a number of seconds.
     """
 
@@ -38,20 +38,20 @@ SYSTEM_TIME = Time()
 
 
 class ServerClock:
-    """The server's clock as far as its answers have told it, shared by all requests of a run.
+    """The server's clock, as seen in its responses. All requests of a run share it.
 
-    Until the first answer, the machine's own clock is the guess. Safe to use from many threads.
+    Until the first response, this machine's clock is the guess. Thread-safe.
 
     Attributes:
-        zone: The zone whose midnights part the days.
-        known: Whether an answer has told the time.
+        zone: The time zone of the days.
+        known: Whether a response has shown the time.
     """
 
     def __init__(self, zone: ZoneInfo, time: Time = SYSTEM_TIME) -> None:
-        """Begin with the machine's clock as a guess.
+        """Start with this machine's clock as a guess.
 
         Args:
-            zone: The zone whose midnights part the days.
+            zone: The time zone of the days.
             time: This machine's time.
         """
         self.zone = zone
@@ -62,28 +62,28 @@ class ServerClock:
         self._lock = threading.Lock()
 
     def today(self) -> date:
-        """Return the day that it is at the server now, as far as is known."""
+        """Return the server's current day, as far as is known."""
         return self._day(self._time.now() + self._ahead)
 
     @property
     def run_day(self) -> date:
-        """The server's day when the run began: fixed by the first answer, a guess until then."""
+        """The server's day when the run began: fixed by the first response, a guess until then."""
         return self._run_day or self.today()
 
     def settle(self, sent: datetime, date_header: datetime | None) -> tuple[date, date]:
-        """Learn from an answer, and tell between which days it was made.
+        """Set the clock from a response, and return the days on which the response may be made.
 
-        Some servers stamp `Date` when the request comes in and pick the rows later. So the answer
-        was made between `Date` and `Date` + 1 s (it has no fractions) + the time that the answer
-        took. Without the header, it is this machine's clock before and after that count.
+        Some servers set `Date` when the request arrives, and select the rows later. The response
+        was therefore made between `Date` and `Date` + 1 s (it has no fractions) + the time that the
+        response took. Without the header, this machine's clock before and after the request counts.
 
         Args:
             sent: This machine's time when the request was sent.
-            date_header: The answer's `Date` header.
+            date_header: The `Date` header of the response.
 
         Returns:
-            The day on which it was made at the earliest, and at the latest. If they are not both
-            the day that the numbers of the request were counted from, its rows are of other days.
+            The earliest and the latest day on which it was made. Unless both are the day from which
+            the request counted its days, its rows may be of other days.
         """
         received = self._time.now()
         took = max(received - sent, timedelta(0))
@@ -93,7 +93,7 @@ class ServerClock:
             begin, end = date_header, date_header + timedelta(seconds=1) + took
         with self._lock:
             if date_header is not None:
-                # Behind by what the answer took at most, if the header was stamped at its begin.
+                # Late by at most the duration of the response, if `Date` was set at its start.
                 self._ahead = date_header - received
             self.known = True
             if self._run_day is None:
@@ -101,7 +101,7 @@ class ServerClock:
         return self._day(begin), self._day(end)
 
     def wait_for_midnight(self, patience: float = 2.0) -> None:
-        """Sleep over a midnight that is at most `patience` seconds away, if there is one."""
+        """Sleep until midnight if it is at most `patience` seconds away."""
         now = self._time.now() + self._ahead
         left = (midnight(self._day(now) + ONE_DAY, self.zone) - now).total_seconds()
         if left <= patience:
@@ -112,16 +112,16 @@ class ServerClock:
 
 
 class Pause:
-    """A wait that all requests of a run keep, because the server asked for it or is busy.
+    """A pause of all requests of a run, because the server asked for it or is busy.
 
-    A short pause never ends a longer one. Safe to use from many threads.
+    A short pause never ends a longer one. Thread-safe.
     """
 
     def __init__(self, longest: float, time: Time = SYSTEM_TIME) -> None:
-        """Begin without a pause.
+        """Start without a pause.
 
         Args:
-            longest: Seconds that the server may ask for in all, over the whole run.
+            longest: Seconds that the server may ask for over the whole run.
             time: This machine's time.
         """
         self._longest = longest
@@ -131,21 +131,20 @@ class Pause:
         self._asked = 0.0
 
     def hold(self, seconds: float) -> None:
-        """Hold all requests that are not yet sent for so many seconds from now on."""
+        """Pause all requests that are not sent yet for a number of seconds from now."""
         with self._lock:
             self._resume_at = max(self._resume_at, self._time.monotonic() + seconds)
 
     def ask(self, seconds: float) -> float:
-        """Hold all requests because the server asks for it.
+        """Pause all requests because the server asks for it.
 
-        Requests in flight that are asked for the same pause do not add it up.
+        Several requests in flight that get the same pause count once.
 
         Args:
             seconds: How long the server asks to wait, from now on.
 
         Returns:
-            The seconds that it has asked for in all. If they are more than it may ask for, there
-            is no pause.
+            The seconds that it has asked for in all. If they exceed the limit, there is no pause.
         """
         with self._lock:
             now = self._time.monotonic()
@@ -157,6 +156,6 @@ class Pause:
             return self._asked + more
 
     def wait(self) -> None:
-        """Wait for the end of the pause, also where it becomes longer meanwhile."""
+        """Wait for the end of the pause, even if it is extended meanwhile."""
         while (left := self._resume_at - self._time.monotonic()) > 0:
             self._time.sleep(left)

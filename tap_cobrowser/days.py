@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,7 +60,15 @@ def parse_day(text: str, zone: ZoneInfo) -> date:
     Raises:
         ValueError: If it is neither.
     """
-    text = text.strip()
+    day = _day(text.strip(), zone)
+    # A margin of a year on both ends keeps every later calculation within the calendar.
+    if not MINYEAR < day.year < MAXYEAR:
+        msg = f"out of the calendar: {text!r}"
+        raise ValueError(msg)
+    return day
+
+
+def _day(text: str, zone: ZoneInfo) -> date:
     if _DATE.fullmatch(text):
         return date.fromisoformat(text)
     found = _DATE_TIME.fullmatch(text)

@@ -20,11 +20,13 @@ from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # The module's own limit of 128 KiB a cell protects nobody here: the body is in memory already.
 csv.field_size_limit(2**31 - 1)
 
+# Responses of so many characters are read with less memory, in a little more time.
+_LARGE, _PIECE, _MOST_KNOWN = 8 * 2**20, 2**20, 50_000
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _LINE_END = r"(?:\r\n|\n|\r)"
 _SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
@@ -191,11 +193,31 @@ def _lines(text: str) -> Iterable[str]:
     # Splitting is faster, but knows of more ends of lines.
     if any(end in text for end in _OTHER_LINE_ENDS):
         return StringIO(text, newline="")
-    return text.splitlines(keepends=True)
+    if len(text) < _LARGE:
+        return text.splitlines(keepends=True)
+    return _lines_of_large(text)
+
+
+def _lines_of_large(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + _PIECE) + 1 or len(text)
+        yield from text[begin:end].splitlines(keepends=True)
+        begin = end
+
+
+def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield rows in which equal cells are one text, as most are: that is half of the memory."""
+    known: dict[str, str] = {}
+    for row in rows:
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        yield [known.setdefault(cell, cell) for cell in row]
 
 
 def _parse(text: str, separator: str) -> list[list[str]]:
-    rows = list(csv.reader(_lines(text), delimiter=separator, strict=True))
+    reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+    rows = list(reader if len(text) < _LARGE else _sparing(reader))
     return rows if all(rows) else [row for row in rows if row]
 
 

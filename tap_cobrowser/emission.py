@@ -1,8 +1,10 @@
-"""From the rows of a table to RECORD messages, or to the files of BATCH messages."""
+"""From the rows of a table to RECORD messages, or to the files of BATCH messages.
+
+What is returned is how many rows were taken care of: written, or left out by a stream map.
+"""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._batch import SDKBatchMessage
@@ -10,10 +12,12 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 
 from tap_cobrowser.batches import batch_files, in_columns
+from tap_cobrowser.errors import SettingError
 from tap_cobrowser.messages import record_lines
+from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -29,16 +33,15 @@ def records_of(table: Table) -> Iterator[dict[str, Any]]:
         yield dict(zip(table.names, row, strict=True))
 
 
-def write_records(  # noqa: PLR0913 - a message is made of as many things
+def write_records(
     writer: LineWriter,
     stream_maps: Iterable[StreamMap],
     table: Table,
     extracted: datetime,
     *,
     version: int | None,
-    most: int | None = None,
-) -> None:
-    """Write the RECORD messages of a table.
+) -> int:
+    """Write the RECORD messages of a table, and return how many rows they are of.
 
     Args:
         writer: Writes them.
@@ -46,64 +49,92 @@ def write_records(  # noqa: PLR0913 - a message is made of as many things
         table: Its rows.
         extracted: When they were received, in UTC.
         version: Version of the table, for ACTIVATE_VERSION.
-        most: How many rows to write; None for all.
+
+    Raises:
+        SettingError: If a stream map fails.
     """
     maps = _kept(stream_maps)
+    rows = 0
     if len(maps) == 1 and _is_identity(maps[0]):
         # As it is in most runs: nothing is mapped, so the rows need not become dicts at all.
         for lines in record_lines(
             maps[0].stream_alias,
             table.names,
-            [values[:most] for values in table.columns],
+            table.columns,
             time_extracted=extracted,
             version=version,
         ):
             writer.write_lines(lines)
-        return
-    for record in islice(records_of(table), most):
+            rows += lines.count(b"\n")
+        return rows
+    for record in records_of(table):
         for stream_map in maps:
-            mapped = stream_map.transform(record)
+            mapped = _mapped(stream_map, record)
             if mapped is not None:
-                writer.write_message(
-                    RecordMessage(
-                        stream=stream_map.stream_alias,
-                        record=mapped,
-                        version=version,
-                        time_extracted=extracted,
-                    )
+                message = RecordMessage(
+                    stream=stream_map.stream_alias,
+                    record=mapped,
+                    version=version,
+                    time_extracted=extracted,
                 )
+                try:
+                    writer.write_message(message)
+                except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                    raise _map_error(stream_map, error) from None
+        rows += 1
+    return rows
 
 
-def batch_messages(
+def write_batches(  # noqa: PLR0913 - a message is made of as many things
     config: BatchConfig,
+    send: Callable[[SDKBatchMessage], None],
     tap: str,
     stream_maps: Iterable[StreamMap],
     table: Table,
+    _: datetime,
     *,
     version: int | None,
-) -> Iterator[SDKBatchMessage]:
-    """Write the files of a table, and yield the BATCH message of each.
+) -> int:
+    """Write the files of a table, and return how many rows they are of.
 
     Args:
         config: What to write, and where to.
+        send: Sends the BATCH message of a file.
         tap: Name of the tap, with which the names of the files begin.
         stream_maps: The maps of the stream.
         table: Its rows.
         version: Version of the table, for ACTIVATE_VERSION.
+
+    Raises:
+        SettingError: If a stream map fails.
+        BatchFileError: If a file cannot be written.
     """
+    least = len(table)
     for stream_map in _kept(stream_maps):
-        names, columns = table.names, table.columns
+        names, columns, rows = table.names, table.columns, 0
         if not _is_identity(stream_map):
-            mapped = map(stream_map.transform, records_of(table))
+            mapped = [_mapped(stream_map, record) for record in records_of(table)]
+            rows = mapped.count(None)
             names, columns = in_columns([each for each in mapped if each is not None])
-        name = f"{tap}--{stream_map.stream_alias}"
-        for url in batch_files(config, name, names, columns, version=version):
-            yield SDKBatchMessage(
-                stream=stream_map.stream_alias,
-                encoding=config.encoding,
-                manifest=[url],
-                version=version,
+        for url, of_file in batch_files(
+            config,
+            f"{tap}--{stream_map.stream_alias}",
+            names,
+            columns,
+            version=version,
+            properties=stream_map.transformed_schema["properties"],
+        ):
+            send(
+                SDKBatchMessage(
+                    stream=stream_map.stream_alias,
+                    encoding=config.encoding,
+                    manifest=[url],
+                    version=version,
+                )
             )
+            rows += of_file
+        least = min(least, rows)
+    return least
 
 
 def _kept(stream_maps: Iterable[StreamMap]) -> list[StreamMap]:
@@ -112,3 +143,18 @@ def _kept(stream_maps: Iterable[StreamMap]) -> list[StreamMap]:
 
 def _is_identity(stream_map: StreamMap) -> bool:
     return type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
+
+
+def _mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return stream_map.transform(record)
+    except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+        raise _map_error(stream_map, error) from None
+
+
+def _map_error(stream_map: StreamMap, error: Exception) -> SettingError:
+    reason = quote(f"{type(error).__name__}: {error}")
+    return SettingError(
+        f"Setting 'stream_maps': the map of '{stream_map.stream_alias}' fails: {reason}",
+        advice="Mend its expressions; a value may be None.",
+    )

@@ -20,12 +20,12 @@ _SILENT_DAYS = 3
 
 @dataclass
 class Ranges:
-    """What the run knows about ranges of days: the proof holds for all streams.
+    """What the run knows about ranges of days. A proof holds for all streams.
 
     Attributes:
         proven: A response to several days had rows on the first and on the last of them.
         broken: A day without rows in such a response had rows when it was requested alone.
-        probes: How many requests were made in search of a proof.
+        probes: Number of requests made in search of a proof.
     """
 
     proven: bool = False
@@ -50,14 +50,14 @@ class Ranges:
             self.changed.notify_all()
 
     def settle(self, *, proven: bool = False, broken: bool = False) -> None:
-        """Take note of what was seen."""
+        """Record what was seen."""
         with self.changed:
             self.proven = self.proven or proven
             self.broken = self.broken or broken
             self.changed.notify_all()
 
     def wait(self, turn: int) -> None:
-        """Wait for a proof by the windows whose turn came before; the first one waits for none."""
+        """Wait until the windows with earlier turns have found a proof, or have ended."""
         with self.changed:
             self.changed.wait_for(
                 lambda: self.proven or self.broken or all(each >= turn for each in self.pending)
@@ -71,14 +71,14 @@ class Ranges:
 
 
 class Days:
-    """What the run knows about the server's days. Safe to use from many threads.
+    """What the run knows about the server's days. Thread-safe.
 
     Attributes:
         shown: Whether rows have shown where the server's days begin.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        """Begin without any evidence.
+        """Start without any evidence.
 
         Args:
             zone: The zone of the days.
@@ -91,11 +91,11 @@ class Days:
         self._wanted: DateWindow | None = None
 
     def see_rows(self, response: Response) -> None:
-        """Take note of whether any response had rows of days."""
+        """Record whether any response had rows with dates."""
         self._rows = self._rows or (response.window is not None and len(response.table) > 0)
 
     def see_window(self, window: DateWindow) -> None:
-        """Take note of the days whose rows are wanted."""
+        """Record the days that the run reads."""
         with self._lock:
             before = self._wanted or window
             self._wanted = DateWindow(
@@ -103,9 +103,9 @@ class Days:
             )
 
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
-        """Take note of a date-time whose UTC offset is not that of the zone, or of None so far.
+        """Record a date-time whose UTC offset is not that of the zone; None if there is none yet.
 
-        Rows close to midnight can show that it says nothing about days.
+        Rows close to midnight may show that the offset does not affect the days.
         """
         stamp = self._stamp = self._stamp or stamp
         if stamp is None or self.shown or not response.window:
@@ -117,7 +117,7 @@ class Days:
             self.shown = True
 
     def hints(self) -> list[Warned]:
-        """Return what only the whole run shows."""
+        """Return warnings that need the whole run."""
         hints = []
         if self._stamp and not self.shown:
             hints.append(_of_offset(self._stamp, self._zone))
@@ -130,10 +130,10 @@ class Days:
 def _of_offset(stamp: datetime, zone: ZoneInfo) -> Warned:
     return Warned(
         "offset",
-        f"Rows are written with the UTC offset {stamp.isoformat()[-6:]}, which `timezone` "
+        f"Rows have the UTC offset {stamp.isoformat()[-6:]}, which `timezone` "
         f"({zone.key}) does not have on {stamp.date()}. No row is close enough to "
         "midnight to show where the server's days begin. If they begin at another midnight, "
-        "the first day and today may lack rows: ask CoBrowser.net for the time zone of the "
+        "the first day and today may lack rows. Ask CoBrowser.net for the time zone of the "
         "account, and set `timezone` to it.",
     )
 
@@ -141,7 +141,7 @@ def _of_offset(stamp: datetime, zone: ZoneInfo) -> Warned:
 def _of_silence(window: DateWindow) -> Warned:
     return Warned(
         "silence",
-        f"None of the streams that were read has a row in {window}. If the account was in use on "
-        "these days, the server does not use `start` and `stop` as its documentation says: ask "
-        "CoBrowser.net, then read these days again with `--full-refresh`.",
+        f"No stream has a row in {window}. If the account was in use on these days, the server "
+        "does not use `start` and `stop` as documented. Ask CoBrowser.net, then read these days "
+        "again (in Meltano: `--full-refresh`).",
     )

@@ -12,7 +12,7 @@ import os
 import select
 import stat
 import sys
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
 from tap_cobrowser.errors import TargetGoneError
+from tap_cobrowser.outputs import discard, wait_for_room
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -94,6 +95,27 @@ def record_lines(
         yield b"".join((before, lines[:-1].replace(b"\n", after + before), after))
 
 
+@contextmanager
+def told_if_gone() -> Iterator[None]:
+    """Take an error of the system's that is not about a file by name for one of standard output.
+
+    Raises:
+        TargetGoneError: If there is one.
+    """
+    problem = ""
+    try:
+        yield
+    except BrokenPipeError:
+        problem = "The target has stopped reading"
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        problem = f"Standard output cannot be written: {error.strerror}"
+    if problem:
+        discard(sys.stdout)
+        raise TargetGoneError(problem)
+
+
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
     """The tap's message writer.
 
@@ -138,18 +160,8 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             self._write_all(lines)
 
     def _write_all(self, lines: bytes) -> None:
-        problem = ""
-        try:
+        with told_if_gone():
             self._write(lines)
-        except BrokenPipeError:
-            problem = "The target has stopped reading"
-        except OSError as error:
-            problem = f"Standard output cannot be written: {error.strerror}"
-        if problem:
-            # What Python itself would still write at exit has nowhere to go either.
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise TargetGoneError(problem)
 
     def stop(self, leave: Callable[[], None]) -> None:
         """Leave the process from a signal handler: at once, or when the line is whole."""
@@ -172,7 +184,11 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             end = lines.rfind(b"\n", written, written + most) + 1 or lines.find(b"\n", written) + 1
             self._mid_line = not is_pipe or end - written > _PIPE_BLOCK
             while written < end:
-                written += raw.write(view[written:end]) or 0
+                taken = raw.write(view[written:end])
+                if taken is None:  # it is non-blocking, and full
+                    wait_for_room(raw.fileno())
+                else:
+                    written += taken
             self._mid_line = False
             if self._then_stop:
                 self._then_stop()

@@ -21,24 +21,32 @@ if TYPE_CHECKING:
 
 
 class WindowPaginator(BaseAPIPaginator[DateWindow]):
-    """Walks the days from the first to the last, oldest first, in windows without gap or overlap.
+    """Walks the days from the first to the last, in windows without gap or overlap.
 
     It knows its pages beforehand, so it can advance without an answer: that is what lets windows
     be fetched ahead. A window without rows is a page like any other.
     """
 
-    def __init__(self, first: date, last: date, days: int) -> None:
-        """Start at the oldest window.
+    def __init__(self, first: date, last: date, days: int, *, newest_first: bool = False) -> None:
+        """Start at the oldest window, or at the newest.
 
         Args:
             first: The first day.
             last: The last day, included. If it is before `first`, there is no window at all.
             days: How many days a window holds at most.
+            newest_first: Whether to walk backwards.
         """
-        super().__init__(DateWindow(first, min(last, first + (days - 1) * ONE_DAY)))
-        self._last = last
-        self._days = days
+        self._first, self._last = first, last
+        self._more = (days - 1) * ONE_DAY
+        self._newest_first = newest_first
+        super().__init__(self._up_to(last) if newest_first else self._from(first))
         self._finished = first > last
+
+    def _from(self, day: date) -> DateWindow:
+        return DateWindow(day, min(self._last, day + self._more))
+
+    def _up_to(self, day: date) -> DateWindow:
+        return DateWindow(max(self._first, day - self._more), day)
 
     @override
     def continue_if_empty(self, response: requests.Response | None) -> bool:
@@ -46,12 +54,15 @@ class WindowPaginator(BaseAPIPaginator[DateWindow]):
 
     @override
     def has_more(self, response: requests.Response | None) -> bool:
+        if self._newest_first:
+            return self._value.first > self._first
         return self._value.last < self._last
 
     @override
     def get_next(self, response: requests.Response | None) -> DateWindow:
-        first = self._value.last + ONE_DAY
-        return DateWindow(first, min(self._last, first + (self._days - 1) * ONE_DAY))
+        if self._newest_first:
+            return self._up_to(self._value.first - ONE_DAY)
+        return self._from(self._value.last + ONE_DAY)
 
     @override
     def advance(self, response: requests.Response | None = None) -> None:

@@ -1,6 +1,6 @@
-"""Tells how far a run is: a line now and then, or a bar on a terminal, and a summary per stream.
+"""Progress of a run: log lines, or a progress bar on a terminal, and a summary per stream.
 
-The same stands in the fields of a structured log.
+Structured logs have the same information in fields.
 """
 
 from __future__ import annotations
@@ -30,63 +30,68 @@ _A_MINUTE, _AN_HOUR = 60, 3600
 
 
 class Progress:
-    """What a run has told so far: at most a line in ten seconds, whichever stream it is about."""
+    """Limits the progress lines of a run: at most one in ten seconds, over all streams."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, seconds: float = 10.0
     ) -> None:
-        """Begin; the first line is due when its time has passed.
+        """Start; the first line is due after `seconds`.
 
         Args:
-            monotonic: Returns seconds that never run backwards.
-            seconds: How long it is from one line to the next.
+            monotonic: Returns seconds that never go backwards.
+            seconds: The least time between two lines.
         """
         self.monotonic = monotonic
         self._seconds = seconds
-        self._told_at = monotonic()
+        self._logged_at = monotonic()
 
     def is_due(self) -> bool:
-        """Tell whether it is time for a line, and take it that it is told."""
+        """Return whether a line is due; the caller then logs it."""
         now = self.monotonic()
-        due = now - self._told_at >= self._seconds
+        due = now - self._logged_at >= self._seconds
         if due:
-            self._told_at = now
+            self._logged_at = now
         return due
 
 
 class StreamProgress:
-    """How far a stream is. `requested` and `retried` may be called from many threads.
+    """Progress of a stream. `requested` and `retried` are thread-safe.
 
-    Use it as a context while the stream is synced; its end tells the summary.
+    Use it as a context manager during the sync; on exit it logs the summary.
     """
 
-    def __init__(self, stream: str, log: Callable[..., None], run: Progress) -> None:
-        """Begin to count.
+    def __init__(
+        self, stream: str, log: Callable[..., None], run: Progress, *, earlier: bool = False
+    ) -> None:
+        """Start to count.
 
         Args:
             stream: The name of the stream.
             log: Logs a message with its arguments and the keyword arguments of `logging`.
-            run: What the run has told.
+            run: The progress of the run.
+            earlier: Whether it is about earlier days that are filled in, not the daily work.
         """
-        self._stream, self._log, self._run = stream, log, run
+        self._stream, self._log, self._run, self._earlier = stream, log, run, earlier
         self._lock = threading.Lock()
         self._requests = self._retries = self._rows = self._windows = self._checks = 0
+        self._days = 0
         self._first: date | None = None
         self._last: date | None = None
         self._bookmark: str | None = None
+        self._complete_from: str | None = None
         self._begun = self._run.monotonic()
         self._bar: Any = None
         self._at_end = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin to tell."""
+        """Start the clock, and show the bar."""
         self._begun = self._run.monotonic()
-        # Only somebody who looks has use for a bar, and has the extra `progress` installed.
+        # A bar is of use on a terminal only, and needs the extra `progress`.
         terminal = sys.__stderr__
         if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
             tqdm = import_module("tqdm").tqdm
             self._bar = self._at_end.enter_context(
-                tqdm(desc=self._stream, unit="day", file=terminal, leave=False)
+                tqdm(desc=f"{self._stream}{self._kind}", unit="day", file=terminal, leave=False)
             )
             for handler in logging.root.handlers:
                 if isinstance(handler, logging.StreamHandler) and handler.stream is terminal:
@@ -95,19 +100,23 @@ class StreamProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell the summary."""
+        """Log the summary."""
         self._at_end.close()
         days = f"in {_count(self._windows, 'window')}, {self._first} to {self._last}"
         retries = f", {_count(self._retries, 'retry')}" if self._retries else ""
         if self._checks:
             retries += f", {self._checks} to check responses"
+        reached = f"; the bookmark is {self._bookmark}" if self._bookmark else ""
+        if self._earlier and self._complete_from:
+            reached = f"; complete from {self._complete_from}"
         self._log(
-            "%s%s; %s%s%s.",
+            "%s%s%s; %s%s%s.",
             _count(self._rows, "row"),
+            self._kind,
             f" {days}" if self._first else "",
             _count(self._requests, "request"),
             retries,
-            f"; the bookmark is {self._bookmark}" if self._bookmark else "",
+            reached,
             level=logging.INFO,
             extra={
                 "stream_name": self._stream,
@@ -119,8 +128,13 @@ class StreamProgress:
                 "first_day": self._first,
                 "last_day": self._last,
                 "bookmark": self._bookmark,
+                **({"complete_from": self._complete_from} if self._earlier else {}),
             },
         )
+
+    @property
+    def _kind(self) -> str:
+        return " of earlier days" if self._earlier else ""
 
     def requested(self) -> None:
         """Count a request."""
@@ -141,26 +155,29 @@ class StreamProgress:
         window: DateWindow | None,
         rows: int,
         *,
-        last: date | None,
+        days: DateWindow | None,
         bookmark: str | None,
+        complete_from: str | None = None,
     ) -> None:
         """Count a window whose rows were emitted.
 
         Args:
             window: The window, None for a whole table.
             rows: How many rows it had.
-            last: The last day of the stream's plan.
-            bookmark: The bookmark behind it.
+            days: All days that are to be read, None for a whole table.
+            bookmark: The bookmark after it.
+            complete_from: The first of the days that are complete.
         """
         self._rows += rows
         self._windows += 1
-        self._bookmark = bookmark
-        if window is None or last is None:
+        self._bookmark, self._complete_from = bookmark, complete_from
+        if window is None or days is None:
             return
-        self._first = self._first or window.first
-        self._last = window.last
-        done = (window.last - self._first).days + 1
-        whole = max((last - self._first).days + 1, done)
+        self._first = min(self._first or window.first, window.first)
+        self._last = max(self._last or window.last, window.last)
+        self._days += (window.last - window.first).days + 1
+        done = self._days
+        whole = max((days.last - days.first).days + 1, done)
         if self._bar is not None:
             self._bar.total = whole
             self._bar.set_postfix(rows=self._rows, refresh=False)
@@ -169,8 +186,9 @@ class StreamProgress:
             took = max(self._run.monotonic() - self._begun, 0.001)
             left = took * (whole - done) / done
             self._log(
-                "Window %s: %.0f %% done, %d rows, %.0f a second, about %s left.",
+                "Window %s%s: %.0f %% done, %d rows, %.0f rows/s, about %s left.",
                 window,
+                self._kind,
                 100 * done / whole,
                 self._rows,
                 self._rows / took,
@@ -188,7 +206,7 @@ class StreamProgress:
 
 
 class _AboveBar:
-    """A stream whose lines stand above a bar instead of in it."""
+    """A text stream whose lines appear above the bar."""
 
     def __init__(self, tqdm: Any, terminal: TextIO) -> None:
         self._tqdm, self._terminal = tqdm, terminal

@@ -2,19 +2,19 @@
 
 The API takes its key in the URL, so anything that quotes a URL can show it: exceptions, debug
 logs of HTTP libraries, error pages that echo the request. What is registered with `protect` is
-struck out of all that is logged or written to the standard error stream.
+struck out of all that is logged or written to the standard error stream; and what others wrote,
+which may be cut anywhere, is quoted only without any piece of it.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import logging
-import re
 import sys
+from contextlib import suppress
 from io import TextIOBase
 from typing import TYPE_CHECKING, TextIO
+
+from tap_cobrowser.spellings import SHORTEST, spell, views
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -22,52 +22,93 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-_patterns: dict[str, tuple[re.Pattern[str], str]] = {}
+_MOST_READ = 16 * 1024
+_OWN_LOGGERS = ("tap-cobrowser", "singer_sdk.metrics")
+_MASKS = "*#~-=_.x" + "".join(map(chr, range(ord("!"), ord("~"))))
+
+_masks: dict[str, str] = {}
+"""What stands for each secret."""
 
 
 def protect(secret: str) -> None:
-    """Strike a secret out of everything that is put out from now on.
+    """Strike a secret out of everything that is put out from now on, blanks around it aside.
 
     Args:
-        secret: The text, of which no encoding may appear either: percent-encoding (any depth),
-            the escapes of JSON, Python and HTML, base64.
+        secret: The text, of which no encoding may appear either. One under four characters is
+            none: it would take these letters out of every word.
     """
-    if not secret or secret in _patterns:
+    secret = secret.strip()
+    if len(secret) < SHORTEST:
         return
     # A mask without a character of the secret cannot complete what stands beside it to one.
-    mask = next(mark for mark in "*#~-=_.x" if mark not in secret) * 3
-    encoded = secret.encode("utf-8", "surrogatepass")
-    alternatives = [
-        "".join(_spellings(character) for character in secret),
-        *(
-            re.escape(code(encoded).decode("ascii").rstrip("="))
-            for code in (base64.b64encode, base64.urlsafe_b64encode)
-        ),
-    ]
-    _patterns[secret] = re.compile("|".join(alternatives)), mask
+    mask = next((mark for mark in _MASKS if mark not in secret), "\N{FULL BLOCK}") * 3
+    _masks.setdefault(secret, mask)
+    # They log URLs, and whoever uses the API client alone has no guarded handlers.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "urllib3":
+            logging.getLogger(name).addFilter(_LIBRARIES)
 
 
-def redact(text: str) -> str:
-    """Return the text with every protected secret struck out."""
-    for pattern, mask in _patterns.values():
-        text = pattern.sub(mask, text)
+def redact(text: str, *, pieces: bool = False) -> str:
+    """Return a text with every protected secret struck out, in any encoding and letter case.
+
+    Args:
+        text: The text.
+        pieces: Whether to strike out every six characters in a row of a secret, too. For text that
+            others wrote: of the tap's own, it may take words that happen to be in the secret.
+    """
+    for secret, mask in list(_masks.items()):
+        spelled = spell(secret)
+        struck = bytearray(len(text))
+        for view in views(text):
+            found = (
+                _pieces(view.text, spelled.pieces) if pieces else _find(view.text, spelled.whole)
+            )
+            for begin, end in found:
+                first, last = view.starts[begin], view.ends[end - 1]
+                struck[first:last] = b"\1" * (last - first)
+        if any(struck):
+            text = "".join(
+                mask if flag else text[begin:end] for flag, begin, end in _stretches(struck)
+            )
     return text
 
 
-def quote(value: object, most: int = 200) -> str:
-    """Return a value as one line to be quoted in a message: redacted first, then shortened."""
-    text = " ".join(redact(str(value)).split())
-    text = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+def one_line(value: object, most: int = 200) -> str:
+    """Return what somebody else wrote as one line: redacted first, then shortened."""
+    text = _redacted_line(str(value)[:_MOST_READ])
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def quote(value: object, most: int = 200, *, end: bool = False) -> str:
+    """Return the same in quotation marks, with nothing escaped.
+
+    Args:
+        value: What to show.
+        most: Characters of it that are enough.
+        end: Whether its end is of interest, rather than its beginning.
+    """
+    text = str(value)
+    text = _redacted_line(text[-_MOST_READ:] if end else text[:_MOST_READ])
+    mark = '"' if "'" in text and '"' not in text else "'"
+    if len(text) <= most:
+        return f"{mark}{text}{mark}"
+    return f"…{mark}{text[-most:]}{mark}" if end else f"{mark}{text[:most]}{mark}…"
+
+
+def _redacted_line(text: str) -> str:
+    line = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in " ".join(text.split())
     )
-    return repr(text) if len(text) <= most else f"{text[:most]!r}…"
+    return redact(line, pieces=True)
 
 
 def quote_exactly(value: str, most: int) -> str:
     """Return a value as one line in which every character can be seen: redacted, then shortened."""
-    text = redact(value)
+    text = redact(value[:_MOST_READ], pieces=True)
     return repr(text) if len(text) <= most else f"{text[:most]!r}…"
 
 
@@ -92,7 +133,10 @@ class RedactingFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        return redact(self._inner.format(record))
+        text = self._inner.format(record)
+        # What the tap says itself is made of texts from which the pieces are gone already.
+        own = record.name.startswith(_OWN_LOGGERS) and not record.exc_info
+        return redact(text, pieces=not own)
 
 
 class _RedactedStream(TextIOBase):
@@ -103,7 +147,8 @@ class _RedactedStream(TextIOBase):
 
     @override
     def write(self, text: str, /) -> int:
-        self._inner.write(redact(text))
+        with suppress(OSError):  # nobody can be told that nobody can be told
+            self._inner.write(redact(text, pieces=True))
         return len(text)
 
     @override
@@ -112,7 +157,8 @@ class _RedactedStream(TextIOBase):
 
     @override
     def flush(self) -> None:
-        self._inner.flush()
+        with suppress(OSError):
+            self._inner.flush()
 
     @override
     def fileno(self) -> int:
@@ -128,34 +174,43 @@ class _RedactedStream(TextIOBase):
         return self._inner.encoding
 
 
-def _spellings(character: str) -> str:
-    """Return a regular expression for all the ways in which a character may be written."""
-    encoded = character.encode("utf-8", "surrogatepass")
-    spellings = {
-        re.escape(character),
-        # %2B, %2b, and %252B for what was encoded twice
-        "".join(f"%(?:25)*(?i:{byte:02X})" for byte in encoded),
-        "".join(rf"\\+x(?i:{byte:02X})" for byte in encoded),
-        rf"\\+x(?i:{ord(character):02X})",
-        rf"\\+U(?i:{ord(character):08X})",
-        rf"&#0*{ord(character)};",
-        rf"&#[xX]0*(?i:{ord(character):X});",
-        re.escape(html.escape(character)),
-        re.escape(encoded.decode("latin-1")),
-        *_json_spellings(character),
-    }
-    if character == " ":
-        spellings.add(r"\+")
-    return f"(?:{'|'.join(sorted(spellings, key=len, reverse=True))})"
+class _LibraryFilter(logging.Filter):
+    """Strikes secrets out of the records of libraries, before any handler gets them."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage(), pieces=True), ()
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_text, record.exc_info = redact(text, pieces=True), None
+        return True
 
 
-def _json_spellings(character: str) -> Iterator[str]:
-    units = character.encode("utf-16-be", "surrogatepass")
-    pairs = [units[i : i + 2].hex() for i in range(0, len(units), 2)]
-    yield "".join(rf"\\+u(?i:{pair})" for pair in pairs)
-    if character in "\"\\'/":
-        yield r"\\+" + re.escape(character)
-    else:
-        escaped = json.dumps(character)[1:-1]
-        if escaped != character:
-            yield r"\\*" + re.escape(escaped)
+_LIBRARIES = _LibraryFilter()
+
+
+def _find(text: str, spellings: Iterable[str]) -> Iterable[tuple[int, int]]:
+    """Yield where a text has one of some spellings, overlapping ones included."""
+    for spelling in spellings:
+        at = text.find(spelling)
+        while at >= 0:
+            yield at, at + len(spelling)
+            at = text.find(spelling, at + 1)
+
+
+def _pieces(text: str, pieces: frozenset[str]) -> Iterable[tuple[int, int]]:
+    """Yield where a text has a piece."""
+    for length in set(map(len, pieces)):
+        for at in range(len(text) - length + 1):
+            if text[at : at + length] in pieces:
+                yield at, at + length
+
+
+def _stretches(flags: bytearray) -> Iterable[tuple[int, int, int]]:
+    """Yield each stretch of one flag: the flag, begin and end."""
+    begin = 0
+    while begin < len(flags):
+        end = flags.find(not flags[begin], begin)
+        end = len(flags) if end < 0 else end
+        yield flags[begin], begin, end
+        begin = end

@@ -1,6 +1,6 @@
-"""Acts on what the audit finds: requests days alone where that shows or mends what is wrong.
+"""Acts on what the audit finds: requests single days to find out what is wrong, or to repair it.
 
-Nothing here sends a request by itself: what does is passed in, and keeps the rules of all requests.
+Nothing here sends a request itself. The function that does is passed in.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from tap_cobrowser.audit import (
     colliding_keys,
     days_of,
     days_with_rows,
+    distinct,
     is_suspicious,
-    join,
     moments_of,
     outside,
+    proves_ranges,
     shift_of_days,
     whole,
 )
@@ -45,10 +46,10 @@ _PROBES = (2, 4, 8, 16)
 
 
 class Repair:
-    """The checks of one run. Safe to use from many threads."""
+    """The checks of one run. Thread-safe."""
 
     def __init__(self, zone: ZoneInfo) -> None:
-        """Begin without any evidence.
+        """Start without any evidence.
 
         Args:
             zone: The zone of the days.
@@ -75,7 +76,7 @@ class Repair:
     def fetch(
         self, subject: Subject, window: DateWindow, ask: Callable[[DateWindow], Response]
     ) -> Response:
-        """Return all rows of a window, and what was unusual about the responses.
+        """Return all rows of a window, with warnings about what was unusual.
 
         Args:
             subject: The command.
@@ -83,7 +84,7 @@ class Repair:
             ask: Requests a window and returns the response, as it is.
 
         Raises:
-            WrongDaysError: If a response holds other days than those that were requested.
+            WrongDaysError: If a response has other days than those that were requested.
         """
         asked = _Asked(ask, lambda response: self._see_rows(subject, response))
         if window.first == window.last:
@@ -106,11 +107,11 @@ class Repair:
         )
 
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
-        """Take note of a date-time whose UTC offset is not that of the zone, or of None so far."""
+        """Record a date-time with another UTC offset than the zone; None if there is none yet."""
         self._days.see_offset(subject, response, stamp)
 
     def hints(self) -> list[Warned]:
-        """Return what only the whole run shows."""
+        """Return warnings that need the whole run."""
         return self._days.hints()
 
     # Ranges
@@ -127,19 +128,18 @@ class Repair:
         if is_suspicious(rows) and not self._is_exonerated(subject, rows):
             return self._compare(subject, response, asked)
         if not self._ranges.proven:
-            present = days_with_rows(moments, covered, self._zone)
-            if {covered.first, covered.last} <= present:
+            if proves_ranges(moments, covered, self._zone):
                 self._ranges.settle(proven=True)
             else:
                 self._look_for_proof(subject, response.today, asked, turn)
                 if self._ranges.broken:
                     return self._day_by_day(subject, covered, asked)
                 if not self._ranges.proven:
-                    return self._doubt(subject, response, present, asked)
+                    return self._doubt(subject, response, asked)
         return response, self._of_days(subject, response)
 
     def _look_for_proof(self, subject: Subject, today: date, asked: _Asked, turn: int) -> None:
-        """Look at what other requests of the run have found, then among recent days."""
+        """Use what other requests of the run have found, then request recent days."""
         self._ranges.wait(turn)
         for ago in _PROBES:
             if self._ranges.proven or self._ranges.broken or not self._ranges.takes_probe():
@@ -147,30 +147,30 @@ class Repair:
             first = today - ago * ONE_DAY
             pair = DateWindow(first, first + ONE_DAY)
             moments = moments_of(subject, asked(pair).table)
-            if days_with_rows(moments, pair, self._zone) >= {pair.first, pair.last}:
+            if proves_ranges(moments, pair, self._zone):
                 self._ranges.settle(proven=True)
 
     def _doubt(
-        self, subject: Subject, response: Response, present: set[date], asked: _Asked
+        self, subject: Subject, response: Response, asked: _Asked
     ) -> tuple[Response, list[Warned]]:
-        """Request the days without rows alone, since nothing shows yet that ranges work."""
+        """Request the days alone, because nothing shows yet that ranges work.
+
+        Days with rows, too: where the server's days begin at another midnight, they may be parts.
+        """
         covered = response.window
         assert covered  # noqa: S101 - the caller's
+        known = set(moments_of(subject, response.table))
         alone: dict[date, Response] = {}
         doubts: list[Warned] = []
         for day in days_of(covered):
-            if day.first in present:
-                continue
             single = asked(day)
-            moments = moments_of(subject, single.table)
             doubts += self._of_days(subject, single)
-            if not days_with_rows(moments, day, self._zone):
-                if len(single.table):  # of other days, or reaching into this one: kept as well
-                    alone[day.first] = single
+            missed = {*moments_of(subject, single.table)} - known
+            if not missed:
                 continue
-            alone[day.first] = single
-            # Today's first row may have come in between.
-            if day.first < response.today:
+            alone[day.first] = single  # rows of other days are kept as well
+            # Today's rows may have come in between.
+            if day.first < response.today and days_with_rows([*missed], day, self._zone):
                 self._ranges.settle(broken=True)
                 complete, warnings = self._day_by_day(subject, covered, asked, alone)
                 return complete, [_ranges_do_not_work(covered, day.first), *warnings]
@@ -192,7 +192,7 @@ class Repair:
         for day in days_of(window):
             response = (known or {}).get(day.first) or asked(day)
             if response.window is None and responses:
-                break  # the rest lies in the server's future
+                break  # the rest is in the server's future
             responses.append(response)
             warnings += self._of_day(subject, response)
         covered = [each.window for each in responses if each.window]
@@ -203,7 +203,7 @@ class Repair:
     # Row limits
 
     def _see_rows(self, subject: Subject, response: Response) -> None:
-        """Take note of the number of rows: a response with more rows shows that it is no limit."""
+        """Record the number of rows: a response with more rows shows that it is not a limit."""
         self._days.see_rows(response)
         with self._lock:
             self._most[subject.name] = max(self._most[subject.name], len(response.table))
@@ -216,13 +216,13 @@ class Repair:
     def _compare(
         self, subject: Subject, response: Response, asked: _Asked
     ) -> tuple[Response, list[Warned]]:
-        """Request the days of a response alone whose number of rows looks like a limit."""
+        """Request the days of a response one by one, if its number of rows looks like a limit."""
         covered, rows = response.window, len(response.table)
         assert covered  # noqa: S101 - the caller's
         singles = {day.first: asked(day) for day in days_of(covered)}
         moments = moments_of(subject, response.table)
-        total = len(join([each.table for each in singles.values()]))
-        least = len({*zip(*response.table.columns, strict=True)})
+        total = distinct([each.table for each in singles.values()])
+        least = distinct([response.table])
         grown = total > least
         if grown and covered.last >= response.today:
             # Rows of today may have come in between; a limit stays where it is.
@@ -230,13 +230,13 @@ class Repair:
         if not grown:
             complete = response if total <= least else whole(covered, [response, *singles.values()])
             warnings = self._of_days(subject, complete)
-            # A day with all the rows may be cut off just as well, so it exonerates nothing.
+            # A day with all the rows may be cut off as well, so it proves nothing.
             full = next((each for each in singles.values() if len(each.table) == rows), None)
             if full:
                 return complete, [*warnings, *self._of_limit(subject, full)]
             with self._lock:
                 self._exonerated.add((subject.name, rows))
-            if {covered.first, covered.last} <= days_with_rows(moments, covered, self._zone):
+            if proves_ranges(moments, covered, self._zone):
                 self._ranges.settle(proven=True)
             return complete, warnings
         with self._lock:
@@ -246,8 +246,8 @@ class Repair:
         text = (
             f"The response to {covered} had {rows} rows, but its days, requested one by one, have "
             f"{total}. The server seems to limit a response to {rows} rows. The rest "
-            "of this run requests one day at a time, and no row is lost unless one day has more. "
-            "Ask CoBrowser.net for the limit of rows per request."
+            "of this run requests one day at a time, so no row is lost unless one day has more. "
+            "Ask CoBrowser.net for the row limit per request, and set `window_days` to 1."
         )
         return complete, [Warned("limit", text), *warnings]
 
@@ -272,9 +272,9 @@ class Repair:
             return []
         text = (
             f"The response to {covered} has exactly {rows} rows, which seems to be the "
-            "server's limit of rows per request. Nothing shows whether that day has more, and "
-            "the API takes no smaller range. The rows are kept. Ask CoBrowser.net for the "
-            "limit, and for the rows of that day."
+            "server's row limit per request. The day may have more rows, and the API does not "
+            "accept a smaller range. The rows are emitted. Ask CoBrowser.net for the limit, and "
+            "for the rows of that day."
         )
         return [Warned("limit-of-day", text)]
 
@@ -297,14 +297,14 @@ class Repair:
         if found.first - ends >= ONE_DAY or (
             not subject.reaches_back and begins - found.last > ONE_DAY
         ):
-            msg = f"The server was asked for {covered} and returned rows of {received}"
+            msg = f"The request was for {covered}, but the response has rows of {received}"
             raise WrongDaysError(msg)
         parts = []
         if found.before:
             parts.append(f"{found.before} rows up to {_hours(found.earliest)} before")
         if found.after:
             parts.append(f"{found.after} rows up to {_hours(found.latest)} after")
-        text = f"The response to {covered} has {' and '.join(parts)} these days. They are kept. "
+        text = f"The response to {covered} has {' and '.join(parts)} these days. They are emitted. "
         shift = shift_of_days(moments, covered, self._zone)
         if shift and not subject.reaches_back:
             self._days.shown = True
@@ -320,9 +320,9 @@ class Repair:
             )
         else:
             text += (
-                "The server may have returned a stored response, or may not use `start` and `stop` "
-                "as its documentation says, so rows of these days may be missing. Ask "
-                "CoBrowser.net, and check any cache or proxy in between."
+                "The server may have returned a cached response, or may not use `start` and `stop` "
+                "as documented, so rows of these days may be missing. Check any cache or proxy in "
+                "between, and ask CoBrowser.net."
             )
         return [Warned("days", text)]
 
@@ -352,9 +352,9 @@ def _hours(length: timedelta) -> str:
 def _ranges_do_not_work(window: DateWindow, day: date) -> Warned:
     return Warned(
         "ranges",
-        f"The response to {window} had no rows of {day}, but that day has rows when it is "
+        f"The response to {window} lacked rows of {day} that are there when the day is "
         "requested alone: ranges of days do not work as documented. The rest of this run "
-        "requests one day at a time, and no row is lost. Set `window_days` to 1, and ask "
+        "requests one day at a time, so no row is lost. Set `window_days` to 1, and ask "
         "CoBrowser.net which of `start` and `stop` is the older day and whether both are "
         "included.",
     )
@@ -367,8 +367,8 @@ def _of_keys(subject: Subject, table: Table) -> Iterator[Warned]:
         example = ", ".join(quote(value, 40) for value in collision.example)
         yield Warned(
             "keys",
-            f"{collision.keys} keys ({names}) have several rows that differ, the first of them "
-            f"({example}). All are emitted, but a target that upserts keeps one of each. Set "
+            f"{collision.keys} keys ({names}) have several different rows; the first is "
+            f"({example}). All rows are emitted, but a target that upserts keeps one per key. Set "
             "another key with "
             f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
             "what makes a row unique.",

@@ -1,14 +1,14 @@
-"""The settings: what each is called, means and may be, and the one form the rest works with.
+"""The settings: names, descriptions, validation, and the typed form that the rest works with.
 
-A value means the same wherever it comes from (a file, an environment variable, Meltano), so text
-is taken for the number or boolean that it spells, and an empty text for a setting left out.
+A value means the same wherever it comes from (a file, an environment variable, Meltano): text
+that spells a number or a boolean is converted, and empty text counts as not set.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR
+from decimal import Decimal
 from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from singer_sdk import typing as th
 
 from tap_cobrowser.days import parse_day
 from tap_cobrowser.errors import SettingError
+from tap_cobrowser.redaction import one_line, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ SEPARATORS = (";", ",", ":", "|")
 MIN_KEY_LENGTH = 4
 MAX_WINDOW_DAYS = 31
 MAX_CONCURRENT_REQUESTS = 16
+_ENOUGH = 10**9
 
 SCHEMA = th.PropertiesList(
     th.Property(
@@ -35,7 +37,7 @@ SCHEMA = th.PropertiesList(
         th.StringType,
         required=True,
         title="User",
-        description="CoBrowser.net user name. Letter case counts.",
+        description="CoBrowser.net user name, case-sensitive.",
     ),
     th.Property(
         "api_key",
@@ -43,15 +45,15 @@ SCHEMA = th.PropertiesList(
         required=True,
         secret=True,
         title="API key",
-        description="API key of that user, as CoBrowser.net handed it out.",
+        description="API key that CoBrowser.net issued to the user.",
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         title="Start date",
         description=(
-            "First day to extract, as a date (that day in `timezone`) or a date-time (the day "
-            "that contains it there). Without it, what the bookmark tells, or 30 days before today."
+            "First day to extract: a date, or a date-time, which stands for the day of `timezone` "
+            "that contains it. Default: 30 days before today."
         ),
     ),
     th.Property(
@@ -59,8 +61,8 @@ SCHEMA = th.PropertiesList(
         th.DateTimeType,
         title="End date",
         description=(
-            "Last day to extract, included, told as `start_date` is. Without it, today. "
-            "With `start_date` it cuts a history into slices."
+            "Last day to extract, inclusive, in the same form as `start_date`. Together they "
+            "select a slice of the history. Default: today."
         ),
     ),
     th.Property(
@@ -69,28 +71,28 @@ SCHEMA = th.PropertiesList(
         default="Europe/Amsterdam",
         title="Time zone",
         description=(
-            "IANA name of the time zone whose midnights part the API's days: the one that the "
-            "CoBrowser.net account is set to."
+            "Time zone of the CoBrowser.net account, as an IANA name. It decides where the API's "
+            "days begin and end."
         ),
     ),
     th.Property(
         "lookback_days",
         th.IntegerType(minimum=0),
         default=3,
-        title="Look-back",
+        title="Look-back days",
         description=(
             "Days before the bookmark that each run reads again, for rows that arrive or change "
-            "late. Three cover a weekend."
+            "late. The default covers a weekend."
         ),
     ),
     th.Property(
         "window_days",
         th.IntegerType(minimum=1, maximum=MAX_WINDOW_DAYS),
         default=2,
-        title="Window",
+        title="Window days",
         description=(
-            "Whole days in one request. The API allows 2; raise it only if CoBrowser.net granted "
-            "more."
+            "Days per request, 1 to 31. The API allows 2; raise it only if CoBrowser.net has "
+            "raised your limit."
         ),
     ),
     th.Property(
@@ -99,7 +101,7 @@ SCHEMA = th.PropertiesList(
         default=";",
         allowed_values=list(SEPARATORS),
         title="CSV separator",
-        description="Separator of the cells that the API is asked for.",
+        description="Column separator to request from the API.",
     ),
     th.Property(
         "ccc_agent",
@@ -107,8 +109,8 @@ SCHEMA = th.PropertiesList(
         default=False,
         title="CCC agent",
         description=(
-            "Whether the user is a CCC agent. True adds the four streams that the API gives to "
-            "CCC agents alone."
+            "Whether the user is a CCC agent. If true, the catalog includes the four streams that "
+            "the API serves to CCC agents only."
         ),
     ),
     th.Property(
@@ -117,8 +119,7 @@ SCHEMA = th.PropertiesList(
         default="https://client.cobrowser.net/generic/api/csv.php",
         title="API URL",
         description=(
-            "Address of the CSV export API. It has to be `https`; `http` is taken for a loopback "
-            "host only."
+            "URL of the CSV export API. It must begin with `https`, except on a loopback host."
         ),
     ),
     th.Property(
@@ -126,31 +127,31 @@ SCHEMA = th.PropertiesList(
         th.IntegerType(minimum=1),
         default=300,
         title="Request timeout",
-        description="Seconds of silence from the server after which a request has failed.",
+        description="Seconds to wait for data from the server before a request fails.",
     ),
     th.Property(
         "max_retries",
         th.IntegerType(minimum=0),
         default=5,
-        title="Retries",
+        title="Maximum retries",
         description=(
-            "How often a request is repeated, whatever the reason: a busy server, a broken "
-            "response or a midnight. The waits grow. Waits that the server asks for add up to an "
-            "hour per run at most; if it asks for more, the run ends."
+            "Retries per request, whatever the reason: a server error, a broken response, or "
+            "midnight during the request. The wait grows with each retry. If the server asks for "
+            "waits of more than an hour per run in all, the run ends."
         ),
     ),
     th.Property(
         "max_concurrent_requests",
         th.IntegerType(minimum=1, maximum=MAX_CONCURRENT_REQUESTS),
         default=4,
-        title="Concurrent requests",
-        description="Requests in flight at once. At most one answer more is held in memory.",
+        title="Maximum concurrent requests",
+        description="Requests in flight at once, 1 to 16, over all streams.",
     ),
     th.Property(
         "user_agent",
         th.StringType,
         title="User agent",
-        description="`User-Agent` header of the requests. Without it, `tap-cobrowser/<version>`.",
+        description="`User-Agent` header. Default: `tap-cobrowser/<version>`.",
     ),
 ).to_dict()
 """JSON Schema of the tap's own settings; the SDK adds those of its capabilities."""
@@ -161,10 +162,9 @@ OWN: dict[str, dict[str, Any]] = dict(SCHEMA["properties"])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The settings after all checks.
+    """The validated settings.
 
-    `start_date` and `end_date` are days of `timezone`, None where they are left out. Times are in
-    seconds.
+    `start_date` and `end_date` are days of `timezone`, None if not set. Times are in seconds.
     """
 
     user: str
@@ -190,7 +190,7 @@ class Settings:
 def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
     """Whether the catalog is to hold the CCC streams; a value that is no boolean counts as no."""
     try:
-        return _boolean(config.get("ccc_agent") or "false", "ccc_agent")
+        return boolean(config.get("ccc_agent") or "false", "ccc_agent")
     except SettingError:
         return False
 
@@ -262,6 +262,9 @@ class _Values:
         if not isinstance(value, str):
             msg = f"Setting '{name}' has to be text, not {_kind(value)}"
             raise SettingError(msg, advice="Put it in quotes.")
+        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
+            msg = f"Setting '{name}' has characters that cannot be sent"
+            raise SettingError(msg, advice="Give one line of text.")
         return value.strip()
 
     def key(self, name: str) -> str:
@@ -272,23 +275,11 @@ class _Values:
         return value
 
     def integer(self, name: str) -> int:
-        value = self.raw(name)
-        schema = OWN[name]
-        least, most = schema["minimum"], schema.get("maximum")
-        wanted = f"from {least} to {most}" if most else f"of {least} or more"
-        spelled = str(value).strip()
-        if isinstance(value, float) and value % 1 == 0:
-            spelled = str(int(value))
-        number = None
-        if not isinstance(value, bool) and re.fullmatch(r"[+-]?\d{1,9}", spelled, re.ASCII):
-            number = int(spelled)
-        if number is None or number < least or (most and number > most):
-            msg = f"Setting '{name}' is {_shown(value)}"
-            raise SettingError(msg, advice=f"Give a whole number {wanted}.")
-        return number
+        schema: dict[str, Any] = OWN[name]
+        return integer(self.raw(name), name, schema["minimum"], schema.get("maximum"))
 
     def boolean(self, name: str) -> bool:
-        return _boolean(self.raw(name), name)
+        return boolean(self.raw(name), name)
 
     def zone(self, name: str) -> ZoneInfo:
         value = self.text(name).strip()
@@ -310,8 +301,7 @@ class _Values:
             day = parse_day(value, zone) if isinstance(value, str) else None
         except ValueError:
             day = None
-        # A margin of a year on both ends keeps every later calculation within the calendar.
-        if day is None or not MINYEAR < day.year < MAXYEAR:
+        if day is None:
             msg = f"Setting '{name}' is {_shown(value)}"
             raise SettingError(msg, advice="Give a date, as 2026-01-31, or an ISO 8601 date-time.")
         return day
@@ -330,7 +320,7 @@ class _Values:
             host, _ = parts.hostname, parts.port
         except ValueError:
             host = None
-        if not host or parts.scheme not in {"http", "https"}:
+        if not host or parts.scheme not in {"http", "https"} or not _is_host(host):
             msg = f"Setting '{name}' is not the address of a web server"
             raise SettingError(msg, advice="Give one that begins with https://")
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -351,7 +341,34 @@ class _Values:
         return value.strip()
 
 
-def _boolean(value: object, name: str) -> bool:
+def integer(value: object, name: str, least: int, most: int | None = None) -> int:
+    """Return the integer that a value is or spells; 3.0 is one, as in JSON Schema.
+
+    Raises:
+        SettingError: If it is none, or not within the bounds.
+    """
+    number = None
+    if isinstance(value, float | Decimal):
+        # NaN is within no bounds.
+        exact = float(value)
+        number = int(exact) if -_ENOUGH < exact < _ENOUGH and exact.is_integer() else None
+    elif not isinstance(value, bool) and re.fullmatch(
+        r"[+-]?\d{1,9}", str(value).strip(), re.ASCII
+    ):
+        number = int(str(value))
+    if number is None or number < least or (most is not None and number > most):
+        msg = f"Setting '{name}' is {_shown(value)}"
+        wanted = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise SettingError(msg, advice=f"Give a whole number {wanted}.")
+    return number
+
+
+def boolean(value: object, name: str) -> bool:
+    """Return the boolean that a value is or spells.
+
+    Raises:
+        SettingError: If it is none.
+    """
     if isinstance(value, bool):
         return value
     spelled = str(value).strip().lower() if isinstance(value, str | int) else ""
@@ -361,6 +378,15 @@ def _boolean(value: object, name: str) -> bool:
         return False
     msg = f"Setting '{name}' is {_shown(value)}"
     raise SettingError(msg, advice="Give true or false.")
+
+
+def _is_host(host: str) -> bool:
+    """Return whether a name could be looked up at all: its characters and its parts' lengths."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not re.search(r"[^\w.:%-]", host)
 
 
 def _is_loopback(host: str) -> bool:
@@ -377,5 +403,4 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object, most: int = 40) -> str:
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}…"
+    return quote(value, most) if isinstance(value, str) else one_line(repr(value), most)

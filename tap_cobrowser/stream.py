@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
-from contextlib import nullcontext
+from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import singer_sdk.singerlib as singer
@@ -23,7 +23,7 @@ from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
 from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.emission import batch_messages, records_of, write_records
+from tap_cobrowser.emission import records_of, write_batches, write_records
 from tap_cobrowser.paginator import WindowPaginator
 from tap_cobrowser.progress import StreamProgress
 from tap_cobrowser.table import Column
@@ -49,8 +49,36 @@ if TYPE_CHECKING:
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.table import Table
 
+_NOT_ALL = (
+    "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
+    "that this run does not read, and would delete them."
+)
 # What the SDK logs on any error says nothing that the error's own line does not.
 _LOGGED_BY_SDK = "An unhandled error occurred while syncing '%s'"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a run does with a stream in one go.
+
+    Attributes:
+        stream: The stream.
+        earlier: Whether the days before those that are complete are filled in, newest first. If
+            not, it is the daily work. That of all streams comes first.
+    """
+
+    stream: CobrowserStream
+    earlier: bool = False
+
+    @property
+    def progress(self) -> StreamProgress:
+        """How far it is; it counts the requests that are made ahead, too."""
+        return self.stream.progress[self.earlier]
+
+    @property
+    def days(self) -> DateWindow | None:
+        """The days to read, None if there are none or the stream has no days."""
+        return self.stream.earlier_days if self.earlier else self.stream.daily_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +96,7 @@ class Extraction:
 
     settings: Settings
     api: Api
-    ahead: FetchAhead[CobrowserStream, DateWindow | None, date, Response]
+    ahead: FetchAhead[Pass, DateWindow | None, date, Response]
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
@@ -77,14 +105,105 @@ class Extraction:
         """Log what is unusual about a response, once per stream and kind."""
         found = {warning.kind: warning.text for warning in response.warnings}
         found |= {note: note for note in response.table.notes}
+        if response.table.blank and not stream.windowed and not response.table.notes:
+            text = "The response is empty, not even a header; the table is taken to have no rows."
+            found["blank"] = text
         for kind, text in found.items():
             if (stream.name, kind) not in self.warned:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
 
-    def finish(self, stream: CobrowserStream) -> None:
-        """Log what only the whole run shows, behind its last stream."""
-        if stream is self.windowed()[-1]:
+    def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
+        """Log which earlier days of a stream are filled in, and why."""
+        bookmark = stream.bookmark
+        assert bookmark  # noqa: S101 - without one no day is earlier than another
+        count = (days.last - days.first).days + 1
+        stream.log(
+            "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
+            "on, and `start_date` is before that.",
+            *(count, "s"[: count > 1], stream.name, days, bookmark.begin),
+        )
+        if days.last + ONE_DAY < bookmark.begin:
+            stream.log(
+                "The days of stream '%s' from %s to %s stay missing, so the state cannot keep that "
+                "the earlier ones are there, and each run like this reads them again. Set "
+                "`end_date` to %s or later, or leave it out.",
+                *(stream.name, days.last + ONE_DAY, *[bookmark.begin - ONE_DAY] * 2),
+                level=logging.WARNING,
+            )
+
+    def windows(self, of: Pass, after: date | None = None) -> Iterator[DateWindow | None]:
+        """Yield the windows that a pass still needs, in order; None is the whole table.
+
+        While the server's clock is a guess, a start that lies in its future is requested all the
+        same: only the response shows whether it is one.
+
+        Args:
+            of: The pass.
+            after: The last day, or of earlier days the first, that it has read already.
+        """
+        days, end = of.days, self.settings.end_date
+        if not of.stream.windowed:
+            yield None
+        if days is None:
+            return
+        if after and of.earlier:
+            days = DateWindow(days.first, min(days.last, after - ONE_DAY))
+        elif after:
+            days = DateWindow(max(days.first, after + ONE_DAY), days.last)
+        paginator = WindowPaginator(
+            days.first, days.last, self.settings.window_days, newest_first=of.earlier
+        )
+        guessed = not (self.api.clock.known or after or of.earlier)
+        if paginator.finished and guessed and (not end or days.first <= end):
+            yield DateWindow(days.first, days.first)
+        while not paginator.finished:
+            yield paginator.current_value
+            paginator.advance()
+
+    def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
+        """Return all days of a pass, by its first window."""
+        if of.earlier:
+            return DateWindow(self.settings.start_date or begun.first, begun.last)
+        return DateWindow(begun.first, of.days.last if of.days else begun.last)
+
+    def meet(self) -> None:
+        """Note for all streams from which day on they are complete, where their state lacks it.
+
+        Streams whose turn is still to come are met by this run, too, even if it does not get there.
+        """
+        for stream in self.windowed():
+            if bookmark := stream.bookmark:
+                bookmarks.meet(
+                    stream.stream_state,
+                    bookmark,
+                    start=self.settings.start_date,
+                    run_day=self.api.clock.run_day,
+                    zone=self.settings.timezone,
+                )
+
+    def finish(self, stream: CobrowserStream, *, read: bool, dry: bool) -> None:
+        """Log what shows at the end of a stream's daily work, or only behind that of the last one.
+
+        Args:
+            stream: The stream.
+            read: Whether it had a window.
+            dry: Whether the run only tries its streams.
+        """
+        bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
+        if bookmark and bookmark.day > today + ONE_DAY:
+            stream.log(
+                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
+                "then are not read, unless you set it back or remove it.",
+                *(stream.name, bookmark.day, today),
+                level=logging.WARNING,
+            )
+        elif days and not read and not stream.earlier_days:
+            stream.log(
+                "Nothing to read: the first day (%s) is after the last one (%s).",
+                *(days.first, days.last),
+            )
+        if stream in self.windowed()[-1:] and not dry:
             for hint in self.api.hints():
                 stream.log("%s", hint.text, level=logging.WARNING)
 
@@ -111,7 +230,7 @@ class CobrowserStream(Stream, ABC):
     def __init__(self, tap: Tap, *args: Any, **kwargs: Any) -> None:
         """Take part in the tap's run."""
         super().__init__(tap, *args, **kwargs)
-        self._documented_replication_key = self.replication_key
+        self._pass = Pass(self)
 
     @property
     def _shared(self) -> Extraction:
@@ -122,40 +241,18 @@ class CobrowserStream(Stream, ABC):
         return self._shared.settings
 
     @cached_property
-    def progress(self) -> StreamProgress:
-        """How far the stream is; it counts the requests that are made ahead, too."""
-        return StreamProgress(self.name, self.log, self._shared.progress)
-
-    @override
-    def apply_catalog(self, catalog: singer.Catalog) -> None:
-        super().apply_catalog(catalog)
-        # The API knows days by one date of each row. Another key, or none, cannot be replicated by.
-        self.replication_key = self._documented_replication_key
-        entry = catalog.get_stream(self.name)
-        if self.replication_key is None:
-            self.forced_replication_method = None
-        elif entry and entry.metadata.root.forced_replication_method == REPLICATION_FULL_TABLE:
-            # Which the SDK passes over where the entry says what discovery wrote there.
-            self.forced_replication_method = REPLICATION_FULL_TABLE
+    def progress(self) -> tuple[StreamProgress, StreamProgress]:
+        """How far the stream is with its daily work, and with earlier days."""
+        run = self._shared.progress
+        return (
+            StreamProgress(self.name, self.log, run),
+            StreamProgress(self.name, self.log, run, earlier=True),
+        )
 
     @cached_property
     def command(self) -> Command:
         """The command, with its documented columns as the catalog wants them."""
-        keys = {*self.primary_keys, self.replication_key}
-        wanted = self.effective_schema.get("properties", {})
-        columns = tuple(
-            Column(
-                name,
-                _kind(wanted.get(name, definition)),
-                key=name in keys,
-                wanted=name in wanted and self.mask["properties", name],
-            )
-            for name, definition in self.schema["properties"].items()
-        )
-        subject = Subject(
-            self.name, tuple(self.primary_keys), self._documented_replication_key, self.reaches_back
-        )
-        return Command(self.name, columns, subject, self.windowed, self.ccc_only)
+        return _command(self)
 
     @property
     def is_incremental(self) -> bool:
@@ -179,51 +276,36 @@ class CobrowserStream(Stream, ABC):
         )
 
     @property
-    def _first_day(self) -> date:
-        return bookmarks.first_day(
+    def daily_days(self) -> DateWindow | None:
+        """The days of the daily work, none if `last` is the earlier; None without windows."""
+        if not self.windowed:
+            return None
+        settings, run_day = self._settings, self._shared.api.clock.run_day
+        first = bookmarks.first_day(
             self.bookmark,
-            start=self._settings.start_date,
-            lookback_days=self._settings.lookback_days,
-            run_day=self._shared.api.clock.run_day,
+            start=settings.start_date,
+            lookback_days=settings.lookback_days,
+            run_day=run_day,
         )
+        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
 
     @property
-    def _last_day(self) -> date:
-        run_day = self._shared.api.clock.run_day
-        return bookmarks.last_day(end=self._settings.end_date, run_day=run_day)
+    def earlier_days(self) -> DateWindow | None:
+        """The days to fill in after the daily work, None if there are none."""
+        daily, start = self.daily_days, self._settings.start_date
+        return daily and bookmarks.earlier_days(self.bookmark, daily, start=start)
 
-    def get_new_paginator(self, after: date | None = None) -> WindowPaginator:
-        """Return a paginator over the days that this run reads.
-
-        Args:
-            after: The last day that it has read already.
-        """
-        first = self._first_day
-        if after:
-            first = max(first, after + ONE_DAY)
-        return WindowPaginator(first, self._last_day, self._settings.window_days)
-
-    def windows(self, after: date | None = None) -> Iterator[DateWindow | None]:
-        """Yield the windows that this stream still needs, in order; None is the whole table.
-
-        While the server's clock is a guess, a start that lies in its future is requested all the
-        same: only the response shows whether it is one.
-
-        Args:
-            after: The last day that this run has read already.
-        """
-        if not self.windowed:
-            yield None
+    def fill_in(self) -> None:
+        """Emit the days before those that are complete, where `start_date` asks for them."""
+        if not (days := self.earlier_days):
             return
-        paginator = self.get_new_paginator(after)
-        if paginator.finished and not self._shared.api.clock.known and not after:
-            first = paginator.current_value.first
-            if not self._settings.end_date or first <= self._settings.end_date:
-                yield DateWindow(first, first)
-            return
-        while not paginator.finished:
-            yield paginator.current_value
-            paginator.advance()
+        self._pass = Pass(self, earlier=True)
+        self._shared.announce(self, days)
+        if batch_config := self.get_batch_config(self.config):
+            self._sync_batches(batch_config)
+        else:
+            deque(self._sync_records(), maxlen=0)
+        self._pass = Pass(self)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
@@ -259,94 +341,98 @@ class CobrowserStream(Stream, ABC):
         api, ahead = self._shared.api, self._shared.ahead
         planned_on = api.clock.run_day
         dry = self.ABORT_AT_RECORD_COUNT is not None
-        last_read: date | None = None
+        earlier = self._pass.earlier
+        read: date | None = None
         pending = True
         with metrics.http_request_counter(self.name, endpoint=self.name) as counter:
             while pending:
                 pending = False
-                for response in ahead.responses(self, last_read, one_by_one=dry):
+                for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
                     self._shared.warn(self, response)
-                    self.progress.checked(response.extra)
+                    self._pass.progress.checked(response.extra)
                     if response.window:
-                        last_read = response.window.last
+                        read = response.window.first if earlier else response.window.last
                     if response.window or not self.windowed:
                         yield response
                     if api.clock.run_day != planned_on:
                         planned_on, pending = api.clock.run_day, self.windowed
                         ahead.plan_again()
                         break
-        bookmark, today = self.bookmark, api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
-            self.log(
-                "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
-                "then are not read, unless you set it back or remove it.",
-                *(self.name, bookmark.day, today),
-                level=logging.WARNING,
-            )
-        elif self.windowed and last_read is None:
-            days = self._first_day, self._last_day
-            self.log("Nothing to read: the first day (%s) is after the last one (%s).", *days)
-        if self.windowed and not dry:
-            self._shared.finish(self)
+                    del response  # which can be large, before the next one is read
+        if not earlier:
+            self._shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
         """Emit window by window: its records, then its STATE."""
-        writer = cast("LineWriter", self._tap.message_writer)
         version = self._new_version()
-        left = self.ABORT_AT_RECORD_COUNT
-        progress = nullcontext() if left else self.progress
-        with progress, self.get_record_counter() as counter, self.get_sync_timer():
-            for table, extracted in self._tables(counter, version):
-                write_records(
-                    writer, self.stream_maps, table, extracted, version=version, most=left
-                )
-                if left is not None and len(table):
-                    # `--test` wants the first records, and no bookmark behind what is left out
-                    counter.increment(min(left, len(table)))
-                    self._write_state()
+        emit = partial(
+            write_records,
+            cast("LineWriter", self._tap.message_writer),
+            self.stream_maps,
+            version=version,
+        )
+        if (most := self.ABORT_AT_RECORD_COUNT) is not None:
+            # `--test` wants the first records, and no bookmark behind what is left out
+            for response in self._responses():
+                if emit(response.table.first(most), response.extracted):
                     break
+            self._write_state()
+        else:
+            with self._pass.progress, self.get_record_counter() as counter, self.get_sync_timer():
+                self._emit(emit, counter, version)
         yield from ()
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
         version = self._new_version()
-        with (
-            self.progress,
-            self.get_batch_counter() as batches,
-            self.get_record_counter() as counter,
-        ):
-            for table, _ in self._tables(counter, version):
-                for message in batch_messages(
-                    batch_config, self.tap_name, self.stream_maps, table, version=version
-                ):
-                    self._tap.write_message(message)
-                    batches.increment()
+        emit = partial(
+            write_batches,
+            batch_config,
+            self._tap.message_writer.write_message,
+            self.tap_name,
+            self.stream_maps,
+            version=version,
+        )
+        with self._pass.progress, self.get_record_counter() as counter:
+            self._emit(emit, counter, version)
 
-    def _tables(
-        self, counter: metrics.Counter, version: int | None
-    ) -> Iterator[tuple[Table, datetime]]:
-        """Yield the rows of each window, and when they were received.
+    @override
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        # `--test` wants a record, not a file
+        return super().get_batch_config(config) if self.ABORT_AT_RECORD_COUNT is None else None
 
-        Whoever asks for the next ones has emitted these: then the bookmark moves behind them.
-        """
-        blank = True
+    def _emit(
+        self,
+        emit: Callable[[Table, datetime], int],
+        counter: metrics.Counter,
+        version: int | None,
+    ) -> None:
+        """Emit the rows of each window, then move the bookmark behind it."""
+        blank: list[DateWindow | None] = []
+        windows = 0
+        begun: DateWindow | None = None
         for response in self._responses():
+            begun = begun or response.window
             table = self._recent(response.table)
-            yield table, response.extracted
-            counter.increment(len(table))
-            self._finish(response, len(table))
-            blank = blank and response.table.blank
-        if version is not None and not blank:
+            emitted = emit(table, response.extracted)
+            counter.increment(emitted)
+            self._finish(response, table, emitted, begun)
+            windows += 1
+            blank += [response.window] if table.blank else []
+            del response, table  # which can be large, before the next one is read
+        if version is not None and windows and not blank:
             # Now that the new table is there, the target can drop what older ones left. The SDK
-            # would say so before it is known that there is one, and a response without even a
-            # header replaces nothing.
+            # would say so before it is known that there is one.
             self._write_activate_version_message(version)
             self._write_state()
+        elif version is not None and any(blank):  # of a whole table that is said in any case
+            text = "No ACTIVATE_VERSION: the response to %s is empty, not even a header."
+            self.log(text, blank[0], level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Leave out what a command without a range repeats from before bookmark and look-back."""
@@ -358,14 +444,35 @@ class CobrowserStream(Stream, ABC):
             cast("str", self.replication_key), midnight(least, self._settings.timezone).isoformat()
         )
 
-    def _finish(self, response: Response, rows: int) -> None:
-        """Move the bookmark behind a window whose rows were emitted, and send a STATE."""
+    def _finish(
+        self, response: Response, table: Table, emitted: int, begun: DateWindow | None
+    ) -> None:
+        """Move the bookmark behind a window whose rows were emitted, and send a STATE.
+
+        Here alone a bookmark moves, so that no path can move it past rows that went nowhere.
+
+        Args:
+            response: The response to the window.
+            table: Its rows that are to be emitted.
+            emitted: How many were.
+            begun: The first window of this pass.
+        """
+        if emitted != len(table) or not (table.names or table.blank):
+            msg = f"{len(table)} rows of stream '{self.name}' came, {emitted} were emitted"
+            raise RuntimeError(msg)
+        self._shared.meet()
+        window, earlier, bookmark = response.window, self._pass.earlier, self.bookmark
         if self.is_incremental:
-            bookmark = bookmarks.advance(
-                self.bookmark,
-                response.window,
-                today=response.today,
-                run_day=self._shared.api.clock.run_day,
+            bookmark = (
+                bookmarks.extend(bookmark, window)
+                if earlier and bookmark and window
+                else bookmarks.advance(
+                    bookmark,
+                    window,
+                    today=response.today,
+                    run_day=self._shared.api.clock.run_day,
+                    since=begun.first if begun else None,
+                )
             )
             bookmarks.put(
                 self.stream_state,
@@ -374,11 +481,13 @@ class CobrowserStream(Stream, ABC):
                 zone=self._settings.timezone,
             )
         self._write_state()
-        self.progress.done(
-            response.window,
-            rows,
-            last=self._last_day if response.window else None,
-            bookmark=self.stream_state.get("replication_key_value"),
+        state = self.stream_state
+        self._pass.progress.done(
+            window,
+            emitted,
+            days=begun and self._shared.days_since(begun, self._pass),
+            bookmark=state.get("replication_key_value"),
+            complete_from=state.get("complete_from"),
         )
 
     def _write_state(self) -> None:
@@ -387,10 +496,35 @@ class CobrowserStream(Stream, ABC):
         self.state_manager.is_flushed = True
 
     def _new_version(self) -> int | None:
-        """Return the version of the table that this run makes, None if it only adds to it."""
-        if not self.is_incremental and self.config.get("emit_activate_version_messages"):
-            return self._initialized_at // 1000
-        return None
+        """Return the version of the table that this run makes, None if it makes no whole one."""
+        if self.is_incremental or not self.config.get("emit_activate_version_messages"):
+            return None
+        days = self.daily_days
+        if days and (
+            self._settings.start_date is None or days.last < self._shared.api.clock.run_day
+        ):
+            self.log(_NOT_ALL, level=logging.WARNING)
+            return None
+        return self._initialized_at // 1000
+
+
+def _command(stream: CobrowserStream) -> Command:
+    keys = {*stream.primary_keys, stream.replication_key}
+    wanted = stream.effective_schema.get("properties", {})
+    columns = tuple(
+        Column(
+            name,
+            # Days and bookmarks are read from the replication key, whatever it is emitted as.
+            _kind(definition if name == stream.replication_key else wanted.get(name, definition)),
+            key=name in keys,
+            wanted=name in wanted and stream.mask["properties", name],
+        )
+        for name, definition in stream.schema["properties"].items()
+    )
+    subject = Subject(
+        stream.name, tuple(stream.primary_keys), stream.replication_key, stream.reaches_back
+    )
+    return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 
 
 def _kind(definition: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""The fifteen streams, one class per command of the API: what each holds, and no logic.
+"""The fifteen streams, one class per command of the API. Data, no logic.
 
-Columns stand in the order and the spelling of the API's page. Ids are strings, since the API does
-not say what they are made of; counts are integers; whatever is measured is a number.
+Columns have the order and the spelling of the API's page. Ids are strings, because the API does
+not define their form; counts are integers; measurements are numbers.
 """
 
 from __future__ import annotations
@@ -14,49 +14,54 @@ _HOURLY_COUNTS = (
     th.Property(
         "hourEnd_time",
         th.DateTimeType,
-        description="When the hour ended: 59 minutes and 59 seconds after its begin.",
+        description="End of the hour, at 59 minutes and 59 seconds.",
     ),
     th.Property(
         "hourOfDay",
         th.IntegerType,
-        description="Number of the hour within its day, 0 to 23, by the account's own clock.",
+        description="Hour of the day, 0 to 23. The API does not name its time zone.",
     ),
     th.Property(
         "num_vists",
         th.IntegerType,
-        description="How many different visits there were (the API's spelling of visits).",
+        description="Number of unique visits in the hour (spelled as in the API).",
     ),
-    th.Property("num_pageviews", th.IntegerType, description="How many pages were viewed."),
+    th.Property("num_pageviews", th.IntegerType, description="Number of page views in the hour."),
     th.Property(
-        "num_visitors", th.IntegerType, description="How many different visitors there were."
+        "num_visitors", th.IntegerType, description="Number of unique visitors in the hour."
     ),
     th.Property(
         "num_reactive",
         th.IntegerType,
-        description="How many chats visitors asked for themselves.",
+        description=(
+            "Number of reactive chat requests in the hour, which visitors made themselves."
+        ),
     ),
     th.Property(
         "num_reactive_accepted",
         th.IntegerType,
-        description="How many of the chats that visitors asked for were taken up.",
+        description="Number of reactive chat requests that were accepted in the hour.",
     ),
     th.Property(
         "num_proactive",
         th.IntegerType,
-        description="How many visitors were invited to a chat by a filter.",
+        description=(
+            "Number of proactive chat requests in the hour: invitations that a filter made "
+            "to visitors."
+        ),
     ),
     th.Property(
         "num_proactive_accepted",
         th.IntegerType,
-        description="How many of the invitations to a chat were taken up.",
+        description="Number of proactive chat requests that were accepted in the hour.",
     ),
 )
 
-_ID_OF_ACCOUNT = "Account that the row belongs to; joins `accounts.id`."
+_ID_OF_ACCOUNT = "Id of the account; joins `accounts.id`."
 
 
 class Accounts(CobrowserStream):
-    """An account of CoBrowser.net that the user may see."""
+    """One row per account that the user may see."""
 
     name = "accounts"
     primary_keys = ("id",)
@@ -66,18 +71,18 @@ class Accounts(CobrowserStream):
         th.Property(
             "postfix",
             th.StringType,
-            description="What follows the `@` in the user names of the account's agents.",
+            description="Part of the account's user names after the `@`, such as `account.net`.",
         ),
         th.Property(
             "reseller_id",
             th.StringType,
-            description="Id of the reseller, or group of accounts, that the account belongs to.",
+            description="Id of the CoBrowser.net reseller or account group.",
         ),
     ).to_dict()
 
 
 class Agents(CobrowserStream):
-    """An agent of an account, who chats with visitors; deleted ones are marked."""
+    """One row per agent of an account, including deleted ones."""
 
     name = "agents"
     primary_keys = ("id",)
@@ -86,40 +91,40 @@ class Agents(CobrowserStream):
         th.Property(
             "username",
             th.StringType,
-            description="User name of the agent, without the account's postfix.",
+            description="User name, without the account's postfix.",
         ),
-        th.Property("firstname", th.StringType, description="First name of the agent."),
-        th.Property("lastname", th.StringType, description="Last name of the agent."),
-        th.Property("email", th.StringType, description="E-mail address of the agent."),
+        th.Property("firstname", th.StringType, description="First name."),
+        th.Property("lastname", th.StringType, description="Last name."),
+        th.Property("email", th.StringType, description="E-mail address."),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
         th.Property(
             "cccagent_id",
             th.StringType,
-            description="The CCC agent that this agent is, if any; joins `cccagents.id`.",
+            description="Id of the associated CCC agent, if any; joins `cccagents.id`.",
         ),
         th.Property("disabled", th.BooleanType, description="True if the agent has been deleted."),
     ).to_dict()
 
 
 class Hosts(CobrowserStream):
-    """A host: a website on which visitors can chat."""
+    """One row per host: a website on which visitors can chat."""
 
     name = "hosts"
     primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True, description="Id of the host."),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property("hostname", th.StringType, description="Domain name of the website."),
+        th.Property("hostname", th.StringType, description="Domain name or host name."),
         th.Property(
             "multiple_acc_id",
             th.StringType,
-            description="Tells accounts apart where several of them share one domain name.",
+            description="Identifier that is used if several accounts share one domain name.",
         ),
     ).to_dict()
 
 
 class Conversations(CobrowserStream):
-    """A conversation between a visitor and an agent; a visit may hold several."""
+    """One row per conversation between a visitor and an agent. A visit may have several."""
 
     name = "conversations"
     primary_keys = ("browse_id", "conversation_start")
@@ -130,60 +135,68 @@ class Conversations(CobrowserStream):
             "conversation_start",
             th.DateTimeType,
             required=True,
-            description="When the first message of the conversation was sent.",
+            description="Time of the first message.",
         ),
         th.Property(
             "browse_id",
             th.StringType,
             required=True,
-            description="Visit in which the conversation took place.",
+            description="Id of the visit in which the conversation took place.",
         ),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property("num_messages", th.IntegerType, description="How many lines were exchanged."),
-        th.Property("duration_secs", th.NumberType, description="How long it lasted, in seconds."),
+        th.Property(
+            "num_messages", th.IntegerType, description="Number of lines in the conversation."
+        ),
+        th.Property(
+            "duration_secs", th.NumberType, description="Duration of the conversation in seconds."
+        ),
         th.Property(
             "avgMessageLength",
             th.NumberType,
-            description="Mean length of the lines, in characters.",
+            description="Average length of the lines. The API gives no unit.",
         ),
         th.Property(
             "maxMessageLength",
             th.NumberType,
-            description="Length of the longest line, in characters.",
+            description="Length of the longest line. The API gives no unit.",
         ),
         th.Property(
             "last_agent_id",
             th.StringType,
-            description="Agent who brought the conversation to its end; joins `agents.id`.",
+            description="Id of the agent who ended the conversation; joins `agents.id`.",
         ),
         th.Property(
             "reseller_id",
             th.StringType,
-            description="Reseller, or group of accounts; joins `accounts.reseller_id`.",
+            description=(
+                "Id of the CoBrowser.net reseller or account group; joins `accounts.reseller_id`."
+            ),
         ),
-        th.Property(
-            "visitor_id", th.StringType, description="The visitor, over all of their visits."
-        ),
+        th.Property("visitor_id", th.StringType, description="Id of the website visitor."),
         th.Property(
             "requestType",
             th.StringType,
             description=(
-                "How it came about: `ask_proactive` if a filter invited the visitor, "
-                "`ask_reactive` if the visitor asked."
+                "Type of the chat request: `ask_proactive` (a filter invited the visitor) or "
+                "`ask_reactive` (the visitor asked)."
             ),
         ),
         th.Property(
             "assigned_agent_id",
             th.StringType,
-            description="Agent whom it was given to first; joins `agents.id`.",
+            description=(
+                "Id of the agent to whom the conversation was assigned first; joins `agents.id`."
+            ),
         ),
         th.Property(
-            "acceptUrl", th.StringType, description="Page on which the conversation began."
+            "acceptUrl",
+            th.StringType,
+            description="URL of the page on which the conversation was started or accepted.",
         ),
         th.Property(
             "accept_host_id",
             th.StringType,
-            description="Host on which the conversation began; joins `hosts.id`.",
+            description="Id of the host on which the conversation was started; joins `hosts.id`.",
         ),
         th.Property(
             "decisionTime",
@@ -198,33 +211,42 @@ class Conversations(CobrowserStream):
         th.Property(
             "transcriptUrl",
             th.StringType,
-            description="Address at which the whole transcript can be read.",
+            description="External URL of the full transcript.",
         ),
         th.Property(
             "avgResponseTime",
             th.NumberType,
-            description="Mean time that the visitor waited for the agent, in seconds.",
+            description=(
+                "Average time that the visitor waited for the agent's messages. The API gives "
+                "no unit."
+            ),
         ),
         th.Property(
             "maxResponseTime",
             th.NumberType,
-            description="Longest time that the visitor waited for the agent, in seconds.",
+            description=(
+                "Longest time that the visitor waited for one of the agent's messages. The API "
+                "gives no unit."
+            ),
         ),
         th.Property(
             "successcode",
             th.StringType,
-            description="Code that tells what the conversation led to.",
+            description="Result of the conversation, as a code. The API does not list the codes.",
         ),
         th.Property(
             "firstReplyTime",
             th.NumberType,
-            description="Seconds from the visitor's first message until the agent's first.",
+            description=(
+                "Time from the visitor's first message until the agent's first message. The API "
+                "gives no unit."
+            ),
         ),
     ).to_dict()
 
 
 class Emails(CobrowserStream):
-    """An e-mail sent from CoBrowser.net, mostly a transcript for a customer or visitor."""
+    """One row per e-mail sent from CoBrowser.net, usually a transcript."""
 
     name = "emails"
     primary_keys = ("id",)
@@ -234,21 +256,29 @@ class Emails(CobrowserStream):
         th.Property(
             "browse_id",
             th.StringType,
-            description="Visit that the e-mail is about; joins `conversations.browse_id`.",
+            description=(
+                "Id of the visit that the e-mail is about; joins `conversations.browse_id`."
+            ),
         ),
         th.Property("id", th.StringType, required=True, description="Id of the e-mail."),
-        th.Property("timestamp", th.DateTimeType, required=True, description="When it was sent."),
-        th.Property("agent_id", th.StringType, description="Agent who sent it; joins `agents.id`."),
-        th.Property("to", th.StringType, description="Its recipients."),
-        th.Property("bcc", th.StringType, description="Its hidden recipients."),
-        th.Property("subject", th.StringType, description="Its subject line."),
-        th.Property("from", th.StringType, description="Its sender."),
+        th.Property(
+            "timestamp", th.DateTimeType, required=True, description="When the e-mail was sent."
+        ),
+        th.Property(
+            "agent_id",
+            th.StringType,
+            description="Id of the agent who sent the e-mail; joins `agents.id`.",
+        ),
+        th.Property("to", th.StringType, description="Recipients (To)."),
+        th.Property("bcc", th.StringType, description="Hidden recipients (Bcc)."),
+        th.Property("subject", th.StringType, description="Subject."),
+        th.Property("from", th.StringType, description="Sender (From)."),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
     ).to_dict()
 
 
 class AgentActivity(CobrowserStream):
-    """A time during which an agent was online or offline; the latest may not have ended yet."""
+    """One row per period in which an agent was online or offline."""
 
     name = "agentactivity"
     primary_keys = ("activity_id",)
@@ -256,31 +286,29 @@ class AgentActivity(CobrowserStream):
     windowed = True
     reaches_back = True
     schema = th.PropertiesList(
-        th.Property("agent_id", th.StringType, description="The agent; joins `agents.id`."),
+        th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
         th.Property(
             "time_start",
             th.DateTimeType,
             required=True,
-            description="When the agent went into the state.",
+            description="When the agent changed to this state.",
         ),
         th.Property(
             "time_end",
             th.DateTimeType,
-            description="When the agent left the state; null while it lasts.",
+            description="When the state ended; null if it has not ended yet.",
         ),
-        th.Property("state", th.StringType, description="The state: `online` or `offline`."),
+        th.Property("state", th.StringType, description="`online` or `offline`."),
         th.Property(
-            "duration_secs", th.NumberType, description="How long the state lasted, in seconds."
+            "duration_secs", th.NumberType, description="Duration of the state in seconds."
         ),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "activity_id", th.StringType, required=True, description="Id of this state's row."
-        ),
+        th.Property("activity_id", th.StringType, required=True, description="Id of the activity."),
     ).to_dict()
 
 
 class SlotsActivity(CobrowserStream):
-    """A chat slot that an agent took into use or freed; a slot holds one chat."""
+    """One row per change in the number of chat slots that an agent uses."""
 
     name = "slotsactivity"
     primary_keys = ("activity_id",)
@@ -288,7 +316,7 @@ class SlotsActivity(CobrowserStream):
     windowed = True
     reaches_back = True
     schema = th.PropertiesList(
-        th.Property("agent_id", th.StringType, description="The agent; joins `agents.id`."),
+        th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
         th.Property(
             "time_start",
             th.DateTimeType,
@@ -298,59 +326,85 @@ class SlotsActivity(CobrowserStream):
         th.Property(
             "action",
             th.StringType,
-            description="`add` if one slot more came into use, `remove` if one less.",
+            description="`add` if one more slot is in use, `remove` if one less.",
         ),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
         th.Property(
             "browse_id",
             th.StringType,
-            description="Visit that the slot was for; joins `conversations.browse_id`.",
+            description=(
+                "Id of the visit that the slot was used for; joins `conversations.browse_id`."
+            ),
         ),
         th.Property(
             "session_id",
             th.StringType,
-            description="Visit as its conversation knows it.",
+            description=(
+                "Id of the visit. The API says that it links to a conversation, but not to "
+                "which column."
+            ),
         ),
         th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
         th.Property(
             "numslots_used",
             th.IntegerType,
-            description="How many slots the agent had in use from then on.",
+            description=(
+                "Number of slots in use. The API does not say whether before or after the change."
+            ),
         ),
         th.Property(
             "numslots_max",
             th.IntegerType,
-            description="How many slots the agent could have in use.",
+            description="Maximum number of slots of the agent.",
         ),
         th.Property(
-            "open_duration", th.NumberType, description="How long the slot was open, in seconds."
+            "open_duration",
+            th.NumberType,
+            description="Seconds in which the slot was open. The API does not define this state.",
         ),
         th.Property(
             "closed_duration",
             th.NumberType,
-            description="How long the slot was closed or offline, in seconds.",
+            description=(
+                "Seconds in which the slot was closed or offline. The API does not define this "
+                "state."
+            ),
         ),
         th.Property(
-            "new_duration", th.NumberType, description="How long the slot was new, in seconds."
+            "new_duration",
+            th.NumberType,
+            description="Seconds in which the slot was new. The API does not define this state.",
         ),
         th.Property(
             "sleeping_duration",
             th.NumberType,
-            description="How long the slot was sleeping, in seconds.",
+            description=(
+                "Seconds in which the slot was sleeping. The API does not define this state."
+            ),
         ),
         th.Property(
             "burning_duration",
             th.NumberType,
-            description="How long the slot was burning, in seconds.",
+            description=(
+                "Seconds in which the slot was burning. The API does not define this state."
+            ),
         ),
         th.Property(
-            "presetName", th.StringType, description="Name of the preset that the chat ran under."
+            "presetName",
+            th.StringType,
+            description=(
+                "Name of the preset of the chat. The API does not define what a preset is."
+            ),
         ),
     ).to_dict()
 
 
 class AgentPerformance(CobrowserStream):
-    """What an agent did in one login session, once for each preset that applied."""
+    """One row per agent, login session and preset.
+
+    The API says of the counts that they are for the preset, but not of the durations: these may be
+    those of the whole session in each of its rows. Before you add them up, take one per session.
+    """
 
     name = "agentperformance"
     primary_keys = ("agent_id", "session_id", "preset")
@@ -359,7 +413,10 @@ class AgentPerformance(CobrowserStream):
     reaches_back = True
     schema = th.PropertiesList(
         th.Property(
-            "agent_id", th.StringType, required=True, description="The agent; joins `agents.id`."
+            "agent_id",
+            th.StringType,
+            required=True,
+            description="Id of the agent; joins `agents.id`.",
         ),
         th.Property(
             "session_id", th.StringType, required=True, description="Id of the login session."
@@ -368,81 +425,118 @@ class AgentPerformance(CobrowserStream):
             "preset",
             th.StringType,
             required=True,
-            description="The preset that the figures are about; may be an empty text.",
+            description=(
+                "Preset that the row is about; may be empty. The API does not define what a "
+                "preset is."
+            ),
         ),
         th.Property(
             "session_start",
             th.DateTimeType,
             required=True,
-            description="When the agent logged in.",
+            description="When the session started.",
         ),
-        th.Property("numChats", th.IntegerType, description="How many chats the agent got."),
-        th.Property("numBreaks", th.IntegerType, description="How often the agent went offline."),
+        th.Property(
+            "numChats",
+            th.IntegerType,
+            description="Number of chats that the agent received in the session for this preset.",
+        ),
+        th.Property(
+            "numBreaks",
+            th.IntegerType,
+            description=(
+                "Number of times that the agent went offline in the session for this preset."
+            ),
+        ),
         th.Property(
             "numIgnored",
             th.IntegerType,
-            description="How many chats had no message from the visitor.",
+            description="Number of chats without a message from the visitor.",
         ),
         th.Property(
             "numAbandoned",
             th.IntegerType,
-            description="How many chats had no message from the agent.",
+            description="Number of chats without a message from the agent.",
         ),
         th.Property(
             "avgConcurrency",
             th.NumberType,
-            description="How many chats the agent had at the same time, on average.",
+            description="Average number of concurrent chats in the session for this preset.",
         ),
         th.Property(
             "firstResponseDuration",
             th.NumberType,
-            description="Seconds in which a chat was waiting for the agent's first reply.",
+            description=(
+                "Seconds in which the agent had not yet replied to any of the current chats."
+            ),
         ),
-        th.Property("openDuration", th.NumberType, description="Seconds in which a chat was open."),
+        th.Property(
+            "openDuration",
+            th.NumberType,
+            description=(
+                "Seconds in which any of the chats was open. The API does not define this state."
+            ),
+        ),
         th.Property(
             "closedDuration",
             th.NumberType,
-            description="Seconds in which a chat was closed or offline.",
+            description=(
+                "Seconds in which any of the chats was closed or offline. The API does not "
+                "define this state."
+            ),
         ),
-        th.Property("newDuration", th.NumberType, description="Seconds in which a chat was new."),
+        th.Property(
+            "newDuration",
+            th.NumberType,
+            description=(
+                "Seconds in which any of the chats was new. The API does not define this state."
+            ),
+        ),
         th.Property(
             "sleepingDuration",
             th.NumberType,
-            description="Seconds in which a chat was sleeping.",
+            description=(
+                "Seconds in which any of the chats was sleeping. The API does not define this "
+                "state."
+            ),
         ),
         th.Property(
-            "burningDuration", th.NumberType, description="Seconds in which a chat was burning."
+            "burningDuration",
+            th.NumberType,
+            description=(
+                "Seconds in which any of the chats was burning. The API does not define this state."
+            ),
         ),
         th.Property(
             "onlineDuration",
             th.NumberType,
-            description="How long the agent was online; the API gives no unit.",
+            description="Time in which the agent was online. The API gives no unit.",
         ),
         th.Property(
             "offlineDuration",
             th.NumberType,
-            description="How long the agent was offline; the API gives no unit.",
+            description="Time in which the agent was offline. The API gives no unit.",
         ),
         th.Property(
             "availableDuration",
             th.NumberType,
-            description="How long the agent could take a chat; the API gives no unit.",
+            description="Time in which the agent was available. The API gives no unit.",
         ),
         th.Property(
             "idleDuration",
             th.NumberType,
-            description="How long the agent had no chat at all; the API gives no unit.",
+            description="Time in which the agent had no chats. The API gives no unit.",
         ),
         th.Property(
             "sessionDuration",
             th.NumberType,
-            description="How long the session lasted; the API gives no unit.",
+            description="Duration of the session. The API gives no unit.",
         ),
     ).to_dict()
 
 
 class AccountSpecsHourly(CobrowserStream):
-    """An hour of an account: its visits, and the chats that were asked for and offered."""
+    """One row per account and hour: visits and chat requests."""
 
     name = "accountspecshourly"
     primary_keys = ("account_id", "hourBegin_time")
@@ -454,14 +548,14 @@ class AccountSpecsHourly(CobrowserStream):
             "hourBegin_time",
             th.DateTimeType,
             required=True,
-            description="When the hour began.",
+            description="Start of the hour.",
         ),
         *_HOURLY_COUNTS,
     ).to_dict()
 
 
 class HostSpecsHourly(CobrowserStream):
-    """An hour of a host: its visits, and the chats that were asked for and offered."""
+    """One row per host and hour: visits and chat requests."""
 
     name = "hostspecshourly"
     primary_keys = ("host_id", "hourBegin_time")
@@ -469,25 +563,25 @@ class HostSpecsHourly(CobrowserStream):
     windowed = True
     schema = th.PropertiesList(
         th.Property(
-            "host_id", th.StringType, required=True, description="The host; joins `hosts.id`."
+            "host_id", th.StringType, required=True, description="Id of the host; joins `hosts.id`."
         ),
         th.Property(
             "hourBegin_time",
             th.DateTimeType,
             required=True,
-            description="When the hour began.",
+            description="Start of the hour.",
         ),
         *_HOURLY_COUNTS,
         th.Property(
             "account_id",
             th.StringType,
-            description="Account that the host belongs to; joins `accounts.id`.",
+            description="Id of the account that the host belongs to; joins `accounts.id`.",
         ),
     ).to_dict()
 
 
 class FilterStatsHourly(CobrowserStream):
-    """An hour of a filter, the rule by which visitors are invited to a chat."""
+    """One row per filter and hour. A filter is a rule that invites visitors to a chat."""
 
     name = "filterstatshourly"
     primary_keys = ("account_id", "id", "hourBegin_time")
@@ -499,7 +593,7 @@ class FilterStatsHourly(CobrowserStream):
             "hourBegin_time",
             th.DateTimeType,
             required=True,
-            description="When the hour began.",
+            description="Start of the hour.",
         ),
         *_HOURLY_COUNTS[:2],
         th.Property("id", th.StringType, required=True, description="Id of the filter."),
@@ -507,48 +601,51 @@ class FilterStatsHourly(CobrowserStream):
         th.Property(
             "num_proactive",
             th.IntegerType,
-            description="How many invitations the filter made.",
+            description="Number of proactive chat requests that the filter generated.",
         ),
         th.Property(
             "num_proactive_accepted",
             th.IntegerType,
-            description="How many of its invitations were taken up.",
+            description="Number of them that were accepted.",
         ),
         th.Property(
             "num_proactive_declined",
             th.IntegerType,
-            description="How many of its invitations were turned down.",
+            description="Number of them that were declined.",
         ),
         th.Property(
             "num_proactive_match",
             th.IntegerType,
-            description="How often a visitor met the filter's conditions.",
+            description="Number of times that the filter's requirements were met.",
         ),
         th.Property(
             "num_proactive_cancelled",
             th.IntegerType,
-            description="How many invitations were withdrawn since no agent was available.",
+            description=(
+                "Number of proactive chat requests that were cancelled because no agent was "
+                "available."
+            ),
         ),
         th.Property(
             "num_proactive_no_availability",
             th.IntegerType,
-            description="How many were taken up when no agent could be found for them.",
+            description="Number of accepted requests that could not be routed to an agent.",
         ),
         th.Property(
             "num_proactive_expired",
             th.IntegerType,
-            description="How many invitations ran out of time.",
+            description="Number of requests that expired.",
         ),
         th.Property(
             "num_proactive_ignored",
             th.IntegerType,
-            description="How many invitations the visitor did not react to.",
+            description="Number of requests that were ignored.",
         ),
     ).to_dict()
 
 
 class CccAgents(CobrowserStream):
-    """A CCC agent: one who works for several accounts, which are put into groups."""
+    """One row per CCC agent, who serves the accounts of groups."""
 
     name = "cccagents"
     primary_keys = ("id",)
@@ -560,17 +657,15 @@ class CccAgents(CobrowserStream):
             th.StringType,
             description="User name, without the CCC account's postfix.",
         ),
-        th.Property("firstname", th.StringType, description="First name of the CCC agent."),
-        th.Property("lastname", th.StringType, description="Last name of the CCC agent."),
-        th.Property("email", th.StringType, description="E-mail address of the CCC agent."),
-        th.Property(
-            "cccaccount_id", th.StringType, description="CCC account that the agent belongs to."
-        ),
+        th.Property("firstname", th.StringType, description="First name."),
+        th.Property("lastname", th.StringType, description="Last name."),
+        th.Property("email", th.StringType, description="E-mail address."),
+        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
     ).to_dict()
 
 
 class CccAgentGroups(CobrowserStream):
-    """A CCC agent's place in a group."""
+    """One row per CCC agent and group that the agent belongs to."""
 
     name = "cccagentgroups"
     primary_keys = ("cccagent_id", "cccgroup_id")
@@ -580,16 +675,16 @@ class CccAgentGroups(CobrowserStream):
             "cccagent_id",
             th.StringType,
             required=True,
-            description="The CCC agent; joins `cccagents.id`.",
+            description="Id of the CCC agent; joins `cccagents.id`.",
         ),
         th.Property("cccgroup_id", th.StringType, required=True, description="Id of the group."),
         th.Property("cccgroup_name", th.StringType, description="Name of the group."),
-        th.Property("cccaccount_id", th.StringType, description="CCC account that both belong to."),
+        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
     ).to_dict()
 
 
 class CccGroupAccounts(CobrowserStream):
-    """An account's place in a group of CCC agents."""
+    """One row per group of CCC agents and account that the group serves."""
 
     name = "cccgroupaccounts"
     primary_keys = ("cccgroup_id", "account_id")
@@ -599,23 +694,21 @@ class CccGroupAccounts(CobrowserStream):
             "cccgroup_id",
             th.StringType,
             required=True,
-            description="The group; joins `cccagentgroups.cccgroup_id`.",
+            description="Id of the group; joins `cccagentgroups.cccgroup_id`.",
         ),
         th.Property(
             "account_id",
             th.StringType,
             required=True,
-            description="Account that the group serves; joins `accounts.id`.",
+            description="Id of the account that the group serves; joins `accounts.id`.",
         ),
         th.Property("cccgroup_name", th.StringType, description="Name of the group."),
-        th.Property(
-            "cccaccount_id", th.StringType, description="CCC account that the group belongs to."
-        ),
+        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
     ).to_dict()
 
 
 class CccSlotsActivity(CobrowserStream):
-    """A chat slot that a CCC agent took into use or freed; a slot holds one chat."""
+    """One row per change in the number of chat slots that a CCC agent uses."""
 
     name = "cccslotsactivity"
     primary_keys = ("activity_id",)
@@ -623,7 +716,7 @@ class CccSlotsActivity(CobrowserStream):
     ccc_only = True
     schema = th.PropertiesList(
         th.Property(
-            "cccagent_id", th.StringType, description="The CCC agent; joins `cccagents.id`."
+            "cccagent_id", th.StringType, description="Id of the CCC agent; joins `cccagents.id`."
         ),
         th.Property(
             "time_start",
@@ -634,25 +727,36 @@ class CccSlotsActivity(CobrowserStream):
         th.Property(
             "action",
             th.StringType,
-            description="`add` if one slot more came into use, `remove` if one less.",
+            description="`add` if one more slot is in use, `remove` if one less.",
         ),
         th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
         th.Property(
             "browse_id",
             th.StringType,
-            description="Visit that the slot was for; joins `conversations.browse_id`.",
+            description=(
+                "Id of the visit that the slot was used for; joins `conversations.browse_id`."
+            ),
         ),
-        th.Property("session_id", th.StringType, description="Visit as its conversation knows it."),
+        th.Property(
+            "session_id",
+            th.StringType,
+            description=(
+                "Id of the visit. The API says that it links to a conversation, but not to "
+                "which column."
+            ),
+        ),
         th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
         th.Property(
             "numslots_used",
             th.IntegerType,
-            description="How many slots the CCC agent had in use from then on.",
+            description=(
+                "Number of slots in use. The API does not say whether before or after the change."
+            ),
         ),
         th.Property(
             "numslots_max",
             th.IntegerType,
-            description="How many slots the CCC agent could have in use.",
+            description="Maximum number of slots of the CCC agent.",
         ),
     ).to_dict()
 

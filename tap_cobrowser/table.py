@@ -25,7 +25,7 @@ from tap_cobrowser.cells import (
 )
 from tap_cobrowser.dialects import Quoting, QuotingError, Written
 from tap_cobrowser.errors import BrokenAnswerError, CellError, MissingColumnError, NotCsvError
-from tap_cobrowser.redaction import quote, quote_exactly, redact
+from tap_cobrowser.redaction import quote, quote_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +92,10 @@ class Table:
         """Return the number of rows."""
         return len(self.columns[0]) if self.columns else 0
 
+    def first(self, most: int) -> Table:
+        """Return the first rows."""
+        return replace(self, columns=tuple(values[:most] for values in self.columns))
+
     def since(self, column: str, least: str) -> Table:
         """Return the rows whose ISO 8601 date-time in a column is not before another."""
         recent = [str(value) >= least for value in self.columns[self.names.index(column)]]
@@ -141,11 +145,7 @@ class TableReader:
             MissingColumnError: A column of the key is not there.
             CellError: A cell does not fit its column.
         """
-        text = decode(body, charset)
-        separator, above = self._separator, 0
-        if found := _SEP_LINE.match(text):
-            separator = found[1] if found[1] in _SEPARATORS else separator
-            text, above = text[found.end() :], 1
+        text, separator, above = self._text(body, charset)
         if not text.strip():
             return Table(notes=("The response is empty, not even a header",), blank=True)
         if _says_nothing(text):
@@ -179,6 +179,25 @@ class TableReader:
             line = above + written.line_of(first_row + error.unfit.row)
             raise _cell_error(error.column, error.unfit, line) from None
         return Table(tuple(converted), tuple(converted.values()), tuple(dict.fromkeys(notes)))
+
+    def raw(self, body: bytes, charset: str | None = None) -> tuple[str, list[list[str]]]:
+        """Return the way of quoting, and the cells as they are written, header included.
+
+        Raises:
+            TapCobrowserError: If `read` cannot read it either.
+        """
+        text, separator, _ = self._text(body, charset)
+        written = self._written(text, separator)
+        return written.way, written.rows
+
+    def _text(self, body: bytes, charset: str | None) -> tuple[str, str, int]:
+        """Return the text, what separates its cells, and how many lines above are left out."""
+        text = decode(body, charset)
+        found = _SEP_LINE.match(text)
+        if not found:
+            return text, self._separator, 0
+        separator = found[1] if found[1] in _SEPARATORS else self._separator
+        return text[found.end() :], separator, 1
 
     def _converted(
         self, cells: Sequence[Sequence[str]], positions: Mapping[str, int], notes: list[str]
@@ -237,9 +256,8 @@ class TableReader:
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         if headed or text.lstrip().startswith('"'):
-            end = redact(text[-2_000:])[-80:]
             what = "The answer is not whole: a quote is open or a row has too few or too many cells"
-            msg = f"{what}; it ends in {quote(end)}"
+            msg = f"{what}; it ends in {quote(text, 80, end=True)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
 
@@ -348,7 +366,7 @@ def _cell_error(column: Column, error: UnfitError, line: int) -> CellError:
 
 
 def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
-    said = quote(redact(text[:20_000])[:10_000])
+    said = quote(text)
     if _HTML.match(text):
         return BrokenAnswerError(f"The answer is a page of HTML: {said}")
     found = _PHP_ERROR.search(text)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from difflib import get_close_matches
 from functools import cached_property
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
-from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+from singer_sdk.singerlib import Catalog
 
-from tap_cobrowser import settings
+from tap_cobrowser import sdk_settings, settings
 from tap_cobrowser.ahead import FetchAhead, Planned
 from tap_cobrowser.api import Api
+from tap_cobrowser.catalog import parse as parse_catalog
 from tap_cobrowser.cli import CommandLineTap
 from tap_cobrowser.clock import SYSTEM_TIME
 from tap_cobrowser.errors import (
     ConnectionFailedError,
     SettingError,
-    StateError,
     TapCobrowserError,
 )
 from tap_cobrowser.progress import Progress
 from tap_cobrowser.redaction import protect, quote
-from tap_cobrowser.stream import CobrowserStream, Extraction
+from tap_cobrowser.state import bookmarks_of
+from tap_cobrowser.stream import CobrowserStream, Extraction, Pass
 from tap_cobrowser.streams import STREAMS
 
 if sys.version_info >= (3, 12):
@@ -53,6 +53,62 @@ class TapCobrowser(CommandLineTap):
     time: ClassVar[Time] = SYSTEM_TIME
     """This machine's time. A subclass may live in another one."""
 
+    def __init__(
+        self,
+        *,
+        catalog: object = None,
+        state: object = None,
+        setup_mapper: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Take over what is handed in, each after what it depends on, and all before any request.
+
+        Args:
+            catalog: The catalog, an object as JSON has it.
+            state: The state, the same.
+            setup_mapper: Whether to prepare the stream maps.
+            kwargs: What the SDK takes besides.
+
+        Raises:
+            TapCobrowserError: If one of them is not what it has to be.
+        """
+        super().__init__(setup_mapper=False, **kwargs)
+        if catalog is not None:
+            catalog = catalog.to_dict() if isinstance(catalog, Catalog) else catalog
+            streams = {stream.name: stream for stream in self.discover_streams()}
+            absent = {stream.name: " without `ccc_agent: true`" for stream in STREAMS}
+            self._input_catalog = parse_catalog(catalog, streams, absent, self.logger.warning)
+            if not any(stream.selected for stream in self._streams_in_order()):
+                self.logger.warning("The catalog selects no stream of this tap: nothing is read.")
+        if setup_mapper:
+            self.setup_mapper()
+        self.load_state({} if state is None else cast("dict[str, Any]", state))
+
+    @override
+    def setup_mapper(self) -> None:
+        """Prepare the stream maps.
+
+        Raises:
+            SettingError: If one of them cannot be used.
+        """
+        try:
+            super().setup_mapper()
+        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+            reason = quote(error)
+        else:
+            bare = [
+                stream_map.stream_alias
+                for stream_maps in self.mapper.stream_maps.values()
+                for stream_map in stream_maps
+                if stream_map.raw_schema["properties"]  # which a deselected stream has none of
+                and not stream_map.transformed_schema["properties"]
+            ]
+            if not bare:
+                return
+            reason = f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, give null"
+        msg = f"Setting 'stream_maps' cannot be used: {reason}"
+        raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
+
     @cached_property
     def extraction(self) -> Extraction:
         """What the streams of this run share.
@@ -62,49 +118,67 @@ class TapCobrowser(CommandLineTap):
         """
         checked = settings.check(self.config)
         in_flight = checked.max_concurrent_requests
-        api = Api(checked, time=self.time, on_request=self._requested, on_retry=self._retried)
+        api = Api(
+            checked,
+            time=self.time,
+            on_request=self._requested,
+            on_retry=self._retried,
+            on_bytes=self._received,
+        )
 
-        def fetch(stream: CobrowserStream, window: DateWindow | None) -> Response:
-            return api.fetch(stream.command, window)
+        def fetch(each: Pass, window: DateWindow | None) -> Response:
+            return api.fetch(each.stream.command, window)
 
+        # One more, so that a response is read while all requests are in flight; but whoever wants
+        # them one at a time gets just that.
+        most = 1 if in_flight == 1 else in_flight + 1
         return Extraction(
             checked,
             api,
-            # One more, so that a response is read while all requests are in flight; but whoever
-            # wants them one at a time gets just that.
-            FetchAhead(self._plan, fetch, 1 if in_flight == 1 else in_flight + 1),
+            FetchAhead(self._plan, fetch, most),
             Progress(self.time.monotonic),
             lambda: [each for each in self._streams_in_order() if each.selected and each.windowed],
         )
 
-    def _plan(
-        self, first: CobrowserStream, after: date | None
-    ) -> Iterator[Planned[CobrowserStream, DateWindow | None]]:
-        """Yield the requests from a stream on, in the order in which streams are synced."""
-        due = False
+    def _plan(self, first: Pass, after: date | None) -> Iterator[Planned[Pass, DateWindow | None]]:
+        """Yield the requests from a pass on, in the order of `sync_all`."""
+        streams = [
+            each for each in self._streams_in_order() if each.selected or each is first.stream
+        ]
+        passes = [Pass(stream, earlier) for earlier in (False, True) for stream in streams]
+        for each in passes[passes.index(first) :]:
+            if each.earlier and each != first and not each.stream.earlier_days:
+                continue
+            read = after if each == first else None
+            for window in self.extraction.windows(each, read):
+                yield Planned(each, window)
+            yield Planned(each, end=True)
+
+    # It is final, but has no place for what follows the work of all streams.
+    @override  # type: ignore[misc]
+    def sync_all(self) -> None:
+        """Do the daily work of all streams, then fill in earlier days."""
+        super().sync_all()
         for stream in self._streams_in_order():
-            due = due or stream is first
-            if stream is first or (due and stream.selected):
-                for window in stream.windows(after if stream is first else None):
-                    yield Planned(stream, window)
-                yield Planned(stream, end=True)
+            if stream.selected:
+                stream.fill_in()
 
     def _streams_in_order(self) -> Iterator[CobrowserStream]:
         for stream in self.streams.values():
             if isinstance(stream, CobrowserStream):  # as the SDK's type cannot say: all are
                 yield stream
 
-    def _stream(self, name: str) -> CobrowserStream:
-        stream = self.streams[name]
-        assert isinstance(stream, CobrowserStream)  # noqa: S101 - what `discover_streams` makes
-        return stream
+    def _requested(self, _: str) -> None:
+        self.extraction.ahead.source.progress.requested()
 
-    def _requested(self, command: str) -> None:
-        self._stream(command).progress.requested()
+    def _received(self, size: int) -> None:
+        self.extraction.ahead.received(size)
 
     def _retried(self, retry: Retry) -> None:
-        stream = self._stream(retry.command)
-        stream.progress.retried()
+        ahead = self.extraction.ahead
+        ahead.dropped()
+        ahead.source.progress.retried()
+        stream = ahead.source.stream
         what = retry.error.what
         stream.log(
             "%s: %s Trying again in %.1f seconds (retry %d of %d).",
@@ -140,28 +214,17 @@ class TapCobrowser(CommandLineTap):
         Raises:
             StateError: If one cannot.
         """
-        if state.get("type") == "STATE":  # the whole message was saved, not its value alone
-            state = state.get("value") or {}
-        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
-        if not isinstance(bookmarks, dict) or not all(
-            isinstance(bookmark, dict) for bookmark in bookmarks.values()
-        ):
-            msg = "The state is not an object with an object 'bookmarks' of objects"
-            raise StateError(msg, advice="Give a state as this tap sent it, or none to start anew.")
-        super().load_state(state)
-        for stream in self._streams_in_order():
-            if stream.selected and bookmarks:
+        bookmarks = bookmarks_of(state, {stream.name for stream in STREAMS})
+        super().load_state({"bookmarks": bookmarks})
+        # Streams take over the catalog as soon as they are asked for; the SDK hands in an empty
+        # state before there is one.
+        for stream in self._streams_in_order() if bookmarks else ():
+            if stream.selected:
                 _ = stream.bookmark
-        if self.input_catalog:
-            for name, entry in self.input_catalog.items():
-                if name not in self.streams and entry.metadata.root.selected:
-                    self.logger.warning(
-                        "The catalog selects a stream '%s' that this tap does not have%s.",
-                        name,
-                        " without `ccc_agent: true`"
-                        if name in {stream.name for stream in STREAMS}
-                        else "",
-                    )
+
+    @override
+    def _reset_state_progress_markers(self) -> None:
+        """Nothing to reset: this tap sends no markers, and keeps what others may have sent."""
 
     @override
     def try_streams(self) -> None:
@@ -191,55 +254,44 @@ class TapCobrowser(CommandLineTap):
         for name, schema in EMIT_ACTIVATE_VERSION_CONFIG["properties"].items():
             config_jsonschema["properties"].setdefault(name, schema)
 
-    @property
-    def _env_var_config(self) -> dict[str, Any]:
-        """Settings from the environment, ours as the text they are: `settings` types them.
+    @classmethod
+    def _schemas(cls) -> dict[str, Any]:
+        """Return the JSON Schema of each setting, ours and the SDK's."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        schemas: dict[str, Any] = cls.config_jsonschema["properties"]
+        return schemas
 
-        Raises:
-            SettingError: If one of the SDK's settings is not of its type.
-        """
+    @property
+    def _env_var_config(self) -> dict[str, str]:
+        """Settings from the environment, as the text they are: their checks give them types."""
         prefix = f"{self.name.upper().replace('-', '_')}_"
-        own = {
+        return {
             name: os.environ[variable]
-            for name in settings.OWN
+            for name in self._schemas()
             if (variable := f"{prefix}{name.upper()}") in os.environ
         }
-        self.append_builtin_config(self.config_jsonschema)
-        theirs: dict[str, Any] = {}
-        for name, schema in self.config_jsonschema["properties"].items():
-            if name not in settings.OWN and os.environ.get(f"{prefix}{name.upper()}"):
-                try:
-                    theirs |= parse_environment_config({"properties": {name: schema}}, prefix)
-                except ValueError:
-                    msg = f"Setting '{name}' cannot be read from {prefix}{name.upper()}"
-                    raise SettingError(msg, advice="Give it as JSON.") from None
-        return own | theirs
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         key = self._config.get("api_key")
-        if key is not None:
-            protect(str(key))
-            protect(str(key).strip())
+        if isinstance(key, str):
+            protect(key)
         for name, schema in settings.OWN.items():
-            if "default" in schema and self._config.get(name) in {None, ""}:
+            if "default" in schema and self._config.get(name) in (None, ""):
                 self._config[name] = schema["default"]
         if not raise_errors:
             return []
         settings.check(self._config)
-        self.append_builtin_config(self.config_jsonschema)
-        theirs = {
-            name: schema
-            for name, schema in self.config_jsonschema["properties"].items()
-            if name not in settings.OWN
-        }
-        # Of the SDK's own settings only: the messages quote values.
-        values = {name: value for name, value in self._config.items() if name in theirs}
-        for error in DEFAULT_JSONSCHEMA_VALIDATOR({"properties": theirs}).iter_errors(values):
-            msg = f"Setting '{error.json_path[2:]}' is not valid: {quote(error.message)}"
-            raise SettingError(msg, advice="See `tap-cobrowser --about` for what it may be.")
-        encoding = (self._config.get("batch_config") or {}).get("encoding", {})
-        if encoding.get("format") == "parquet" and not find_spec("pyarrow"):
-            msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
-            raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or take 'jsonl'.")
+        schemas = self._schemas()
+        theirs = {name: schemas[name] for name in schemas.keys() - settings.OWN.keys()}
+        checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
+        for name in self._config.keys() - schemas.keys():
+            self.logger.warning(
+                "Setting %s is not one of this tap's and has no effect%s.",
+                quote(name, 60),
+                "".join(f"; there is '{like}'" for like in get_close_matches(name, schemas, 1)),
+            )
+        # The SDK reads its own settings from here, and would not know a null from a value.
+        ours = {name: value for name, value in self._config.items() if name not in theirs}
+        self._config = ours | checked
         return []

@@ -31,7 +31,7 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
@@ -50,7 +50,6 @@ _TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
 _NEVER_SENT = (
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidProxyURL,
-    requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     urllib3.exceptions.LocationValueError,
@@ -102,16 +101,21 @@ class Reply:
 class Transport:
     """Sends requests to one address. Safe to use from many threads."""
 
-    def __init__(self, url: str, *, user_agent: str, timeout: float) -> None:
+    def __init__(
+        self, url: str, *, user_agent: str, timeout: float, on_bytes: Callable[[int], None]
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             url: Address without a query.
             user_agent: `User-Agent` header.
             timeout: Seconds of silence after which a request has failed.
+            on_bytes: Called with the number of bytes that a response takes more in memory. What it
+                raises ends the request.
         """
         self._url = url
         self._timeout = timeout
+        self._on_bytes = on_bytes
         self._headers = {
             "Accept": "text/csv",
             # These two can be checked for their end.
@@ -162,22 +166,26 @@ class Transport:
         # of a PHP session would make the server handle one request at a time.
         response = session.get_adapter(url).send(request, timeout=self._timeout, **options)
         with_rows = response.status_code in _WITH_ROWS
-        raw = response.raw
+        raw, whole = response.raw, False
         try:
-            chunks = raw.stream(_CHUNK, decode_content=False)
-            body = b"".join(chunks) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            body = b"".join(self._chunks(raw)) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            whole = with_rows
         finally:
             # Back to the pool if it was read to its end; what is left is not worth reading.
-            if with_rows:
+            if whole:
                 raw.release_conn()
             else:
                 raw.close()
-        return Reply(
-            response.status_code,
-            response.reason or "",
-            response.headers,
-            _decompress(body, response.headers.get("Content-Encoding", ""), whole=with_rows),
-        )
+        size = len(body)
+        read = _decompress if with_rows else _legible
+        body = read(body, response.headers.get("Content-Encoding", ""))
+        self._on_bytes(len(body) - size)
+        return Reply(response.status_code, response.reason or "", response.headers, body)
+
+    def _chunks(self, raw: Any) -> Iterator[bytes]:
+        for chunk in raw.stream(_CHUNK, decode_content=False):
+            self._on_bytes(len(chunk))
+            yield chunk
 
     @property
     def _session(self) -> requests.Session:
@@ -187,28 +195,28 @@ class Transport:
         return cast("requests.Session", self._local.session)
 
 
-def _decompress(body: bytes, encoding: str, *, whole: bool) -> bytes:
+def _decompress(body: bytes, encoding: str) -> bytes:
     """Return a body without its content encoding.
+
+    HTTP libraries take what came before a missing end; here that is an error.
 
     Args:
         body: The body as it was sent.
         encoding: `Content-Encoding`.
-        whole: Whether a body that lacks its end is an error. HTTP libraries take what came before.
 
     Raises:
+        RequestError: If the encoding is not one that was requested.
         EOFError: If the end is missing.
         zlib.error: If it is not compressed that way, or its checksum does not fit.
         gzip.BadGzipFile: The same.
     """
-    for name in reversed([each.strip().lower() for each in encoding.split(",")]):
-        if name in {"", "identity"} or not body:
-            continue
+    for name in _encodings(encoding):
+        if not body:
+            break
         if name not in {"gzip", "x-gzip", "deflate"}:
             msg = f"The response has a content encoding that was not requested: {quote(name, 40)}"
             raise RequestError(msg)
-        if not whole:
-            body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
-        elif name != "deflate":
+        if name != "deflate":
             body = gzip.decompress(body)
         else:
             try:
@@ -216,6 +224,22 @@ def _decompress(body: bytes, encoding: str, *, whole: bool) -> bytes:
             except zlib.error:  # some servers leave out the header of zlib
                 body = _inflate(body, -zlib.MAX_WBITS)
     return body
+
+
+def _legible(body: bytes, encoding: str) -> bytes:
+    """Return the beginning of an error page; nothing if it cannot be read, as its status can."""
+    try:
+        for _ in _encodings(encoding):
+            body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
+    except zlib.error:
+        return b""
+    return body
+
+
+def _encodings(header: str) -> list[str]:
+    """Return what `Content-Encoding` names, the last one applied first."""
+    names = [name.strip().lower() for name in header.split(",")]
+    return [name for name in reversed(names) if name not in {"", "identity"}]
 
 
 def _inflate(body: bytes, bits: int) -> bytes:
@@ -246,6 +270,9 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message.rstrip(".")
             return CertificateError(f"The server's certificate is not trusted: {reason}")
+    if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
+        msg = "The environment names a SOCKS proxy, which needs the package PySocks"
+        return RequestError(msg, advice="Install it beside the tap, or use another proxy.")
     if isinstance(error, _NEVER_SENT):
         return RequestError(f"The request cannot be sent ({type(error).__name__})")
     if isinstance(error, OSError) and not isinstance(

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import sys
 from datetime import datetime, timezone
+from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.clock import Time
@@ -34,8 +35,29 @@ def tap_at(at: Time) -> type[TapCobrowser]:
     return TapAt
 
 
+class Descriptor:
+    """A file descriptor that is handed over to the process."""
+
+    def __init__(self, number: int) -> None:
+        """Take its number in this process."""
+        self._number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as what is detached to a number in the other process."""
+        return _detach, (reduction.DupFd(self._number),)
+
+
+def _detach(handle: Any) -> int:
+    number: int = handle.detach()
+    return number
+
+
 def start(
-    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
+    arguments: list[str],
+    environment: dict[str, str],
+    stdout: Path | Descriptor,
+    stderr: Path,
+    now: datetime,
 ) -> BaseProcess:
     """Start a run whose standard output and error go to files, at a time."""
     process: BaseProcess = _CONTEXT.Process(
@@ -46,13 +68,19 @@ def start(
 
 
 def _run(
-    arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path, now: datetime
+    arguments: list[str],
+    environment: dict[str, str],
+    stdout: Path | int,
+    stderr: Path,
+    now: datetime,
 ) -> None:
     ahead = now - datetime.now(timezone.utc)
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((stdout, sys.stdout), (stderr, sys.stderr)):
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        target = path
+        if not isinstance(target, int):
+            target = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, stream.fileno())
         os.close(target)
     tap = tap_at(Time(lambda: datetime.now(timezone.utc) + ahead))

@@ -1,1 +1,1 @@
-"""What makes the project's files from what the tap says of itself."""
+"""Generators of the files that are made from the tap itself."""

@@ -1,8 +1,13 @@
-"""Makes the tap's definition for Meltano Hub from `--about`, and meltano.yml's settings with it.
+"""Prints the plugin definitions that Meltano needs, from `--about` and from `meltano.yml`.
 
-`python -m tools.hub --variant NAME --repo URL` prints the definition, as the Hub keeps it in
-`_data/meltano/extractors/tap-cobrowser/NAME.yml`; `python -m tools.hub --settings` prints the
-part that stands in `meltano.yml`.
+`meltano add` takes the first two with `--from-ref`:
+
+    python -m tools.hub > tap-cobrowser.meltano.yml
+    python -m tools.hub --target target-postgres > targets/target-postgres.meltano.yml
+    python -m tools.hub --settings                       the tap's part of `meltano.yml`
+    python -m tools.hub --variant NAME --repo URL        the definition for Meltano Hub
+
+The Hub keeps its definition in `_data/meltano/extractors/tap-cobrowser/NAME.yml`.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -18,13 +24,21 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ROOT = Path(__file__).parent.parent
 _KINDS = ("boolean", "integer", "object", "array", "string")
 _OPTIONS = {";": "Semicolon", ",": "Comma", ":": "Colon", "|": "Pipe", "jsonl": "JSONL"}
 _OPTIONS |= {"gzip": "GZIP", "none": "None", "parquet": "Parquet"}
+_COMMANDS = {
+    "doctor": {
+        "args": "--config ENV",
+        "description": "Find out how the account's exports work, and which settings fit.",
+        "executable": "tap-cobrowser-doctor",
+    }
+}
 
 
 def about() -> dict[str, Any]:
-    """Return what the installed tap says of itself."""
+    """Return the output of the installed tap's `--about`."""
     done = subprocess.run(
         [sys.executable, "-m", "tap_cobrowser", "--about", "--format=json"],
         check=True,
@@ -35,43 +49,78 @@ def about() -> dict[str, Any]:
 
 
 def shared(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what the Hub's definition and `meltano.yml` have in common.
+    """Return what all definitions and `meltano.yml` have in common.
 
     Args:
-        said: What the tap says of itself.
+        said: The output of `--about`.
     """
     return {
-        "capabilities": sorted([*said["capabilities"], "test"]),  # which `--about` does not tell
+        "capabilities": sorted([*said["capabilities"], "test"]),  # not in `--about`
+        "commands": _COMMANDS,
         "settings": list(_settings(said["settings"]["properties"])),
         "settings_group_validation": [said["settings"]["required"]],
     }
 
 
-def definition(said: dict[str, Any], variant: str, repo: str) -> dict[str, Any]:
-    """Return the Hub's definition.
+def plugin(said: dict[str, Any], pip_url: str = "") -> dict[str, Any]:
+    """Return the definition for `meltano add --from-ref`.
+
+    It has no variant, so that adding the plugin again updates it.
 
     Args:
-        said: What the tap says of itself.
-        variant: Who publishes the tap, as the Hub names them.
-        repo: The address of the repository.
+        said: The output of `--about`.
+        pip_url: What pip installs; by default the package on PyPI.
     """
     return {
         **shared(said),
         "description": said["description"],
-        "domain_url": "https://www.cobrowser.net",
         "executable": said["name"],
-        "keywords": ["api", "chat", "contact-centre", "meltano_sdk"],
         "label": "CoBrowser.net",
+        "name": said["name"],
+        "namespace": said["name"].replace("-", "_"),
+        "pip_url": pip_url or said["name"],
+        "supported_python_versions": said["supported_python_versions"],
+    }
+
+
+def target(name: str) -> dict[str, Any]:
+    """Return the definition of a target in `meltano.yml`, for `meltano add --from-ref`.
+
+    Args:
+        name: The name of the target.
+
+    Raises:
+        StopIteration: If `meltano.yml` does not have it.
+    """
+    project = yaml.safe_load((_ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    found = dict(next(each for each in project["plugins"]["loaders"] if each["name"] == name))
+    # `meltano add` drops `config`, so its values become the defaults of the settings
+    config = found.pop("config", {})
+    found["settings"] = [
+        {**each, "value": config[each["name"]]} if each["name"] in config else each
+        for each in found["settings"]
+    ]
+    return found
+
+
+def definition(said: dict[str, Any], variant: str, repo: str) -> dict[str, Any]:
+    """Return the definition for Meltano Hub.
+
+    Args:
+        said: The output of `--about`.
+        variant: Who publishes the tap, as the Hub names them.
+        repo: The address of the repository.
+    """
+    return {
+        **plugin(said),
+        "domain_url": "https://www.cobrowser.net",
+        "keywords": ["api", "chat", "contact-centre", "meltano_sdk"],
         "log_parser": "singer-sdk",
         "logo_url": "/assets/logos/extractors/cobrowser.svg",
         "maintenance_status": "active",
-        "name": said["name"],
-        "namespace": said["name"].replace("-", "_"),
-        "pip_url": said["name"],
-        "prereq": "An API key, which CoBrowser.net gives to a user on request.",
-        "quality": "silver",  # what the Hub gives a new tap that stands on the SDK
+        "prereq": "An API key, which CoBrowser.net issues to a user on request.",
+        "quality": "silver",  # the Hub's quality for a new tap that is built on the SDK
         "repo": repo,
-        "supported_python_versions": said["supported_python_versions"],
         "variant": variant,
     }
 
@@ -84,7 +133,7 @@ def to_yaml(content: object) -> str:
 def _settings(properties: dict[str, Any], parent: str = "") -> Iterator[dict[str, Any]]:
     for name, schema in properties.items():
         nested = schema.get("properties", {})
-        # what has names of the user's own below it, as stream maps have, is one object
+        # an object whose names are the user's own, such as stream maps, is one setting
         if nested and "__else__" not in nested:
             yield from _settings(nested, f"{parent}{name}.")
         else:
@@ -112,18 +161,28 @@ def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m tools.hub", description=__doc__)
-    parser.add_argument("--variant", help="who publishes the tap, as the Hub names them")
-    parser.add_argument("--repo", help="address of the repository")
-    parser.add_argument("--settings", action="store_true", help="what stands in meltano.yml")
+    """Print a definition."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.hub",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--pip-url", default="", help="what pip installs, instead of the package")
+    parser.add_argument("--target", help="name of a target in meltano.yml")
+    parser.add_argument("--settings", action="store_true", help="the tap's part of meltano.yml")
+    parser.add_argument("--variant", help="publisher of the tap, as the Hub names it")
+    parser.add_argument("--repo", help="URL of the repository")
     options = parser.parse_args()
-    if options.settings:
+    if options.target:
+        print(to_yaml(target(options.target)), end="")
+    elif options.settings:
         print(to_yaml(shared(about())), end="")
     elif options.variant and options.repo:
         print(to_yaml(definition(about(), options.variant, options.repo)), end="")
+    elif options.variant or options.repo:
+        parser.error("--variant and --repo go together")
     else:
-        parser.error("give --variant and --repo, or --settings")
+        print(to_yaml(plugin(about(), options.pip_url)), end="")
 
 
 if __name__ == "__main__":

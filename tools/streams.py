@@ -1,8 +1,12 @@
-"""Makes the reference of streams from the catalog. `python -m tools.streams > docs/streams.md`."""
+"""Prints the reference of streams, from the catalog.
+
+`python -m tools.streams > docs/streams.md`.
+"""
 
 from __future__ import annotations
 
 import re
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.streams import STREAMS
@@ -19,13 +23,15 @@ _JOINS = re.compile(r"joins `(\w+)\.(\w+)`")
 _HEAD = """\
 # Streams
 
-<!-- Made from the catalog: change `tap_cobrowser/streams.py`, then run
+<!-- Generated from the catalog: change `tap_cobrowser/streams.py`, then run
      python -m tools.streams > docs/streams.md -->
 
-One table per command of CoBrowser.net's CSV export API. Ids are texts. Date-times are in UTC;
-durations are in seconds, lengths of texts in characters, and what is counted is an integer.
-Every column but those of the key and the replication key may be null. The streams that begin
-with `ccc` are there with `ccc_agent: true` only.
+One stream per command of CoBrowser.net's CSV export API. Ids are strings, date-times are in UTC,
+and counts are integers. Only columns of the key, and the replication key, are never null. The
+streams that begin with `ccc` need `ccc_agent: true`.
+
+The API's page does not define everything: not what a preset is, nor when a slot or a chat is
+open, closed, new, sleeping or burning. Where it gives no unit, the description says so.
 """
 
 
@@ -38,7 +44,7 @@ def reference() -> str:
 
 
 def joins() -> list[tuple[str, str, str, str]]:
-    """Return stream and column, and the stream and column that it points to."""
+    """Return pairs of stream and column, the second of which the first refers to."""
     return [
         (stream.name, column, *_JOINS.findall(definition["description"])[0])
         for stream in _STREAMS
@@ -48,7 +54,7 @@ def joins() -> list[tuple[str, str, str, str]]:
 
 
 def is_unique(stream: str, column: str) -> bool:
-    """Return whether a column of a stream is its whole key, so that a value finds one row."""
+    """Return whether a column of a stream is its whole key, so that a value matches one row."""
     (found,) = [each for each in _STREAMS if each.name == stream]
     return tuple(found.primary_keys) == (column,)
 
@@ -92,10 +98,10 @@ def _diagram() -> Iterator[str]:
 
 def _joins_table() -> Iterator[str]:
     yield (
-        "Where a value finds several rows, a join multiplies rows: aggregate first, or add "
-        "the rest of its key. A visit may hold several conversations, for example.\n"
+        "Where a value matches several rows, a join multiplies rows: aggregate first, or join on "
+        "the whole key. A visit may have several conversations, for example.\n"
     )
-    yield "| from | to | rows that a value finds |\n|---|---|---|"
+    yield "| from | to | matching rows |\n|---|---|---|"
     for name, column, other, others in joins():
         rows = "at most one" if is_unique(other, others) else "several"
         yield f"| `{name}.{column}` | `{other}.{others}` | {rows} |"
@@ -104,8 +110,8 @@ def _joins_table() -> Iterator[str]:
 
 def _section(stream: Stream) -> Iterator[str]:
     yield f"## {stream.name}\n"
-    yield f"{(stream.__doc__ or '').strip()}\n"
-    yield "| column | type | | what it is |\n|---|---|---|---|"
+    yield f"{cleandoc(stream.__doc__ or '')}\n"
+    yield "| column | type | | description |\n|---|---|---|---|"
     for column, definition in _columns(stream).items():
         mark = _marks(stream, column)
         yield f"| `{column}` | {_type(definition)} | {mark} | {definition['description']} |"

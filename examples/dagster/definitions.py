@@ -1,7 +1,7 @@
-"""A history of years as months, each a `meltano el` of its own, spread over Dagster's workers.
+"""A backfill of years, one `meltano el` per month, on Dagster's workers.
 
-A month of an account is a partition of the asset `cobrowser`. Months share no day, each has a
-state of its own, and PostgreSQL upserts, so that they may run in any order, side by side and again.
+A month of an account is a partition of the asset `cobrowser`. Months share no day, each has its own
+state, and the target upserts, so they may run in any order, concurrently, and more than once.
 """
 
 import os
@@ -15,7 +15,7 @@ PROJECT = os.environ.get("MELTANO_PROJECT_ROOT", Path(__file__).parent.parent.pa
 ACCOUNTS = os.environ.get("COBROWSER_ACCOUNTS", "main").split(",")
 MONTHS = dg.MonthlyPartitionsDefinition(
     start_date=os.environ.get("COBROWSER_FIRST_MONTH", "2024-01-01"),
-    end_offset=1,  # the month that is not over is one too
+    end_offset=1,  # includes the current month
 )
 
 
@@ -23,9 +23,9 @@ MONTHS = dg.MonthlyPartitionsDefinition(
     partitions_def=dg.MultiPartitionsDefinition(
         {"account": dg.StaticPartitionsDefinition(ACCOUNTS), "month": MONTHS}
     ),
-    # A month that was stopped goes on behind its last window, so that a retry costs little.
+    # A stopped month continues after its last window, so a retry costs little.
     retry_policy=dg.RetryPolicy(max_retries=3, delay=5, jitter=dg.Jitter.PLUS_MINUS),
-    pool="cobrowser",  # a limit on it bounds the load on the API, see the README
+    pool="cobrowser",  # its limit bounds the load on the API, see the README
 )
 def cobrowser(context: dg.AssetExecutionContext) -> None:
     """All streams of CoBrowser.net for a month of an account."""
@@ -35,15 +35,15 @@ def cobrowser(context: dg.AssetExecutionContext) -> None:
         "TAP_COBROWSER_START_DATE": month.start.date().isoformat(),
         "TAP_COBROWSER_END_DATE": (month.end.date() - timedelta(days=1)).isoformat(),
     }
-    # Each account has credentials of its own, such as COBROWSER_NORTH_USER for `north`.
+    # Each account may have its own credentials, such as COBROWSER_NORTH_USER for `north`.
     for name in ("USER", "API_KEY"):
         value = os.environ.get(f"COBROWSER_{keys['account'].upper()}_{name}")
         if value:
             settings[f"TAP_COBROWSER_{name}"] = value
     state = f"cobrowser-{keys['account']}-{keys['month']}"
     subprocess.run(
-        # Not `meltano run`: side by side, its runs would mix up their catalogs and states. And by
-        # force, because Meltano holds a run that was killed for running, for five minutes.
+        # Not `meltano run`: concurrent runs would mix up their catalogs and states. `--force`,
+        # because Meltano considers a killed run active for five minutes.
         ["meltano", "el", "--force", f"--state-id={state}", "tap-cobrowser", "target-postgres"],
         cwd=PROJECT,
         env={**os.environ, **settings},

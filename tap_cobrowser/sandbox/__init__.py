@@ -1,7 +1,7 @@
-"""A CoBrowser.net on loopback, with made-up data: for trying and testing only.
+"""The sandbox: CoBrowser.net's CSV export API on loopback, with made-up data.
 
-It stands apart from the tap: its tables are written down from the API's page a second time, so
-that a test which compares the two finds a mistake in either.
+It is independent of the tap. Its tables repeat the API's page, so that a test that compares the
+two finds a mistake in either.
 """
 
 from __future__ import annotations

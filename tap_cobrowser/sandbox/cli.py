@@ -1,4 +1,4 @@
-"""`tap-cobrowser-sandbox`: serves the sandbox, for itself or for as long as a command runs."""
+"""`tap-cobrowser-sandbox`: serves the sandbox, until Ctrl-C or while a command runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GRACE = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve; return the exit code of the command, or of the signal that ended it."""
+    """Serve, and return the exit code of the command, or of the signal that ended it."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.list_faults:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options.command, variables)
         for name, value in variables.items():
             _say(f"  {name}='{value}'")
-        _say("Set these and use `tap-cobrowser --config ENV`. Ctrl-C stops it.")
+        _say("Set these variables and run `tap-cobrowser --config ENV`. Press Ctrl-C to stop.")
         return _serve()
 
 
@@ -73,27 +73,46 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tap-cobrowser-sandbox",
         description=(
-            "A CoBrowser.net of made-up data on a loopback port, for trying and testing only. "
-            "With COMMAND, runs it with the settings of tap-cobrowser in its environment, and "
-            "stops with it."
+            "Serve CoBrowser.net's CSV export API with made-up data on a loopback port, for trying "
+            "and testing only. With COMMAND, run the command with TAP_COBROWSER_* variables that "
+            "point to the sandbox, and stop when it ends."
         ),
     )
     add = parser.add_argument
-    add("--port", type=_number, default=0, help="port on 127.0.0.1 (default: a free one)")
-    add("--seed", type=int, default=1, help="other seeds have other rows (default: 1)")
+    add("--port", type=_number, default=0, help="port on 127.0.0.1 (default: a free port)")
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        help="seed of the data; another seed makes other rows (default: 1)",
+    )
     add(
         "--rows-per-day",
         type=_number,
         default=200,
-        help="conversations on a busy weekday, about (default: 200)",
+        help="approximate number of conversations on a busy weekday (default: 200)",
     )
-    add("--timezone", type=_zone, default="Europe/Amsterdam", help="zone of its days")
-    add("--clock", type=_moment, help="ISO 8601 date-time at which its clock begins")
-    add("--frozen", action="store_true", help="let that clock stand still")
-    add("--latency", type=float, default=0.0, help="seconds before each answer")
-    add("--window-days", type=_number, default=2, help="days that a request may ask for")
-    add("--plain-agent", action="store_true", help="be an agent who is no CCC agent")
-    add("--unnamed-preset", action="store_true", help="let a preset's name be empty")
+    add(
+        "--timezone",
+        type=_zone,
+        default="Europe/Amsterdam",
+        help="time zone of the server's days (default: Europe/Amsterdam)",
+    )
+    add(
+        "--clock",
+        type=_moment,
+        help="ISO 8601 date-time at which the server's clock starts (default: the real time)",
+    )
+    add("--frozen", action="store_true", help="stop the server's clock at --clock")
+    add(
+        "--latency",
+        type=float,
+        default=0.0,
+        help="seconds to wait before each response (default: 0)",
+    )
+    add("--window-days", type=_number, default=2, help="maximum days per request (default: 2)")
+    add("--plain-agent", action="store_true", help="use a user who is not a CCC agent")
+    add("--unnamed-preset", action="store_true", help="leave the name of one preset empty")
     add("--verbose", action="store_true", help="print each request, without user and key")
     add(
         "--fault",
@@ -101,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_fault,
         default=[],
         metavar="KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]",
-        help="let requests fail, see --list-faults",
+        help="make requests fail, see --list-faults; may be repeated",
     )
     add("--list-faults", action="store_true", help="list the kinds of faults")
     add(
@@ -110,17 +129,21 @@ def _parser() -> argparse.ArgumentParser:
         type=_reading,
         default=[],
         metavar="NAME=VALUE",
-        help="read the API's page another way, see --list-readings; may be given several times",
+        help="interpret the API's page in another way, see --list-readings; may be repeated",
     )
-    add("--list-readings", action="store_true", help="list what the page leaves open")
-    add("command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run")
+    add(
+        "--list-readings",
+        action="store_true",
+        help="list the ways to interpret the API's page, with the default first",
+    )
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="command to run")
     return parser
 
 
 def _number(text: str) -> int:
     number = int(text)
     if number < 0:
-        msg = "has to be 0 or more"
+        msg = "must be 0 or more"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -129,7 +152,7 @@ def _zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (LookupError, ValueError, OSError):
-        msg = f"{text} is no known time zone"
+        msg = f"{text} is not a known time zone"
         raise argparse.ArgumentTypeError(msg) from None
 
 
@@ -137,14 +160,14 @@ def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
     except ValueError:
-        msg = f"{text} is no ISO 8601 date-time, such as 2026-11-22T23:59:50+01:00"
+        msg = f"{text} is not an ISO 8601 date-time, such as 2026-11-22T23:59:50+01:00"
         raise argparse.ArgumentTypeError(msg) from None
 
 
 def _fault(text: str) -> Fault:
     kind, *rest = text.split(",")
     if kind not in KINDS:
-        msg = f"no fault is called {kind}; see --list-faults"
+        msg = f"there is no fault {kind}; see --list-faults"
         raise argparse.ArgumentTypeError(msg)
     options = dict(each.partition("=")[::2] for each in rest)
     command = options.pop("command", None)
@@ -164,20 +187,20 @@ def _reading(text: str) -> tuple[str, object]:
 
 def _run(command: list[str], variables: dict[str, str]) -> int:
     """Run a command until it ends, pass signals on, and return its exit code."""
-    # Beside this executable there are usually those that it is used with.
+    # The tap and Meltano are usually installed beside this executable.
     path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
     no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
     environment = {**os.environ, **variables, "PATH": path}
     environment |= {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
     program = shutil.which(command[0], path=path)
     if program is None:
-        _say(f"tap-cobrowser-sandbox: there is no command {command[0]}")
+        _say(f"tap-cobrowser-sandbox: command not found: {command[0]}")
         return _NOT_FOUND
     process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603
 
     def pass_on(signum: int, _: object) -> None:
         if signum == signal.SIGINT:
-            # A terminal has sent it to the command as well; only what did not hear it needs help.
+            # A terminal sends it to the command as well; help only if the command ignores it.
             timer = threading.Timer(_GRACE, _interrupt, [process])
             timer.daemon = True
             timer.start()
@@ -205,7 +228,7 @@ def _serve() -> NoReturn:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
-    while not ended.wait(0.2):  # on Windows, a wait without an end hears no signal
+    while not ended.wait(0.2):  # on Windows, a wait without a timeout is not interrupted
         pass
     sys.exit(codes[0])
 

@@ -1,7 +1,6 @@
-"""Faults on demand: what an undocumented API may answer instead of the promised CSV.
+"""Faults on demand: what an API may return instead of the documented CSV.
 
-Each kind changes a reply that was right; tests ask for one, and so can anyone who wants to see
-whether their alerting works.
+Each kind of fault changes a correct reply. Tests use them, and so can users, to test their alerts.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reply:
-    """A reply, whole.
+    """A whole reply.
 
     Attributes:
         status: HTTP status.
-        headers: Its headers; `Date` is the server's own unless it is None.
+        headers: Its headers. `Date` is added, unless it is None here.
         body: Its body.
-        cut: Whether the connection is closed before the body is whole.
-        reset: Whether the connection is closed without any reply.
+        cut: Whether the connection is closed before the end of the body.
+        reset: Whether the connection is closed without a reply.
         hang: Whether nothing is ever sent.
+        reason: Its reason phrase, None for the usual one.
     """
 
     status: int
@@ -34,11 +34,12 @@ class Reply:
     cut: bool = False
     reset: bool = False
     hang: bool = False
+    reason: str | None = None
 
 
 Change = "Callable[[Reply, str], None]"
 KINDS: dict[str, Callable[[Reply, str], None]] = {}
-"""What can go wrong, by name. The second argument is the request's path, with the key in it."""
+"""Kinds of faults by name. The second argument is the request's path, which contains the key."""
 
 
 def _kind(name: str) -> Callable[[Callable[[Reply, str], None]], Callable[[Reply, str], None]]:
@@ -57,7 +58,7 @@ def _status(status: HTTPStatus, text: str, **headers: str) -> None:
         reply.headers["Content-Type"] = "text/plain"
         reply.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
 
-    change.__doc__ = f"Answer {status.value} {status.phrase}."
+    change.__doc__ = f"Return {status.value} {status.phrase}."
 
 
 for _code in (400, 404, 408, 425, 500, 502, 503, 504):
@@ -71,7 +72,7 @@ _status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
 
 @_kind("retry-after-hours")
 def _hours(reply: Reply, _: str) -> None:
-    """Answer 503 with a Retry-After of two hours."""
+    """Return 503 with a Retry-After of two hours."""
     reply.status, reply.headers["Retry-After"] = 503, "7200"
 
 
@@ -83,25 +84,25 @@ def _reset(reply: Reply, _: str) -> None:
 
 @_kind("hang")
 def _hang(reply: Reply, _: str) -> None:
-    """Never reply."""
+    """Send no reply."""
     reply.hang = True
 
 
 @_kind("cut")
 def _cut(reply: Reply, _: str) -> None:
-    """Close the connection before the promised length is sent."""
+    """Close the connection before the end of the body."""
     reply.cut = True
 
 
 @_kind("cut-text")
 def _cut_text(reply: Reply, _: str) -> None:
-    """End within a quoted cell, with a length that fits."""
+    """End inside a quoted cell, with a matching Content-Length."""
     reply.body = reply.body.rstrip()[:-2]
 
 
 @_kind("cut-quote")
 def _cut_quote(reply: Reply, _: str) -> None:
-    """End behind a quote within a text, where what is left is CSV all the same."""
+    """End after a quote inside a text, so that the rest is valid CSV."""
     for found in reversed([*re.finditer(rb'[^;\n"]""(?!")', reply.body)]):
         reply.body = reply.body[: found.end() - 1]
         break
@@ -109,51 +110,51 @@ def _cut_quote(reply: Reply, _: str) -> None:
 
 @_kind("no-line-end")
 def _no_line_end(reply: Reply, _: str) -> None:
-    """End the last line without a line end."""
+    """Leave out the last line end."""
     reply.body = reply.body.rstrip(b"\n")
 
 
 @_kind("html")
 def _html(reply: Reply, path: str) -> None:
-    """Answer 200 with a page of HTML that echoes the request."""
+    """Return 200 with an HTML page that echoes the request."""
     reply.body = f"<!DOCTYPE html><html><body>Maintenance. {path}</body></html>".encode()
     reply.headers["Content-Type"] = "text/html"
 
 
 @_kind("php-error")
 def _php_error(reply: Reply, _: str) -> None:
-    """Glue a PHP error to the end of the rows."""
+    """Append a PHP error to the rows."""
     reply.body += b"<br />\n<b>Fatal error</b>:  Allowed memory size exhausted in "
     reply.body += b"<b>/srv/csv.php</b> on line <b>41</b><br />\n"
 
 
 @_kind("empty")
 def _empty(reply: Reply, _: str) -> None:
-    """Answer without any byte."""
+    """Return an empty body."""
     reply.body = b""
 
 
 @_kind("header-only")
 def _header_only(reply: Reply, _: str) -> None:
-    """Answer with a header and no row."""
+    """Return a header without rows."""
     reply.body = reply.body.split(b"\n", 1)[0] + b"\n"
 
 
 @_kind("status-204")
 def _no_content(reply: Reply, _: str) -> None:
-    """Answer 204 No Content."""
+    """Return 204 No Content."""
     reply.status, reply.body = 204, b""
 
 
 @_kind("json")
 def _json(reply: Reply, path: str) -> None:
-    """Answer 200 with JSON that echoes the request."""
+    """Return 200 with JSON that echoes the request."""
     reply.body = f'{{"error": "unknown command in {path}"}}'.encode()
 
 
 @_kind("text")
 def _text(reply: Reply, path: str) -> None:
-    """Answer 200 with a line of text that echoes the request."""
+    """Return 200 with a line of text that echoes the request."""
     reply.body = f"Sorry, no data for {path}".encode()
 
 
@@ -165,40 +166,40 @@ def _no_header(reply: Reply, _: str) -> None:
 
 @_kind("bom")
 def _bom(reply: Reply, _: str) -> None:
-    """Begin with a byte-order mark."""
+    """Start with a byte-order mark."""
     reply.body = b"\xef\xbb\xbf" + reply.body
 
 
 @_kind("crlf")
 def _crlf(reply: Reply, _: str) -> None:
-    """End lines in CRLF; text keeps its own line ends."""
+    """End lines with CRLF. Line ends inside texts do not change."""
     reply.body = re.sub(rb'"\n("|\Z)', rb'"\r\n\1', reply.body)
 
 
 @_kind("windows-1252")
 def _windows_1252(reply: Reply, _: str) -> None:
-    """Encode as Windows-1252 without saying so; what it lacks becomes a question mark."""
+    """Encode as Windows-1252 without a charset; other characters become question marks."""
     reply.body = reply.body.decode().encode("cp1252", "replace")
     reply.headers["Content-Type"] = "text/csv"
 
 
 @_kind("upper-case")
 def _upper_case(reply: Reply, _: str) -> None:
-    """Spell the header in capitals."""
+    """Write the header in capitals."""
     header, rest = reply.body.split(b"\n", 1)
     reply.body = header.upper() + b"\n" + rest
 
 
 @_kind("renamed-column")
 def _renamed_column(reply: Reply, _: str) -> None:
-    """Give the last column another name."""
+    """Rename the last column."""
     header, rest = reply.body.split(b"\n", 1)
     reply.body = header[: header.rindex(b'"', 0, -1)] + b'"renamed"\n' + rest
 
 
 @_kind("no-key")
 def _no_key(reply: Reply, _: str) -> None:
-    """Give the columns that make the keys another name."""
+    """Rename the key columns."""
     header, rest = reply.body.split(b"\n", 1)
     keys = rb'"(id|\w+_id|hourBegin_time)"'
     reply.body = re.sub(keys, rb'"other_\1"', header) + b"\n" + rest
@@ -206,7 +207,7 @@ def _no_key(reply: Reply, _: str) -> None:
 
 @_kind("bad-number")
 def _bad_number(reply: Reply, _: str) -> None:
-    """Write the first whole number of up to six digits in a way that is none."""
+    """Replace the first short integer by text that is not a number."""
     reply.body = re.sub(rb';"(\d{1,3})"', rb';"\1 x"', reply.body, count=1)
 
 

@@ -1,7 +1,7 @@
-"""The readings of the API's page: what it leaves open, and which way the sandbox takes it.
+"""The readings of the API's page: what the page leaves open, and how the sandbox interprets it.
 
-A `Readings` says how a server understands a request (its days, its limits) and how it writes a
-response. Its defaults are the page as the tap reads it. All readings combine with each other.
+A `Readings` says how a server interprets a request (its days, its limits) and how it writes a
+response. The defaults are the page as the tap reads it. All readings combine.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Readings:
 
     # Which days are meant
     order: str = _one_of(
-        "which of start and stop is the older end; stop_older has no rows for the other order",
+        "which of start and stop is the older day; stop_older returns no rows for the other order",
         "start_older",
         "stop_older",
         "either",
@@ -72,15 +72,15 @@ class Readings:
         "whether a range of several days includes its last day", "included", "excluded"
     )
     range: str = _one_of(
-        "what start and stop do; ignored always sends today, first_day and last_day one day only",
+        "what start and stop do; ignored always returns today, first_day and last_day one day only",
         "used",
         "ignored",
         "first_day",
         "last_day",
     )
     stale: str = _one_of(
-        "old responses: those of a day before, or the first one to the same request, with the "
-        "present Date or with their own",
+        "stale responses: those of the day before, or the first one to the same request, with "
+        "the current Date or with their own",
         "no",
         "yesterday",
         "yesterday_old_date",
@@ -88,14 +88,14 @@ class Readings:
         "cached_old_date",
     )
     day_zone: str | None = _value(
-        None, "IANA time zone in which days begin; default: the zone of the data"
+        None, "IANA time zone of the server's days; default: that of the data"
     )
 
     # Which rows there are
-    row_limit: int | None = _value(None, "the most rows that a response has")
+    row_limit: int | None = _value(None, "maximum number of rows in a response")
     colliding_keys: bool = _value(
         default=False,
-        text="whether the first row of each day (or table) shares its key with another",
+        text="whether the first row of each day (or table) shares its key with another row",
     )
     silent: str = _value(
         "",
@@ -103,8 +103,8 @@ class Readings:
         "several with commas; COMMAND:RULE for one command",
     )
     rows: str = _one_of(
-        "which rows of a day there are: all, those of office hours, one a day, or three a day that "
-        "are all stamped midnight",
+        "which rows a day has: all, those of office hours, one, or three whose date-time is "
+        "midnight",
         "all",
         "office_hours",
         "one_a_day",
@@ -113,11 +113,11 @@ class Readings:
 
     # How a response is written
     stamp_zone: str | None = _value(
-        None, "IANA time zone in which date-times are written; default: the zone of the data"
+        None, "IANA time zone in which date-times are written; default: that of the data"
     )
     quoting: str = _one_of(
-        "how values are quoted: doubled quotes in quoted values, PHP's fputcsv, RFC 4180 only "
-        "where needed, PHP's addslashes, or quotes left as they are",
+        "how values are quoted: always, with doubled quotes; by PHP's fputcsv; by RFC 4180, only "
+        "where needed; by PHP's addslashes; or always, with quotes left as they are",
         "doubled",
         "fputcsv",
         "rfc",
@@ -126,13 +126,13 @@ class Readings:
     )
     dates: str = _one_of("how date-times are written", "rfc2822", "dutch", "iso", "unix")
     numbers: str = _one_of(
-        "how numbers are written: plain, with a decimal comma, or with blanks around them",
+        "how numbers are written: plain, with a decimal comma, or with spaces around them",
         "plain",
         "comma",
         "blank",
     )
     nothing: str = _one_of(
-        "what a response without rows is: a header, no byte, a line of text, or status 204",
+        "what a response without rows is: a header, nothing, a line of text, or status 204",
         "header",
         "no_bytes",
         "text",
@@ -140,16 +140,16 @@ class Readings:
         "204",
     )
     encoding: str = _one_of(
-        "how text is encoded; broken-bytes is UTF-8 in which some characters are cut",
+        "how text is encoded; broken-bytes is UTF-8 in which some characters are incomplete",
         "utf-8",
         "utf-16",
         "windows-1252",
         "broken-bytes",
     )
     line_end: str = _one_of("how lines end", "lf", "crlf")
-    last_line_ended: bool = _value(default=True, text="whether the last row has a line end")
+    last_line_ended: bool = _value(default=True, text="whether the last row ends with a line end")
     sep_line: bool = _value(default=False, text="whether the first line is sep=;")
-    trailing_separator: bool = _value(default=False, text="whether a separator ends each line")
+    trailing_separator: bool = _value(default=False, text="whether each line ends with a separator")
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -157,14 +157,14 @@ class Readings:
             value = getattr(self, each.name)
             choices = each.metadata.get("choices")
             if choices and value not in choices:
-                raise ValueError(f"{each.name} is one of {', '.join(choices)}, not {value!r}")
+                raise ValueError(f"{each.name} must be one of {', '.join(choices)}, not {value!r}")
             if isinstance(each.default, bool) and not isinstance(value, bool):
-                raise ValueError(f"{each.name} is true or false, not {value!r}")  # noqa: TRY004 - as all
+                raise ValueError(f"{each.name} must be true or false, not {value!r}")  # noqa: TRY004 - as all
         limit = self.row_limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-            raise ValueError(f"row_limit is a number of rows, not {limit!r}")
+            raise ValueError(f"row_limit must be a number of rows, not {limit!r}")
         if limit is not None and limit < 1:
-            raise ValueError(f"row_limit is 1 or more, not {limit}")
+            raise ValueError(f"row_limit must be 1 or more, not {limit}")
         _check_zone("day_zone", self.day_zone)
         _check_zone("stamp_zone", self.stamp_zone)
         for command in TABLES:
@@ -192,7 +192,7 @@ class Readings:
         if self.order == "either":
             older, younger = max(start, stop), min(start, stop)
         elif self.order == "start_older" and start < stop:
-            msg = "start has to be before stop"
+            msg = "start must not be after stop"
             raise ValueError(msg)
         if abs(start - stop) >= window_days:
             raise ValueError(f"Range of more than {window_days} days")
@@ -322,7 +322,7 @@ def parse_reading(text: str) -> tuple[str, object]:
     name, _, given = text.partition("=")
     known = {each.name: each for each in fields(Readings)}
     if name not in known:
-        raise ValueError(f"no reading is called {name}; see --list-readings")
+        raise ValueError(f"there is no reading {name}; see --list-readings")
     value: object = given
     if isinstance(known[name].default, bool):
         value = {"true": True, "false": False}.get(given, given)
@@ -349,7 +349,7 @@ def _check_zone(field_name: str, zone: str | None) -> None:
     try:
         _zone(zone, "UTC")
     except (LookupError, ValueError, OSError, TypeError, AttributeError):
-        raise ValueError(f"{field_name} is a known time zone, not {zone!r}") from None
+        raise ValueError(f"{field_name} must be an IANA time zone, not {zone!r}") from None
 
 
 def _zone(name: str | None, default: str) -> ZoneInfo:
@@ -411,6 +411,6 @@ def _silent_rule(rule: str) -> Callable[[date], bool]:
         last = date.fromisoformat(end) if dots else first
     except ValueError:
         raise ValueError(
-            f"silent takes {', '.join(named)}, a day or two days with .. between, not {rule!r}"
+            f"silent must be {', '.join(named)}, a day, or two days with .. between, not {rule!r}"
         ) from None
     return lambda day: first <= day <= last

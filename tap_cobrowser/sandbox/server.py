@@ -38,15 +38,15 @@ _BLOCK = 64 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the sandbox remembers it: never with the key.
+    """A request as the sandbox records it, without the key.
 
     Attributes:
         command: The command, as it was sent.
         start: The range's older end in days ago, None if it was not sent.
         stop: The range's younger end in days ago, None if it was not sent.
-        status: The status it was answered with.
+        status: The status of the response.
         at: The sandbox's time when it came in.
-        in_flight: How many requests were being answered then, this one included.
+        in_flight: How many requests were in progress then, this one included.
     """
 
     command: str
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass
 class Fault:
-    """A fault that was asked for.
+    """A requested fault.
 
     Attributes:
         kind: Its name in KINDS.
@@ -106,14 +106,14 @@ class Sandbox:
         verbose: bool = False,
         readings: Readings | None = None,
     ) -> None:
-        """Bind the port; nothing is answered yet.
+        """Bind the port; requests are not served yet.
 
         Args:
             world: What is served.
             port: The port on 127.0.0.1; 0 takes a free one.
             clock: What time it is, or a moment at which the clock begins; None is the real time.
             frozen: Whether a clock that begins at a moment stands still there.
-            latency: Seconds before each answer.
+            latency: Seconds before each response.
             window_days: How many days one request may ask for.
             verbose: Whether to print each request, without user and key.
             readings: How the API's page is read; None is as the tap reads it.
@@ -145,7 +145,7 @@ class Sandbox:
         return f"http://127.0.0.1:{self._server.server_address[1]}{PATH}"
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start to serve."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -158,7 +158,7 @@ class Sandbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop answering."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -207,14 +207,14 @@ class Sandbox:
         one_in: int | None = None,
         start: int | None = None,
     ) -> None:
-        """Let requests fail.
+        """Make requests fail.
 
         Args:
             kind: A name in `faults.KINDS`.
             command: Of this command alone.
-            times: So often, then no more.
-            after: Not the first so many.
-            one_in: At random once in so many.
+            times: Only so many requests; None for all.
+            after: The number of requests that succeed before.
+            one_in: One in so many requests, at random.
             start: With this range alone: its older end in days ago.
 
         Raises:
@@ -241,16 +241,16 @@ class Sandbox:
                 return fault.kind
         return None
 
-    # Answers
+    # Responses
 
     def began(self) -> int:
-        """Count a request that came in, and return how many are being answered."""
+        """Count a request that arrived, and return how many are in progress."""
         with self._lock:
             self._in_flight += 1
             return self._in_flight
 
     def ended(self) -> None:
-        """Count a request that was answered."""
+        """Count a request that is finished."""
         with self._lock:
             self._in_flight -= 1
 
@@ -320,7 +320,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away is no trouble of the sandbox's."""
+        """Log nothing: clients may close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -332,7 +332,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = _BLOCK
 
     def do_GET(self) -> None:
-        """Answer a request for CSV."""
+        """Serve CSV."""
         sandbox = self.server.sandbox
         if self.path == f"{DOOR}/requests":
             made = [asdict(request) for request in sandbox.requests]
@@ -350,17 +350,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(sandbox, stamp, in_flight)
             finally:
                 sandbox.ended()
-            # With its last bytes, so that whoever has them may ask anew and be the only one.
+            # Only now, so that a client that has the last bytes may send the next request alone.
             self.wfile.flush()
         except OSError:
             self.close_connection = True
 
     def do_POST(self) -> None:
-        """Ask for a fault, with the arguments of `Sandbox.fail` as a JSON object."""
+        """Add a fault, with the arguments of `Sandbox.fail` as a JSON object."""
         self._control("faults", lambda sandbox, given: sandbox.fail(**given))
 
     def do_DELETE(self) -> None:
-        """Drop all faults."""
+        """Remove all faults."""
         self._control("faults", lambda sandbox, _: sandbox.faults.clear())
 
     def do_PUT(self) -> None:
@@ -438,7 +438,7 @@ class _Handler(BaseHTTPRequestHandler):
             Request(command, request.start, request.stop, status, stamp, in_flight)
         )
         if sandbox.verbose:
-            # In one piece, and not among the data that a command writes to standard output.
+            # In one piece, and not to standard output, where a command may write data.
             line = f"sandbox: {status.value} {command} {request.start}..{request.stop}\n"
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         if reply:
@@ -472,7 +472,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hang or reply.reset:
             self.close_connection = True
             return
-        self.send_response_only(reply.status)
+        self.send_response_only(reply.status, reply.reason)
         for name, value in {"Date": _http_date(stamp), **reply.headers}.items():
             if value is not None:
                 self.send_header(name, value)
@@ -483,7 +483,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or reply.cut
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base class
-        """Say nothing: the path has the key in it."""
+        """Log nothing: the path contains the key."""
 
 
 def _http_date(moment: datetime) -> str:
@@ -499,5 +499,5 @@ def _days(query: dict[str, str], name: str) -> int | None:
     if name not in query:
         return None
     if not (query[name].isascii() and query[name].isdigit()):
-        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{name} has to be a number of days")
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{name} must be a number of days")
     return int(query[name])

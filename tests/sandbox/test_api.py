@@ -97,7 +97,7 @@ def test_an_error_at_once_is_one_request(
 def test_an_error_shows_no_key_though_no_tap_has_protected_it(
     sandbox: Sandbox, client: Client, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redaction, "_patterns", {})  # which the tap of `command` has filled
+    monkeypatch.setattr(redaction, "_masks", {})  # which the tap of `command` has filled
     sandbox.fail("text", STREAM)  # echoes the request
     with pytest.raises(TapCobrowserError) as raised:
         client.api().fetch(command, WINDOW)
@@ -206,7 +206,7 @@ def test_a_last_line_without_end_is_never_believed_where_others_have_one(
     sandbox.fail("cut-quote", STREAM, times=3)
     assert _rows(api.fetch(command, WINDOW).table) == _rows(whole.table)
     sandbox.fail("cut-quote", STREAM)
-    with pytest.raises(RetriableError, match="ends within a line"):
+    with pytest.raises(RetriableError, match="ends without a line feed"):
         api.fetch(command, WINDOW)
 
 

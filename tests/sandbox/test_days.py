@@ -6,9 +6,8 @@ midnight can fall into any request.
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tap_cobrowser.clock import Time
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import ClockError, StateError, TapCobrowserError
 from tap_cobrowser.sandbox import Sandbox, World
@@ -35,11 +33,11 @@ from tests.conftest import (
     run,
     select,
 )
+from tests.made_up import MadeUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cobrowser.sandbox.server import Request
     from tests.conftest import Command
 
 ZONES = [
@@ -94,43 +92,6 @@ class FewRows:
     def ids(self, first: date, last: date, now: datetime) -> set[str]:
         """Return the ids of the rows of a range that are there."""
         return {row[TABLES["emails"].index("id")] for row in self.rows("emails", first, last, now)}
-
-
-@dataclass
-class MadeUp:
-    """The time at the server, the machine's drift from it, and how it passes with requests."""
-
-    now: datetime
-    drift: timedelta = timedelta(0)
-    steps: list[float] = field(default_factory=list)
-    """Seconds that pass within the next requests: before `Date`, then before the rows."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def server(self) -> datetime:
-        """Return the server's time."""
-        return self.now
-
-    def machine(self) -> datetime:
-        """Return the machine's own time."""
-        return self.now + self.drift
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass."""
-        with self.lock:
-            self.now += timedelta(seconds=seconds)
-
-    def of_tap(self) -> Time:
-        """Return the machine's time, in which the tap's waits pass at once."""
-        return Time(
-            self.machine,
-            lambda: self.machine().timestamp(),
-            lambda seconds: self.pass_by(seconds + 1e-6),
-        )
-
-    def step(self, _: Request | None = None) -> None:
-        """Let as much time pass as comes next."""
-        self.pass_by(self.steps.pop(0) if self.steps else 0)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_claimed(
 def test_parquet_without_its_extra_is_refused_before_any_request(
     sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_cobrowser.tap.find_spec", lambda _: None)
+    monkeypatch.setattr("tap_cobrowser.sdk_settings.find_spec", lambda _: None)
     config["batch_config"] = {"encoding": PARQUET, "storage": {"root": tmp_path.as_uri()}}
     with pytest.raises(SettingError, match=r"batch_config.encoding.format.*cobrowser\[parquet\]"):
         run(config)

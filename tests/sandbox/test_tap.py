@@ -234,7 +234,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {
     "plain http": ({"api_url": "http://example.org/"}, "Setting 'api_url' would send the key"),
     "a setting of the SDK's": ({"stream_maps": 5}, "Setting 'stream_maps' is not valid"),
     "unreachable": ({"api_url": _closed_port()}, "The server could not be reached"),
-    "wrong key": ({"api_key": "wrong key"}, "Check `user` (letter case counts) and `api_key`."),
+    "wrong key": ({"api_key": "wrong key"}, "Check `user` (case-sensitive) and `api_key`."),
 }
 
 

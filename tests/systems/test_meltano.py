@@ -361,9 +361,9 @@ def test_postgresql_gets_every_value_typed_and_the_next_day_upserts_it_by_batche
         assert column["data_type"] in POSTGRES_TYPES[definition.get("format", kind)], column
 
 
-def test_the_readme_s_stream_map_renames_to_snake_case(meltano: Project, postgres: Any) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    maps = yaml.safe_load(readme.split("```yaml\nstream_maps:")[1].split("```")[0])
+def test_the_documented_stream_map_renames_to_snake_case(meltano: Project, postgres: Any) -> None:
+    page = (ROOT / "docs" / "snake_case.md").read_text(encoding="utf-8")
+    maps = yaml.safe_load(page.split("```yaml\nstream_maps:")[1].split("```")[0])
     with Sandbox(World(rows_per_day=20), clock=NOW, frozen=True) as sandbox:
         meltano(
             *("run", "tap-cobrowser", "target-postgres"),

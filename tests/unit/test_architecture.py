@@ -12,9 +12,10 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "tap_cobrowser"
-SOURCES = sorted(PACKAGE.glob("*.py"))
+SOURCES = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("doctor/*.py")])
+NAMES = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in SOURCES}
 LISTED = re.findall(
-    r"^\| `(\w+)\.py` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    r"^\| `([\w/]+)\.py` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
@@ -25,12 +26,12 @@ def imports(name: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "tap_cobrowser":
             found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tap_cobrowser."):
-            found.add((node.module or "").split(".")[1])
+            found.add("/".join((node.module or "").split(".")[1:]))
     return found
 
 
 def test_every_module_is_listed_with_what_lives_there() -> None:
-    assert {path.stem for path in SOURCES} - {"__init__", "__main__"} == set(LISTED)
+    assert {name for name in NAMES if "__" not in name} == set(LISTED)
 
 
 @pytest.mark.parametrize("name", LISTED)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_cobrowser.bookmarks import (
     Bookmark,
     advance,
+    earlier_days,
+    extend,
     first_day,
     last_day,
     look_back,
+    meet,
     read,
     write,
 )
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import StateError
+from tap_cobrowser.paginator import WindowPaginator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "startDateTime"
 ZONES = [
@@ -36,7 +44,7 @@ ZONES = [
 ]
 # Kiritimati skipped the first day of 1995.
 DAYS = st.dates(date(1996, 1, 1), date(2060, 12, 31))
-BOOKMARKS = st.builds(Bookmark, DAYS, st.none() | DAYS)
+BOOKMARKS = st.builds(Bookmark, DAYS, st.none() | DAYS, st.none() | DAYS)
 WINDOWS = st.builds(
     lambda first, days: DateWindow(first, first + timedelta(days=days - 1)),
     DAYS,
@@ -66,7 +74,8 @@ def test_values_are_midnights_in_utc_under_the_keys_of_the_sdk(
     value = datetime.fromisoformat(state.pop("replication_key_value"))
     assert value.utcoffset() == timedelta(0)
     assert value.astimezone(zone).date() == bookmark.day
-    assert state.keys() == ({"lookback_from"} if bookmark.lookback_from else set())
+    others = ("lookback_from", "complete_from")
+    assert state.keys() == {name for name in others if getattr(bookmark, name)}
 
 
 @given(
@@ -97,7 +106,7 @@ def test_a_state_without_a_value_is_no_bookmark(state: dict[str, Any]) -> None:
     assert found(state) is None
 
 
-@pytest.mark.parametrize("name", ["replication_key_value", "lookback_from"])
+@pytest.mark.parametrize("name", ["replication_key_value", "lookback_from", "complete_from"])
 @pytest.mark.parametrize(
     "value", ["yesterday", "2026-02-30", "31-01-2026", "2026-01-31T25:00", 1767222000, ["2026"]]
 )
@@ -211,3 +220,213 @@ def test_a_run_ends_with_the_day_it_began_or_before(end: date | None, run_day: d
     assert last <= run_day
     assert last in {end, run_day}
     assert end is None or last <= end
+
+
+# Earlier days
+
+DAY_ONE = date(2026, 1, 1)
+
+
+def day(number: int) -> date:
+    return DAY_ONE + timedelta(days=number)
+
+
+def days_in(first: date, end: date) -> set[date]:
+    """Return the days from the first to the last, `end` excluded."""
+    return {first + timedelta(days=number) for number in range((end - first).days)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its settings in days after DAY_ONE, the days since the last one, and its end.
+
+    A stop is the number of windows after which it is killed. A bookmark is set by hand before it.
+    """
+
+    start: int | None
+    end: int | None = None
+    later: int = 0
+    lookback: int = 0
+    size: int = 2
+    stop: int | None = None
+    by_hand: int | None = None
+
+
+RUNS = st.builds(
+    Run,
+    start=st.none() | st.integers(0, 60),
+    end=st.none() | st.none() | st.none() | st.integers(0, 70),
+    later=st.integers(0, 6),
+    lookback=st.integers(0, 8),
+    size=st.sampled_from([1, 2, 2, 2, 5]),
+    stop=st.none() | st.integers(0, 12),
+    by_hand=st.none() | st.none() | st.none() | st.none() | st.integers(0, 60),
+)
+
+
+class History:
+    """One stream over many runs, as the tap carries them out."""
+
+    def __init__(self) -> None:
+        self.today = day(50)
+        self.state: dict[str, Any] = {}
+        self.read: set[date] = set()
+        """Days that were emitted, and that were over then."""
+
+    @property
+    def bookmark(self) -> Bookmark | None:
+        return found(self.state)
+
+    def days_of(self, run: Run) -> tuple[DateWindow, DateWindow | None]:
+        start = None if run.start is None else day(run.start)
+        end = None if run.end is None else day(run.end)
+        daily = DateWindow(
+            first_day(self.bookmark, start=start, lookback_days=run.lookback, run_day=self.today),
+            last_day(end=end, run_day=self.today),
+        )
+        return daily, earlier_days(self.bookmark, daily, start=start)
+
+    def carry_out(self, run: Run) -> tuple[list[DateWindow], list[DateWindow]]:
+        """Return the windows of the daily work, and of the earlier days, that were emitted."""
+        daily, earlier = self.days_of(run)
+        done: tuple[list[DateWindow], list[DateWindow]] = ([], [])
+        left = 10_000 if run.stop is None else run.stop
+        for window in windows_of(daily, run.size):
+            if not left:
+                return done
+            left -= 1
+            if self.bookmark:
+                start = None if run.start is None else day(run.start)
+                meet(self.state, self.bookmark, start=start, run_day=self.today, zone=ZONES[0])
+            moved = advance(
+                self.bookmark, window, today=self.today, run_day=self.today, since=daily.first
+            )
+            self.keep(window, moved)
+            done[0].append(window)
+        # What was planned before the daily work is what remains after it.
+        assert self.days_of(run)[1] == earlier
+        for window in windows_of(earlier, run.size, newest_first=True):
+            if not left:
+                return done
+            left -= 1
+            assert self.bookmark
+            before = self.bookmark
+            self.keep(window, extend(before, window))
+            assert self.bookmark.day == before.day
+            done[1].append(window)
+        return done
+
+    def keep(self, window: DateWindow, moved: Bookmark) -> None:
+        self.read |= days_in(window.first, window.last + ONE_DAY)
+        self.read.discard(self.today)
+        self.state = write(moved, replication_key=KEY, zone=ZONES[0])
+
+
+def windows_of(
+    days: DateWindow | None, size: int, *, newest_first: bool = False
+) -> Iterator[DateWindow]:
+    if days is None:
+        return
+    paginator = WindowPaginator(days.first, days.last, size, newest_first=newest_first)
+    while not paginator.finished:
+        yield paginator.current_value
+        paginator.advance()
+
+
+@given(runs=st.lists(RUNS, min_size=1, max_size=8))
+@settings(max_examples=300)
+def test_a_state_never_claims_a_day_that_was_not_read_and_a_whole_run_reads_all_from_its_start(
+    runs: list[Run],
+) -> None:
+    history = History()
+    for run in runs:
+        history.today += timedelta(days=run.later)
+        if run.by_hand is not None and (bookmark := history.bookmark):
+            if day(run.by_hand) > bookmark.day:
+                continue  # who says that days are done that are not, is believed
+            history.state["replication_key_value"] = day(run.by_hand).isoformat()
+        before, known = history.bookmark, set(history.read)
+        claimed = days_in(before.begin, before.day) if before else set()
+        daily, earlier = history.carry_out(run)
+        after = history.bookmark
+        # one interval, and all of it was read
+        if after and after.complete_from:
+            assert days_in(after.begin, after.day) <= history.read
+        # the daily work is the days that it always was, and nothing is filled in before its end
+        asked = [each for window in daily for each in days_in(window.first, window.last + ONE_DAY)]
+        assert len(asked) == len(set(asked))
+        # Of earlier days only those that no state claimed, in as few windows as there can be.
+        filled = [
+            each for window in earlier for each in days_in(window.first, window.last + ONE_DAY)
+        ]
+        assert len(filled) == len(set(filled))
+        assert not set(filled) & (claimed | set(asked))
+        assert all((w.last - w.first).days + 1 == run.size for w in earlier[:-1])
+        if run.start is not None:
+            assert all(each >= day(run.start) for each in filled)
+        if run.end is not None:
+            assert all(each <= day(run.end) for each in (*asked, *filled))
+        if run.stop is None and run.start is not None:
+            last = history.today if run.end is None else min(history.today, day(run.end) + ONE_DAY)
+            assert days_in(day(run.start), last) <= history.read, "a row would be lost"
+        assert known <= history.read
+
+
+@given(
+    starts=st.lists(st.integers(0, 49), min_size=1, max_size=6),
+    stops=st.lists(st.integers(1, 4), max_size=40),
+)
+def test_however_often_it_is_stopped_no_day_before_the_first_start_is_read_twice(
+    starts: list[int], stops: list[int]
+) -> None:
+    history = History()
+    history.carry_out(Run(start=50))
+    filled: list[date] = []
+    for start in starts:
+        for stop in [*stops[:3], None]:
+            _, earlier = history.carry_out(Run(start=start, stop=stop))
+            filled += [
+                each for window in earlier for each in days_in(window.first, window.last + ONE_DAY)
+            ]
+        stops = stops[3:]
+    assert sorted(filled) == sorted(days_in(day(min(starts)), day(50)))
+
+
+def test_a_state_without_that_day_counts_as_complete_from_the_start_that_meets_it_first() -> None:
+    history = History()
+    history.state = {"replication_key_value": day(48).isoformat()}
+    assert history.carry_out(Run(start=10))[1] == []
+    assert history.bookmark
+    assert history.bookmark.complete_from == day(10)
+    assert history.carry_out(Run(start=7))[1] == [
+        DateWindow(day(8), day(9)),
+        DateWindow(day(7), day(7)),
+    ]
+
+
+def test_days_behind_a_gap_are_complete_from_the_later_start_on() -> None:
+    history = History()
+    history.carry_out(Run(start=10, end=19))
+    history.carry_out(Run(start=30))
+    assert history.bookmark
+    assert history.bookmark.complete_from == day(30)
+    assert history.days_of(Run(start=10))[1] == DateWindow(day(10), day(29))
+
+
+@pytest.mark.parametrize(("end", "begin"), [(9, 5), (8, 10)])
+def test_a_slice_before_the_complete_days_joins_them_only_without_a_gap(
+    end: int, begin: int
+) -> None:
+    history = History()
+    history.carry_out(Run(start=10))
+    _, earlier = history.carry_out(Run(start=5, end=end))
+    assert earlier[0].last == day(end)
+    assert earlier[-1].first == day(5)
+    assert history.bookmark
+    assert history.bookmark.begin == day(begin)
+
+
+def test_without_a_start_nothing_is_filled_in() -> None:
+    history = History()
+    history.carry_out(Run(start=45))
+    assert history.carry_out(Run(start=None))[1] == []

@@ -149,7 +149,7 @@ def test_a_target_that_has_gone_is_told_in_one_line(unbuffered: str) -> None:
         process.stdout.read(10)
         process.stdout.close()
         said = process.stderr.read().decode()
-    assert said.startswith("said: The target has stopped reading. See the target's own log")
+    assert said.startswith("said: The target has stopped reading. See the target's log")
     assert said.count("\n") == 1  # and nothing of Python's own on its way out
     assert process.returncode == 1
 

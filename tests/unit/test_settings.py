@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ def test_an_empty_value_is_a_setting_left_out(name: str, nothing: str | None) ->
         ("lookback_days", "0", 0),
         ("lookback_days", " 12 ", 12),
         ("lookback_days", 4.0, 4),
+        ("lookback_days", Decimal("3.0"), 3),  # as a file with 3.0 is read
+        ("lookback_days", Decimal("1E+2"), 100),
         ("window_days", "31", 31),
         ("request_timeout", "60", 60),
         ("max_retries", "0", 0),
@@ -70,6 +73,9 @@ def test_text_means_the_number_or_boolean_that_it_spells(
 REFUSED = [
     ("user", 5),
     ("user", ["a"]),
+    ("user", "two\nlines"),
+    ("user", "a\x00b"),
+    ("user", "half a character \ud800"),
     ("api_key", "abc"),
     ("api_key", 12345),
     ("api_key", {"a": KEY}),
@@ -88,6 +94,8 @@ REFUSED = [
     ("lookback_days", -1),
     ("lookback_days", "three"),
     ("lookback_days", 1.5),
+    ("lookback_days", Decimal("1.5")),
+    ("lookback_days", Decimal("1E+999999999")),
     ("lookback_days", True),
     ("lookback_days", "1_0"),
     ("lookback_days", "१"),
@@ -107,6 +115,11 @@ REFUSED = [
     ("api_url", "https://example.org/?apiKey=secret"),
     ("api_url", "https://example.org:port/"),
     ("api_url", "ftp://example.org/"),
+    ("api_url", "https://exa mple.org/"),
+    ("api_url", "https://.example.org/"),
+    ("api_url", "https://example..org/"),
+    ("api_url", f"https://{'a' * 64}.org/"),
+    ("api_url", "https://[::1/"),
     ("request_timeout", 0),
     ("request_timeout", "0.5"),
     ("max_retries", -1),

@@ -1,0 +1,196 @@
+"""Whether rows of completed days still change: digests of days, and an earlier report's."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tap_cobrowser.audit import days_of
+from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
+from tap_cobrowser.doctor.seen import as_letters, digests
+from tap_cobrowser.errors import InputFileError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from tap_cobrowser.audit import Response, Subject
+    from tap_cobrowser.settings import Settings
+
+_QUESTION = "Do rows of completed days still change?"
+_WEEK = 7
+
+
+@dataclass
+class Days:
+    """Digests of completed days, by stream and day.
+
+    Attributes:
+        salt: The key of the digests.
+        zone: IANA name of the zone of the days.
+        today: The server's day when they were made.
+        streams: Number of rows and digest of each day.
+    """
+
+    salt: str
+    zone: str
+    today: date
+    streams: dict[str, dict[date, tuple[int, str]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as a report holds them; numbers of rows are rounded."""
+        return {
+            "salt": self.salt,
+            "timezone": self.zone,
+            "today": self.today.isoformat(),
+            "streams": {
+                name: {
+                    day.isoformat(): {"count": rounded(count), "digest": digest}
+                    for day, (count, digest) in sorted(days.items())
+                }
+                for name, days in self.streams.items()
+            },
+        }
+
+
+def _new_salt() -> str:
+    return as_letters(secrets.token_hex(16))
+
+
+class Ledger:
+    """Keeps digests of the completed days that are read, and of those of an earlier report."""
+
+    def __init__(self, zone: ZoneInfo, earlier: Days | None) -> None:
+        """Begin without any.
+
+        Args:
+            zone: The zone of the days.
+            earlier: What an earlier report holds.
+        """
+        self.days: Days | None = None
+        self.compared: Days | None = None
+        self._zone = zone
+        self._earlier = earlier
+        self._alone: set[tuple[str, date]] = set()
+
+    def keep(self, subject: Subject, response: Response, today: date) -> None:
+        """Keep digests of the completed days of a response.
+
+        Args:
+            subject: The command.
+            response: The response, whose window tells its days.
+            today: The server's day.
+        """
+        window = response.window
+        if window is None:
+            return
+        if self.days is None:
+            self.days = Days(_new_salt(), self._zone.key, today)
+        if self._earlier and self.compared is None:
+            self.compared = Days(self._earlier.salt, self._zone.key, today)
+        days = [each.first for each in days_of(window) if each.first < response.today]
+        alone = window.first == window.last
+        for kept in filter(None, (self.days, self.compared)):
+            own = kept.streams.setdefault(subject.name, {})
+            for day, count, digest in digests(subject, response.table, days, self._zone, kept.salt):
+                if alone or (subject.name, day) not in self._alone:
+                    own[day] = count, digest
+        if alone:
+            self._alone |= {(subject.name, day) for day in days}
+
+    def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
+        """Drop the days that were not read whole.
+
+        Args:
+            days_fit: Whether the server's days are those of the zone.
+            ranges_work: Whether a response to several days has all their rows.
+        """
+        for kept in filter(None, (self.days, self.compared)):
+            for name, own in list(kept.streams.items()):
+                whole = {
+                    day: found
+                    for day, found in own.items()
+                    if days_fit and (ranges_work or (name, day) in self._alone)
+                }
+                kept.streams[name] = whole
+                if not whole:
+                    del kept.streams[name]
+
+
+def read_report(path: str) -> Days:
+    """Return the digests in a report.
+
+    Raises:
+        InputFileError: If it is none.
+    """
+    reason = "it is not a report of tap-cobrowser-doctor in JSON"
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        if report["version"] == 1:
+            days = report["days"]
+            return Days(
+                str(days["salt"]),
+                str(days["timezone"]),
+                date.fromisoformat(days["today"]),
+                {
+                    str(name): {
+                        date.fromisoformat(day): (int(each["count"]), str(each["digest"]))
+                        for day, each in of_stream.items()
+                    }
+                    for name, of_stream in days["streams"].items()
+                },
+            )
+    except OSError as error:
+        reason = error.strerror or "there is no such file"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    msg = f"The earlier report ('{path}') cannot be read: {reason}"
+    raise InputFileError(msg, advice="Name a report that was made with `--format json`.")
+
+
+def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
+    """Return whether rows of completed days have changed since an earlier report.
+
+    Args:
+        settings: The settings of the tap.
+        earlier: What the earlier report holds, if there is one.
+        now: The same days, with the same salt; None if they were not read.
+    """
+    if earlier is None:
+        advice = "To find out, keep this report, and run again in a few days with `--against` it."
+        return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
+    both = [
+        (name, day, before[1] != now.streams[name][day][1])
+        for name, days in earlier.streams.items()
+        for day, before in days.items()
+        if now and day in now.streams.get(name, {})
+    ]
+    if not both or now is None or now.zone != earlier.zone:
+        evidence = "No day of the earlier report could be compared."
+        if now and now.zone != earlier.zone:
+            evidence = "The earlier report was made with another `timezone`."
+        return Finding("late", _QUESTION, "not_compared", evidence, UNKNOWN)
+    passed = (now.today - earlier.today).days
+    changed = [(name, day) for name, day, differs in both if differs]
+    spoken = f"{len(both)} days of streams were compared, {passed} days after the earlier report"
+    if not changed:
+        return Finding("late", _QUESTION, "no", f"{spoken}; none has changed.", PROVEN)
+    least = max((earlier.today - day).days for _, day in changed)
+    most = least + min(passed, _WEEK)
+    names = ", ".join(sorted({name for name, _ in changed}))
+    evidence = (
+        f"{spoken}; {len(changed)} have changed ({names}), the latest between {least} and "
+        f"{least + passed} days after the day."
+    )
+    if (oldest := min(day for _, day, _ in both)) in {day for _, day in changed}:
+        age = (earlier.today - oldest).days
+        evidence += f" The oldest day was {age} days old, so older ones may change, too."
+    if settings.lookback_days >= most:
+        return Finding("late", _QUESTION, "yes", evidence, PROVEN)
+    advice = f"Set `lookback_days` to {most}: later changes are not extracted."
+    wanted = {"lookback_days": most}
+    loses = settings.lookback_days < least
+    return Finding("late", _QUESTION, "yes", evidence, PROVEN, advice, wanted, loses=loses)

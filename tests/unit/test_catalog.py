@@ -1,0 +1,272 @@
+"""Catalogs that are handed in: understood or refused, and no stream without its key."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_cobrowser.catalog import parse
+from tap_cobrowser.errors import CatalogError
+from tap_cobrowser.streams import STREAMS as CLASSES
+from tests.conftest import STREAMS, mutated, select
+
+if TYPE_CHECKING:
+    from singer_sdk.singerlib import Catalog, CatalogEntry
+
+WHOLE = select(*STREAMS)
+WARNINGS: list[str] = []
+
+
+def parsed(catalog: object) -> Catalog:
+    """Parse a catalog; what is warned of is in WARNINGS."""
+    WARNINGS.clear()
+    return parse(
+        catalog,
+        STREAMS,
+        {"later": " without a setting"},
+        lambda text, *values: WARNINGS.append(text % values),
+    )
+
+
+def catalog_of(name: str, **changes: Any) -> dict[str, Any]:
+    """Return the catalog of one selected stream, with changes to its entry."""
+    (entry,) = [each for each in WHOLE["streams"] if each["stream"] == name]
+    return {"streams": [copy.deepcopy(entry) | changes]}
+
+
+def metadata_of(catalog: dict[str, Any], *breadcrumb: str) -> dict[str, Any]:
+    """Return the metadata of a stream, or of one of its columns."""
+    (found,) = [
+        item["metadata"]
+        for item in catalog["streams"][0]["metadata"]
+        if tuple(item["breadcrumb"]) == breadcrumb
+    ]
+    assert isinstance(found, dict)
+    return found
+
+
+def refusal(catalog: object) -> str:
+    """Return the line that refuses a catalog."""
+    with pytest.raises(CatalogError) as raised:
+        parsed(catalog)
+    line = str(raised.value)
+    assert "\n" not in line
+    return line
+
+
+def mask(entry: CatalogEntry) -> dict[str, bool]:
+    """Return which columns of a stream are selected."""
+    selection = entry.metadata.resolve_selection()
+    return {name: selection["properties", name] for name in entry.schema.properties or {}}
+
+
+def test_a_discovered_catalog_means_what_it_says() -> None:
+    found = parsed(WHOLE)
+    assert found.keys() == STREAMS.keys()
+    for name, entry in found.items():
+        assert entry.schema.to_dict()["properties"] == STREAMS[name].schema["properties"]
+        assert entry.key_properties == list(STREAMS[name].primary_keys)
+        assert entry.replication_key == STREAMS[name].replication_key
+        assert all(mask(entry).values())
+    assert not WARNINGS
+
+
+@pytest.mark.parametrize("change", ["absent", "null", "deselected", "unsupported"])
+@pytest.mark.parametrize("name", ["emails", "agentperformance", "accounts"])
+def test_a_selected_stream_has_its_key_columns_whatever_the_catalog_says(
+    name: str, change: str
+) -> None:
+    stream = STREAMS[name]
+    keys = {*stream.primary_keys, *filter(None, [stream.replication_key])}
+    catalog = catalog_of(name)
+    entry = catalog["streams"][0]
+    for key in keys:
+        if change in {"absent", "null"}:
+            del entry["schema"]["properties"][key]
+            entry["metadata"] = [m for m in entry["metadata"] if key not in m["breadcrumb"]]
+        elif change == "deselected":
+            metadata_of(catalog, "properties", key).update(inclusion="available", selected=False)
+        else:
+            metadata_of(catalog, "properties", key)["inclusion"] = "unsupported"
+    if change == "null":
+        entry["key_properties"] = entry["replication_key"] = None
+        metadata_of(catalog).update({"table-key-properties": [], "replication-key": None})
+    found = parsed(catalog)[name]
+    assert {key for key, selected in mask(found).items() if selected} >= keys
+    assert found.key_properties == list(stream.primary_keys)
+    assert found.replication_key == stream.replication_key
+    assert len(WARNINGS) == (len(keys) if change in {"deselected", "unsupported"} else 0)
+
+
+@pytest.mark.parametrize("schema", [None, {}, {"type": "object"}, {"properties": {}}])
+def test_a_selected_stream_without_columns_is_refused(schema: object) -> None:
+    assert "Its schema has no columns" in refusal(catalog_of("emails", schema=schema))
+    deselected = catalog_of("emails", schema=schema)
+    metadata_of(deselected)["selected"] = False
+    assert parsed(deselected)["emails"].schema.properties
+
+
+def test_a_catalog_without_schema_or_metadata_at_all_is_not_taken_for_nothing() -> None:
+    catalog = catalog_of("emails")
+    del catalog["streams"][0]["schema"]
+    assert "Its schema has no columns" in refusal(catalog)
+    catalog = catalog_of("emails")
+    del catalog["streams"][0]["metadata"]
+    assert all(mask(parsed(catalog)["emails"]).values())  # as the SDK has it
+    catalog["streams"][0]["selected"] = False  # where older catalogs have it
+    assert not parsed(catalog)["emails"].metadata.resolve_selection()[()]
+
+
+@pytest.mark.parametrize(
+    ("entry", "root", "method"),
+    [
+        ("INCREMENTAL", {}, "INCREMENTAL"),
+        (None, {}, "INCREMENTAL"),
+        ("FULL_TABLE", {}, "FULL_TABLE"),
+        ("INCREMENTAL", {"replication-method": "FULL_TABLE"}, "FULL_TABLE"),
+        ("INCREMENTAL", {"forced-replication-method": "FULL_TABLE"}, "FULL_TABLE"),
+        (None, {"replication-method": "INCREMENTAL"}, "INCREMENTAL"),
+    ],
+)
+def test_a_replication_method_counts_wherever_it_stands(
+    entry: str | None, root: dict[str, str], method: str
+) -> None:
+    catalog = catalog_of("emails", replication_method=entry)
+    metadata_of(catalog).update(root)
+    assert parsed(catalog)["emails"].replication_method == method
+
+
+def test_a_table_that_cannot_be_replicated_incrementally_is_read_whole_and_said_to_be() -> None:
+    catalog = catalog_of("accounts")
+    metadata_of(catalog)["replication-method"] = "INCREMENTAL"
+    assert parsed(catalog)["accounts"].replication_method == "FULL_TABLE"
+    assert "no replication key" in WARNINGS[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value", "said"),
+    [
+        ("entry", "replication_method", "LOG_BASED", "method 'LOG_BASED'"),
+        ("entry", "replication_method", "sometimes", "method 'sometimes'"),
+        ("root", "replication-method", "incremental", "method 'incremental'"),
+        ("root", "forced-replication-method", "LOG_BASED", "method 'LOG_BASED'"),
+        ("entry", "replication_key", "subject", "'subject' cannot be used"),
+        ("root", "replication-key", "id", "'id' cannot be used"),
+        ("entry", "key_properties", ["nothing"], "a column that there is not: 'nothing'"),
+        ("root", "table-key-properties", ["to", "x"], "a column that there is not: 'x'"),
+        ("entry", "stream", "mails", "set `__alias__` in a stream map"),
+    ],
+)
+def test_what_a_stream_cannot_do_is_refused(
+    place: str, name: str, value: object, said: str
+) -> None:
+    catalog = catalog_of("emails")
+    (catalog["streams"][0] if place == "entry" else metadata_of(catalog))[name] = value
+    line = refusal(catalog)
+    assert said in line
+    assert "'emails'" in line
+
+
+def test_another_key_counts_wherever_it_stands_but_not_two_of_them() -> None:
+    catalog = catalog_of("emails", key_properties=["browse_id", "timestamp"])
+    assert parsed(catalog)["emails"].key_properties == ["browse_id", "timestamp"]
+    metadata_of(catalog)["table-key-properties"] = ["subject"]
+    assert "two different keys" in refusal(catalog)
+    catalog["streams"][0]["key_properties"] = ["id"]
+    assert parsed(catalog)["emails"].key_properties == ["subject"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [
+        ({}, "'type' is a required property"),
+        ({"type": []}, "schema.properties.subject.type"),
+        ({"type": 5}, "schema.properties.subject.type"),
+        ({"type": "text"}, "schema.properties.subject.type"),
+        ({"type": ["object", "null"]}, "schema.properties.subject.type"),
+        ({"type": "string", "properties": {}}, "schema.properties.subject"),
+        ({"type": "string", "items": 5}, "schema.properties.subject"),
+        ({"type": "string", "format": 5}, "schema.properties.subject.format"),
+        ("string", "has to be of type object"),
+    ],
+)
+def test_a_column_is_a_scalar_of_a_type_that_there_is(definition: object, said: str) -> None:
+    catalog = catalog_of("emails")
+    catalog["streams"][0]["schema"]["properties"]["subject"] = definition
+    assert said in refusal(catalog)
+
+
+def test_columns_that_are_not_both_selected_and_there_are_refused_or_warned_of() -> None:
+    catalog = catalog_of("emails")
+    del catalog["streams"][0]["schema"]["properties"]["subject"]
+    assert "subject" not in mask(parsed(catalog)["emails"])
+    metadata_of(catalog, "properties", "subject")["selected"] = True
+    assert "'subject' is selected, but its schema lacks it" in refusal(catalog)
+    catalog = catalog_of("emails")
+    catalog["streams"][0]["schema"]["properties"]["new"] = {"type": "string"}
+    assert "new" not in mask(parsed(catalog)["emails"])
+    assert "no column 'new', which is selected" in WARNINGS[0]
+
+
+def test_the_replication_key_stays_a_date_time_that_can_be_compared() -> None:
+    catalog = catalog_of("emails")
+    catalog["streams"][0]["schema"]["properties"]["timestamp"] = {"type": "integer"}
+    assert "'timestamp' has to be of type string" in refusal(catalog)
+
+
+def test_streams_twice_are_refused_and_unknown_ones_warned_of_if_selected() -> None:
+    catalog = catalog_of("emails")
+    catalog["streams"] *= 2
+    assert "'emails' twice" in refusal(catalog)
+    for name, reason in (("later", " without a setting"), ("other", "")):
+        catalog = catalog_of("emails", tap_stream_id=name)
+        assert not parsed(catalog)
+        said = f"The catalog selects a stream '{name}' that this tap does not have{reason}."
+        assert [said] == WARNINGS
+        metadata_of(catalog)["selected"] = False
+        assert not parsed(catalog)
+        assert not WARNINGS
+
+
+def test_metadata_that_says_two_things_or_nothing_of_the_stream_is_refused() -> None:
+    catalog = catalog_of("emails")
+    catalog["streams"][0]["metadata"] += catalog["streams"][0]["metadata"][:1]
+    assert "twice" in refusal(catalog)
+    catalog = catalog_of("emails")
+    catalog["streams"][0]["metadata"] = [
+        m for m in catalog["streams"][0]["metadata"] if m["breadcrumb"]
+    ]
+    assert "lacks the stream itself" in refusal(catalog)
+
+
+@pytest.mark.parametrize("catalog", [None, 5, "emails", [], {}, {"streams": []}, {"streams": {}}])
+def test_what_is_no_catalog_is_refused(catalog: object) -> None:
+    assert refusal(catalog).startswith("The catalog is not valid")
+
+
+def test_a_catalog_nested_without_end_is_refused() -> None:
+    deep: Any = {}
+    for _ in range(500):
+        deep = {"properties": deep}
+    assert "emails" in refusal(catalog_of("emails", schema={"properties": {"subject": deep}}))
+
+
+@given(st.data())
+def test_whatever_a_catalog_holds_it_is_refused_or_every_selected_stream_has_its_key(
+    data: st.DataObject,
+) -> None:
+    catalog = data.draw(mutated(select("emails", "accounts")))
+    try:
+        found = parsed(catalog)
+    except CatalogError:
+        return
+    for name, entry in found.items():
+        keys = {*STREAMS[name].primary_keys, *filter(None, [STREAMS[name].replication_key])}
+        selected = {column for column, chosen in mask(entry).items() if chosen}
+        assert entry.metadata.resolve_selection()[()] is False or selected >= keys
+        assert set(entry.key_properties or ()) <= STREAMS[name].schema["properties"].keys()
+    assert {stream.name for stream in CLASSES} >= found.keys()
