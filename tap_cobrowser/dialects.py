@@ -141,8 +141,7 @@ class Quoting:
             for each in possible.values()
         ):
             return replace(chosen, note=AMBIGUOUS.format(_NAMES[chosen.way]))
-        if len(possible) == 1:
-            self._impossible |= found.keys() - possible.keys()
+        self._impossible |= found.keys() - possible.keys()
         return chosen
 
 
@@ -331,6 +330,10 @@ class _Place(NamedTuple):
     fresh: bool = True
     quote: int = -1
 
+    def at(self, row: int, column: int, *, fresh: bool = True) -> _Place:
+        """Return another place with the same quote."""
+        return _Place(row, column, fresh, self.quote)
+
     @property
     def begins_row(self) -> bool:
         """Whether no cell of the row has begun."""
@@ -380,14 +383,15 @@ class _Places:
                 while row := self._plain_row.match(text, position):
                     position = row.end()
                     rows += 1
-                self._outside = self._outside._replace(row=rows)
+                self._outside = self._outside.at(rows, 0)
                 if position == size:
                     break
             found = (self._any if self._outside else self._quotes).search(text, position)
             start, end = found.span() if found else (size, size)
             if self._outside and start > position:
-                clean = self._outside.fresh and self._unquoted.fullmatch(text, position, start)
-                self._outside = self._outside._replace(fresh=False) if clean else None
+                at = self._outside
+                clean = at.fresh and self._unquoted.fullmatch(text, position, start)
+                self._outside = at.at(at.row, at.column, fresh=False) if clean else None
             if found:
                 closes = end == size or text[end] in f"{self._separator}\r\n"
                 self._pass(found, closes=closes)
@@ -413,9 +417,9 @@ class _Places:
     def _pass_escaped_quote(self, at: int) -> None:
         self._outside = None
         self._settle()
-        if self._inside:
-            self._outside = self._inside._replace(fresh=False)
-            self._inside = self._inside._replace(quote=at)
+        if place := self._inside:
+            self._outside = _Place(place.row, place.column, fresh=False)
+            self._inside = _Place(place.row, place.column, fresh=False, quote=at)
 
     def _pass_quotes(self, count: int, *, closes: bool) -> None:
         """Pass quotes in a row, of which two within a cell are one of its value."""
@@ -426,23 +430,24 @@ class _Places:
             if place and left % 2 == 0:
                 self._inside = place
             elif place and closes:
-                self._outside = place._replace(fresh=False)
+                self._outside = place.at(place.row, place.column, fresh=False)
 
     def _after_cell(self, place: _Place, end: str) -> _Place | None:
         last = place.column == self._width - 1
         if end == self._separator:
-            return None if last else place._replace(column=place.column + 1, fresh=True)
+            return None if last else place.at(place.row, place.column + 1)
         if last:
-            return place._replace(column=0, fresh=True, row=place.row + 1)
+            return place.at(place.row + 1, 0)
         return place if place.begins_row else None
 
     def _settle(self) -> None:
         """Keep the quote that is part of a value where only one place is left."""
-        place = self._inside or self._outside
-        if place and not (self._inside and self._outside) and place.quote >= 0:
+        inside, outside = self._inside, self._outside
+        place = inside or outside
+        if place and place.quote >= 0 and not (inside and outside):
             self.quotes.append(place.quote)
-            settled = place._replace(quote=-1)
-            self._inside, self._outside = self._inside and settled, self._outside and settled
+            settled = _Place(place.row, place.column, place.fresh)
+            self._inside, self._outside = inside and settled, outside and settled
 
 
 def _is_likely(read: Written, begin: int) -> bool:
