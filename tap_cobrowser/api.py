@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tap_cobrowser.audit import Response, Subject, Warned
 from tap_cobrowser.clock import SYSTEM_TIME, Pause, ServerClock, Time
 from tap_cobrowser.days import DateWindow
+from tap_cobrowser.dialects import Quoting
 from tap_cobrowser.errors import (
     BrokenAnswerError,
     CccAgentError,
@@ -206,6 +207,7 @@ class Api:
         # Threads that parse in turns need more time and memory than one after the other.
         self._reading = threading.Lock()
         self._lock = threading.Lock()
+        self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
         self._repair = Repair(settings.timezone)
@@ -272,7 +274,7 @@ class Api:
         with self._lock:
             if command not in self._readers:
                 self._readers[command] = TableReader(
-                    command.columns, settings.csv_separator, settings.timezone
+                    command.columns, settings.csv_separator, settings.timezone, self._quoting
                 )
             return self._readers[command]
 

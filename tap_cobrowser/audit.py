@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
-    from tap_cobrowser.table import Table, Value
+    from tap_cobrowser.cells import Value
+    from tap_cobrowser.table import Table
 
 LEAST_LIMIT = 100
 

@@ -106,6 +106,12 @@ def _redacted_line(text: str) -> str:
     return redact(line, pieces=True)
 
 
+def quote_exactly(value: str, most: int) -> str:
+    """Return a value as one line in which every character can be seen: redacted, then shortened."""
+    text = redact(value[:_MOST_READ], pieces=True)
+    return repr(text) if len(text) <= most else f"{text[:most]!r}…"
+
+
 def guard_outputs() -> None:
     """Put redaction between the process and its outputs: all log handlers and standard error."""
     known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]

@@ -105,7 +105,7 @@ class Extraction:
         """Log what is unusual about a response, once per stream and kind."""
         found = {warning.kind: warning.text for warning in response.warnings}
         found |= {note: note for note in response.table.notes}
-        if response.table.blank and not stream.windowed:
+        if response.table.blank and not stream.windowed and not response.table.notes:
             text = "The response is empty, without even a header. The table counts as empty."
             found["blank"] = text
         for kind, text in found.items():

@@ -62,7 +62,7 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
     if not reply.body.strip():
         return Written()
     try:
-        doubled, rows = reader.raw(reply.body, reply.charset)
+        way, rows = reader.raw(reply.body, reply.charset)
     except TapCobrowserError:
         return Written(encoding=encoding)
     wide = encoding.startswith("UTF-16")
@@ -81,7 +81,7 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
         header,
         encoding,
         "CRLF" if first_line + "\r\n" in text[: len(first_line) + 5] else "LF",
-        _quoting(first_line, text, cells, doubled=doubled),
+        _quoting(first_line, text, cells, way),
         frozenset(filter(None, map(_style_of_date, stamps))),
         frozenset(map(_offset, stamps)),
         frozenset(_styles_of_numbers(by_kind["number"], by_kind["integer"])),
@@ -136,12 +136,14 @@ def _header(
     return ", ".join(parts) or "documented", known
 
 
-def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], *, doubled: bool) -> str:
+def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], way: str) -> str:
     """Return how quotes are written; empty if no cell has one."""
     everywhere = first_line.lstrip("\ufeff").startswith('"') and not first_line.startswith('"sep=')
     if not any('"' in cell for column in cells for cell in column):
         return ""
-    if doubled and '""' in text:
+    if way in {"slashes", "bare"}:
+        return way
+    if way == "doubled" and '""' in text:
         return "doubled" if everywhere else "doubled, only where needed"
     return "fputcsv"
 

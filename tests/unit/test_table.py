@@ -95,13 +95,24 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
     "change",
     [
         lambda text: "\ufeff" + text,
+        lambda text: "sep=;\n" + text,
+        lambda text: text.encode("utf-16"),
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.rstrip("\n"),
         lambda text: text + "\n\n",
         lambda text: text.replace('"', ""),
         lambda text: text.replace("\n", "\r"),
     ],
-    ids=["byte-order mark", "CRLF", "no last line end", "blank lines", "no quotes", "CR"],
+    ids=[
+        "byte-order mark",
+        "sep=",
+        "UTF-16",
+        "CRLF",
+        "no last line end",
+        "blank lines",
+        "no quotes",
+        "CR",
+    ],
 )
 def test_the_usual_variations_of_csv_are_read(change: Any) -> None:
     assert rows(read(change(answer(ROW, ROW)))) == [READ, READ]
@@ -177,7 +188,7 @@ def test_any_table_written_by_python_s_csv_module_is_read_back(
 
 
 def fputcsv(row: tuple[str, ...], sep: str) -> str:
-    """Write a row as PHP's fputcsv does, all quoted: no doubling of a quote after a backslash."""
+    """Write a row as PHP's fputcsv does: no doubling of a quote after a backslash."""
     cells = []
     for text in row:
         escaped, out = False, []
@@ -190,7 +201,8 @@ def fputcsv(row: tuple[str, ...], sep: str) -> str:
             else:
                 escaped = False
             out.append(character)
-        cells.append('"' + "".join(out) + '"')
+        special = set(text) & set(f'{sep}"\\\n\r\t ')
+        cells.append('"' + "".join(out) + '"' if special else text)
     return sep.join(cells) + "\n"
 
 
@@ -319,6 +331,8 @@ def test_a_deselected_column_is_not_even_converted() -> None:
         ("count", "", None),
         ("count", "0", 0),
         ("count", "007", 7),
+        ("count", " 5", 5),
+        ("length", "1.5 ", 1.5),
         ("count", "-3", -3),
         ("count", "5.0", 5),
         ("count", "1e3", 1000),
@@ -356,14 +370,14 @@ def test_a_cell_gets_its_column_s_type(column: str, text: str, value: object) ->
                 "1_0",
                 "٣",
                 "\N{FULLWIDTH DIGIT THREE}",
-                " 5",
                 "five",
                 "0x1",
             )
         ),
+        ("count", "9" * 5_000),
         *(("count", text) for text in ("9223372036854775808", "99999999999999999999", "1e400")),
         *(("length", text) for text in ("NaN", "Infinity", "-inf", "1,5", "1_0.5", "1e400", "²")),
-        *(("length", text) for text in ("1.2.3", ".", "1.5 ", "--1")),
+        *(("length", text) for text in ("1.2.3", ".", "--1")),
         *(("disabled", text) for text in ("2", "yes", "-1", "ja")),
         *(("end", text) for text in ("yesterday", "2026-13-01 00:00:00", "14 Mar", "12:00")),
         *(("end", text) for text in ("Wed, 32 Mar 2012 16:16:11 +0100", "5", "99999999999999")),
@@ -381,7 +395,7 @@ def test_a_cell_that_does_not_fit_is_an_error_with_line_column_and_cell(
         read(answer(ROW, before, row))
     error = caught.value
     assert error.where == f"line 6, column '{column}'"
-    assert text.strip() in str(error)
+    assert text.strip()[:60] in str(error)
     assert ("deselect it in the catalog" in error.advice) == (column != "begin")
 
 
@@ -410,6 +424,9 @@ def test_a_zero_date_is_an_empty_cell(text: str) -> None:
     [
         ("Wed, 14 Mar 2012 16:16:11 +0100", "2012-03-14T15:16:11+00:00"),
         ("14 Mar 2012 16:16:11 +0100", "2012-03-14T15:16:11+00:00"),
+        ("wo, 14 mrt 2012 16:16:11 +0100", "2012-03-14T15:16:11+00:00"),
+        ("woensdag 14 maart 2012 16:16:11 +0100", "2012-03-14T15:16:11+00:00"),
+        ("za 5 mei 2012 16:16:11 +0200", "2012-05-05T14:16:11+00:00"),
         ("Wed, 14 Mar 2012 16:16 +0100", "2012-03-14T15:16:00+00:00"),
         ("Sun, 4 Mar 2012 06:00:01 +0100", "2012-03-04T05:00:01+00:00"),
         ("Sun,  4 Mar 2012 06:00:01 +0100", "2012-03-04T05:00:01+00:00"),
@@ -497,3 +514,17 @@ def test_rows_since_a_moment_are_kept() -> None:
     table = read(answer(ROW, other))
     assert rows(table.since("begin", "2012-03-14T15:16:12+00:00"))[0][0] == "008"
     assert len(table.since("begin", "2013-01-01T00:00:00+00:00")) == 0
+
+
+def test_words_for_nothing_are_no_rows_with_a_note() -> None:
+    for text in ("No results found", "Geen gegevens."):
+        table = read(text)
+        assert table.blank
+        assert text in table.notes[0]
+
+
+def test_single_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
+    body = answer((*ROW[:6], "Müller Zoë é@")).encode().replace(b"@", b"\xc3")
+    table = read(body)
+    assert rows(table)[0][6] == "Müller Zoë é\ufffd"
+    assert "broken characters" in table.notes[0]

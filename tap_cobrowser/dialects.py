@@ -1,0 +1,506 @@
+"""How the values of a response are quoted: from its text to rows of cells.
+
+A service in PHP may quote in one of four ways. Each text is brought into the first of them, doubled
+quotes, which Python's csv module reads fast: a quote that is part of a value becomes a character
+that the text does not have, and becomes a quote again in the cells.
+
+A response that is cut must not be read as whole in another way. A cut changes the end of a response
+alone: so another way is looked at where something before the end is wrong, and where the response
+could be a cut one in any likelier way, it is broken.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from array import array
+from dataclasses import dataclass, replace
+from enum import Enum
+from io import StringIO
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# The module's own limit of 128 KiB a cell protects nobody here: the body is in memory already.
+csv.field_size_limit(2**31 - 1)
+
+# Responses of so many characters are read with less memory, in a little more time.
+_LARGE, _PIECE, _MOST_KNOWN = 8 * 2**20, 2**20, 50_000
+_OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_LINE_END = r"(?:\r\n|\n|\r)"
+_SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
+
+# Quotes, separators and line ends in rows that need a closer look; it takes seconds.
+_MOST_STEPS = 1_000_000
+
+AMBIGUOUS = "The response can be read in more than one way of quoting; it is read as written by {}"
+_NAMES = {
+    "doubled": "doubling quotes (RFC 4180)",
+    "fputcsv": "PHP's `fputcsv`",
+    "slashes": "PHP's `addslashes`",
+    "bare": "a service that leaves quotes as they are",
+}
+
+
+class QuotingError(ValueError):
+    """The text is not whole, or is not written in any of the ways."""
+
+
+class _State(Enum):
+    WHOLE = "all rows have the same width"
+    CUT = "so has the beginning of a longer text"
+    UNEVEN = "the rows differ in width"
+    MALFORMED = "a quote stands where none can be"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text as one way of quoting has it.
+
+    Attributes:
+        way: The name of the way.
+        state: Whether the text can be written in this way.
+        rows: The cells of all rows that are not blank, the header included.
+        text: The text with doubled quotes, in the same lines.
+        separator: What parts the cells.
+        size: How many rows there are, a cut one included if its first cell is not cut.
+        note: What a user should know about the choice of this way, if anything.
+    """
+
+    way: str
+    state: _State
+    rows: list[list[str]]
+    text: str
+    separator: str
+    size: int = 0
+    note: str = ""
+
+    def line_of(self, row: int) -> int:
+        """Return the line of the text, counted from 1, in which a row begins."""
+        begins = 1
+        reader = csv.reader(_lines(self.text), delimiter=self.separator, strict=True)
+        for cells in reader:
+            if cells:
+                if not row:
+                    break
+                row -= 1
+            begins = reader.line_num + 1
+        return begins
+
+    def is_all_quoted(self) -> bool:
+        """Return whether all cells are quoted."""
+        cells = sum(map(len, self.rows))
+        quoted = self.text.count('"') - 2 * sum(
+            cell.count('"') for row in self.rows for cell in row
+        )
+        return quoted == 2 * cells
+
+
+class Quoting:
+    """Reads the responses of a server, and learns how it quotes. Safe to use from many threads.
+
+    A server writes in one way. What cannot be the way of a response that was read without a doubt
+    is not the way of another response that leaves the choice.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any knowledge."""
+        self._impossible: frozenset[str] = frozenset()
+
+    def read(self, text: str, separator: str, width: int, begin: int) -> Written:
+        """Read a text.
+
+        Args:
+            text: The text, which is not blank.
+            separator: What parts the cells.
+            width: How many cells a row has.
+            begin: Where the first row begins, behind the header if there is one.
+
+        Raises:
+            QuotingError: It is not whole, or not written in any of the ways.
+        """
+        found = {"doubled": _doubled(text, separator)}
+        state = found["doubled"].state
+        if state is _State.WHOLE and "\\" not in text:
+            return found["doubled"]
+        if "\\" in text:
+            found["slashes"] = _slashes(text, separator, begin)
+            if state is not _State.WHOLE or '\\"' in text:
+                found["fputcsv"] = _fputcsv(text, separator, width, begin)
+        if state is _State.MALFORMED:
+            found["bare"] = _bare(text, separator, width, begin)
+        likely = {way: each for way, each in found.items() if way not in self._impossible}
+        possible = _possible(likely) or _possible(found)
+        header = text[:begin]
+        line_end = header[len(header.rstrip("\r\n")) :] or text[-1]
+        ended = text[len(text.rstrip("\r\n")) :].startswith(line_end) and line_end in "\r\n"
+        chosen = _choose(possible, ended=ended, begin=begin)
+        if chosen.way == "bare" or any(
+            each.way != "bare" and each.rows != chosen.rows and _is_likely(each, begin)
+            for each in possible.values()
+        ):
+            return replace(chosen, note=AMBIGUOUS.format(_NAMES[chosen.way]))
+        self._impossible |= found.keys() - possible.keys()
+        return chosen
+
+
+def _possible(found: Mapping[str, Written]) -> dict[str, Written]:
+    return {way: each for way, each in found.items() if each.state in {_State.WHOLE, _State.CUT}}
+
+
+def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written:
+    """Return the likeliest way of those that are possible.
+
+    Args:
+        found: The text in each way in which it can be whole, or the beginning of a longer one.
+        ended: Whether the text ends in the header's line end. Few cuts leave one.
+        begin: Where the first row begins.
+
+    Raises:
+        QuotingError: The text is likely to be cut, or there is no way.
+    """
+    whole = {way: each for way, each in found.items() if each.state is _State.WHOLE}
+    doubled, by_php = whole.get("doubled"), whole.get("fputcsv")
+    order: list[str] = []
+    if doubled and by_php and by_php.rows != doubled.rows and not _is_likely(doubled, begin):
+        order = ["fputcsv", "doubled"]
+    elif doubled:
+        # Every quote, apostrophe and backslash behind a backslash: few others write so.
+        order = ["slashes", "doubled"] if ended or len(whole) == len(found) else []
+    elif "doubled" in found:
+        order = ["slashes", "fputcsv"] if ended else []
+    elif "slashes" in found:
+        order = ["fputcsv", "slashes"]
+    elif by_php or "fputcsv" not in found:
+        order = ["fputcsv", "bare"]
+    for way in order:
+        # Where there is a choice, `fputcsv` is as PHP writes it.
+        if way in whole and (way != "fputcsv" or len(found) == 1 or _is_likely(whole[way], begin)):
+            # Rows that are part of a value in one way are rows in another, which is likelier.
+            if max(each.size for each in found.values()) > whole[way].size:
+                break
+            return whole[way]
+    raise QuotingError
+
+
+# Doubled quotes (RFC 4180), in quotes always or only where needed
+
+
+def _lines(text: str) -> Iterable[str]:
+    """Return the lines of a text with their ends, which are line feeds and carriage returns."""
+    # Splitting is faster, but knows of more ends of lines.
+    if any(end in text for end in _OTHER_LINE_ENDS):
+        return StringIO(text, newline="")
+    if len(text) < _LARGE:
+        return text.splitlines(keepends=True)
+    return _lines_of_large(text)
+
+
+def _lines_of_large(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + _PIECE) + 1 or len(text)
+        yield from text[begin:end].splitlines(keepends=True)
+        begin = end
+
+
+def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield rows in which equal cells are one text, as most are: that is half of the memory."""
+    known: dict[str, str] = {}
+    for row in rows:
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        yield [known.setdefault(cell, cell) for cell in row]
+
+
+def _parse(text: str, separator: str) -> list[list[str]]:
+    reader = csv.reader(_lines(text), delimiter=separator, strict=True)
+    rows = list(reader if len(text) < _LARGE else _sparing(reader))
+    return rows if all(rows) else [row for row in rows if row]
+
+
+def _doubled(text: str, separator: str) -> Written:
+    state = _State.WHOLE
+    try:
+        rows = _parse(text, separator)
+    except csv.Error as error:
+        # Whether all that is wrong is a quote that is open.
+        if str(error) != "unexpected end of data":
+            return Written("doubled", _State.MALFORMED, [], text, separator)
+        rows = _parse(f'{text}"', separator)
+        state = _State.CUT
+    if not rows:
+        state = _State.MALFORMED
+    elif len(set(map(len, rows))) != 1:
+        width, last = len(rows[0]), len(rows[-1])
+        before = set(map(len, rows[1:-1]))
+        if state is _State.CUT or text[-1] not in "\r\n":
+            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
+        elif before | {last} == {width + 1} and not any(row[-1] for row in rows[1:]):
+            rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
+        else:
+            state = _State.UNEVEN
+    size = len(rows) - (state is _State.CUT and len(rows[-1]) == 1)
+    return Written("doubled", state, rows, text, separator, size)
+
+
+# Quotes, apostrophes and backslashes behind a backslash (`addslashes`), all cells quoted
+
+
+def _slashes(text: str, separator: str, begin: int) -> Written:
+    quote, nul = _marks(text)
+    values = {'"': quote, "'": "'", "\\": "\\", "0": nul}
+
+    def unslash(found: re.Match[str]) -> str:
+        if found[1] in values:
+            return values[found[1]]
+        if found[1] == "" and found.end() == len(text):  # the cut is within an escape
+            return ""
+        raise QuotingError
+
+    try:
+        marked = text[:begin] + _SLASHED.sub(unslash, text[begin:])
+    except QuotingError:
+        return Written("slashes", _State.MALFORMED, [], text, separator)
+    read = replace(_doubled(marked, separator), way="slashes")
+    rows = read.rows[1:] if begin else read.rows
+    cells = sum(map(len, rows)) - len(rows) * (not read.rows[0][-1] if read.rows else 0)
+    unquoted = cells - (marked.count('"', begin) + 1) // 2
+    # The last cell of a cut text may not have begun.
+    if unquoted > (read.state is _State.CUT) or any('"' in cell for row in rows for cell in row):
+        return replace(read, state=_State.MALFORMED)
+    return _unmarked(read, {quote: '"', nul: "\0"})
+
+
+def _marks(text: str) -> tuple[str, str]:
+    """Return two characters that a text does not have."""
+    unused = (chr(code) for code in range(0xE000, 0x110000) if chr(code) not in text)
+    return next(unused), next(unused)
+
+
+def _unmarked(read: Written, values: Mapping[str, str]) -> Written:
+    rows = read.rows
+    for mark, value in values.items():
+        if mark in read.text:
+            rows = [[cell.replace(mark, value) for cell in row] for row in rows]
+    return replace(read, rows=rows)
+
+
+# PHP's `fputcsv` with its default escape character
+
+
+def _fputcsv(text: str, separator: str, width: int, begin: int) -> Written:
+    r"""Read what `fputcsv` writes: a backslash suspends doubling until the next other character.
+
+    So the quote in `\"` is part of the value. Only before a separator or a line end it may also
+    close the cell, if the value ends in a backslash: there the width of the rows decides.
+    """
+    mark, _ = _marks(text)
+    closes = rf"{re.escape(separator)}|[\r\n]|\Z"
+    marked = text[:begin] + re.sub(rf'(?<=\\)"(?!{closes})', mark, text[begin:])
+    read = replace(_doubled(marked, separator), way="fputcsv")
+    if _is_likely(read, begin):  # those before the end of a cell all close it
+        return _unmarked(read, {mark: '"'})
+    places = _Places(separator, width)
+    state = places.read(marked, begin)
+    if state is not _State.WHOLE:
+        return Written("fputcsv", state, [], text, separator, places.rows + bool(begin))
+    pieces = []
+    position = 0
+    for at in places.quotes:
+        pieces.append(marked[position:at])
+        position = at + 1
+    marked = mark.join([*pieces, marked[position:]])
+    return _unmarked(replace(_doubled(marked, separator), way="fputcsv"), {mark: '"'})
+
+
+class _Place(NamedTuple):
+    """Where a reader of `fputcsv` may be.
+
+    Attributes:
+        row: The row, counted from 0.
+        column: The column.
+        fresh: Whether the cell has not begun.
+        quote: The offset of a quote that is part of a value if the reader is here, else -1.
+    """
+
+    row: int
+    column: int
+    fresh: bool = True
+    quote: int = -1
+
+    def at(self, row: int, column: int, *, fresh: bool = True) -> _Place:
+        """Return another place with the same quote."""
+        return _Place(row, column, fresh, self.quote)
+
+    @property
+    def begins_row(self) -> bool:
+        """Whether no cell of the row has begun."""
+        return self.fresh and not self.column
+
+
+class _Places:
+    r"""Finds the quotes that follow a backslash, precede the end of a cell, and do not close it.
+
+    At each quote, separator and line end there are two places at most where the reader may be: one
+    within a quoted cell, one outside. Any other quote that opens a cell for one of them closes a
+    cell for the other; the quotes in question are possible only within a cell, and lead to both. So
+    a text has one reading at most, and takes one pass.
+
+    Attributes:
+        quotes: Their offsets, ascending.
+    """
+
+    def __init__(self, separator: str, width: int) -> None:
+        self.quotes = array("q")
+        self._separator, self._width = separator, width
+        self._inside: _Place | None = None
+        self._outside: _Place | None = _Place(0, 0)
+        sep = re.escape(separator)
+        self._quotes = re.compile(r'(\\?)("+)')
+        self._any = re.compile(rf'(\\?)("+)|{sep}|{_LINE_END}')
+        self._unquoted = re.compile(r"[^\\\t ]*")
+        plain = rf'(?:"[^"\\]*(?:(?:""|\\+(?!["\\]))[^"\\]*)*"|[^{sep}"\\\r\n\t ]*)'
+        self._plain_row = re.compile(rf"{plain}(?:{sep}{plain}){{{width - 1}}}{_LINE_END}")
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are at most, a cut one included if its first cell is not cut."""
+        places = (each for each in (self._inside, self._outside) if each)
+        return max((each.row + (each.column > 0) for each in places), default=0)
+
+    def read(self, text: str, position: int) -> _State:
+        """Read a text from a position on, where a row begins; once."""
+        size = len(text)
+        steps = 0
+        while position < size:
+            steps += 1
+            if steps > _MOST_STEPS:
+                return _State.MALFORMED
+            if self._outside and self._outside.begins_row and not self._inside:
+                rows = self._outside.row
+                while row := self._plain_row.match(text, position):
+                    position = row.end()
+                    rows += 1
+                self._outside = self._outside.at(rows, 0)
+                if position == size:
+                    break
+            found = (self._any if self._outside else self._quotes).search(text, position)
+            start, end = found.span() if found else (size, size)
+            if self._outside and start > position:
+                at = self._outside
+                clean = at.fresh and self._unquoted.fullmatch(text, position, start)
+                self._outside = at.at(at.row, at.column, fresh=False) if clean else None
+            if found:
+                closes = end == size or text[end] in f"{self._separator}\r\n"
+                self._pass(found, closes=closes)
+            self._settle()
+            if not self._inside and not self._outside:
+                return _State.MALFORMED
+            position = end
+        end_place = self._outside
+        if not end_place or not (end_place.begins_row or end_place.column == self._width - 1):
+            return _State.CUT
+        self._inside = None
+        self._settle()
+        return _State.WHOLE
+
+    def _pass(self, found: re.Match[str], *, closes: bool) -> None:
+        if found[2] and found[1]:
+            self._pass_escaped_quote(found.end() - 1)
+        elif found[2]:
+            self._pass_quotes(len(found[2]), closes=closes)
+        elif self._outside:
+            self._outside = self._after_cell(self._outside, found[0])
+
+    def _pass_escaped_quote(self, at: int) -> None:
+        self._outside = None
+        self._settle()
+        if place := self._inside:
+            self._outside = _Place(place.row, place.column, fresh=False)
+            self._inside = _Place(place.row, place.column, fresh=False, quote=at)
+
+    def _pass_quotes(self, count: int, *, closes: bool) -> None:
+        """Pass quotes in a row, of which two within a cell are one of its value."""
+        opened = self._outside if self._outside and self._outside.fresh else None
+        within = [(self._inside, count), (opened, count - 1)]
+        self._inside = self._outside = None
+        for place, left in within:
+            if place and left % 2 == 0:
+                self._inside = place
+            elif place and closes:
+                self._outside = place.at(place.row, place.column, fresh=False)
+
+    def _after_cell(self, place: _Place, end: str) -> _Place | None:
+        last = place.column == self._width - 1
+        if end == self._separator:
+            return None if last else place.at(place.row, place.column + 1)
+        if last:
+            return place.at(place.row + 1, 0)
+        return place if place.begins_row else None
+
+    def _settle(self) -> None:
+        """Keep the quote that is part of a value where only one place is left."""
+        inside, outside = self._inside, self._outside
+        place = inside or outside
+        if place and place.quote >= 0 and not (inside and outside):
+            self.quotes.append(place.quote)
+            settled = _Place(place.row, place.column, place.fresh)
+            self._inside, self._outside = inside and settled, outside and settled
+
+
+def _is_likely(read: Written, begin: int) -> bool:
+    """Return whether a text is whole and quoted where the writers of its way quote.
+
+    `fputcsv` quotes only where it has to; and no cell with quotes is without quotes around it.
+    """
+    sep = re.escape(read.separator)
+    cell = re.compile(rf'"([^"]*(?:""[^"]*)*)"|[^{sep}\r\n]+')
+    special = re.compile(rf'[{sep}"\\\r\n\t ]' if read.way == "fputcsv" else "")
+    if read.state is not _State.WHOLE:
+        return False
+    for found in cell.finditer(read.text, begin):
+        if '"' in found[0] if found[1] is None else not special.search(found[1]):
+            return False
+    return True
+
+
+# Quotes as they are, all cells quoted
+
+
+def _bare(text: str, separator: str, width: int, begin: int) -> Written:
+    """Read cells whose own quotes are left as they are: the width of the rows decides."""
+    malformed = Written("bare", _State.MALFORMED, [], text, separator)
+    trailing = separator if text[:begin].rstrip("\r\n").endswith(separator) else ""
+    columns = width - len(trailing)
+    body = text[begin:].rstrip("\r\n")
+    close = f'"{trailing}'
+    if columns < 2 or not body.startswith('"') or not body[1:].endswith(close):  # noqa: PLR2004
+        return malformed  # nothing tells rows of one cell from texts
+    line_end = "\r\n" if text[:begin].endswith("\r\n") else _LINE_END
+    between = f'"{separator}"'
+    # The first cell of a row is an id, or another value without quotes and line ends.
+    begins_row = rf'(?=[^"\r\n]*{re.escape(between)})'
+    ends_row = re.compile(rf'{re.escape(close)}{line_end}"{begins_row}')
+    values = body[1 : -len(close)]
+    rows: list[list[str]] = []
+    position = 0
+    while position <= len(values):
+        row: list[str] = []
+        while len(row) < columns - 1:
+            end = values.find(between, position)
+            if end < 0:
+                return malformed
+            row.append(values[position:end])
+            position = end + len(between)
+        found = ends_row.search(values, position)
+        row.append(values[position : found.start()] if found else values[position:])
+        if between in row[-1]:
+            return malformed  # nothing tells which of them is part of a value
+        rows.append(row)
+        position = found.end() if found else len(values) + 1
+    mark, _ = _marks(text)
+    lines = [between.join(cell.replace('"', mark) for cell in row) for row in rows]
+    marked = text[:begin] + "".join(f'"{line}{close}\n' for line in lines)
+    return _unmarked(replace(_doubled(marked, separator), way="bare"), {mark: '"'})
