@@ -130,18 +130,20 @@ class _LineEnds:
         """Return whether it is still unknown how the responses to a command end."""
         return command not in self._written
 
-    def show_whole(self, command: str, body: bytes, doubted: list[bytes]) -> bool:
+    def show_whole(
+        self, command: str, body: bytes, doubted: list[bytes], *, has_rows: bool
+    ) -> bool:
         """Return whether a body is whole.
 
         Args:
             command: The name of the command.
             body: The body.
             doubted: The bodies that the same request got before, none of which was whole.
+            has_rows: Whether it has rows.
         """
-        text = body.rstrip(b"\r\n")
-        ends = len(text) < len(body)
+        ends = body.endswith((b"\n", b"\r"))
         with self._lock:
-            if ends and text.count(b"\n"):  # a header may end where rows do not
+            if ends and has_rows:  # a header may end where rows do not
                 self._written[command] = True
             if ends or not body or self._written.get(command) is False:
                 return True
@@ -290,7 +292,9 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                whole = self._line_ends.show_whole(command.name, reply.body, doubted)
+                whole = self._line_ends.show_whole(
+                    command.name, reply.body, doubted, has_rows=len(table) > 0
+                )
                 if whole or (number > most and self._line_ends.are_unknown(command.name)):
                     return Response(asked, table, today, self._time.now())
                 doubted.append(reply.body)

@@ -198,6 +198,17 @@ def test_a_service_that_never_ends_its_last_line_costs_one_request_more(
         assert len(sandbox.requests) == 4
 
 
+def test_a_header_s_line_end_says_nothing_about_that_of_rows(
+    client: Client, command: Command
+) -> None:
+    readings = Readings(last_line_ended=False, sep_line=True, silent=str(WINDOW.first - ONE_DAY))
+    with Sandbox(clock=NOW, frozen=True, readings=readings) as sandbox:
+        api = client.api(api_url=sandbox.url, max_retries=1)
+        before = DateWindow(WINDOW.first - ONE_DAY, WINDOW.first - ONE_DAY)
+        assert len(api.fetch(command, before).table) == 0
+        assert len(api.fetch(command, WINDOW).table) > 0
+
+
 def test_a_last_line_without_end_is_never_believed_where_others_have_one(
     sandbox: Sandbox, client: Client, command: Command
 ) -> None:
