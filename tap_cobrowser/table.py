@@ -147,7 +147,7 @@ class TableReader:
         """
         text, separator, above = self._text(body, charset)
         if not text.strip():
-            return Table(notes=("The response is empty, not even a header",), blank=True)
+            return Table(notes=("The response is empty, without even a header",), blank=True)
         if _says_nothing(text):
             return Table(notes=(f"The response has no rows but says {quote(text)}",), blank=True)
         written = self._written(text, separator)

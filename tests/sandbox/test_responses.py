@@ -91,7 +91,7 @@ ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
 }
 # What is understood, and what is said of it.
 UNDERSTOOD = {
-    "empty": "",
+    "empty": "without even a header",
     "header-only": "",
     "status-204": "",
     "no-header": "has no header",
