@@ -307,6 +307,7 @@ def test_postgresql_builds_the_models_and_the_next_day_adds_to_them(
     meltano: Project, postgres: Any
 ) -> None:
     (folder,) = re.findall(r"host=(.*)", postgres.get_uri())
+    postgres.psql("DROP SCHEMA IF EXISTS cobrowser CASCADE;")  # of other tests, on other days
     with Sandbox(World(rows_per_day=30), clock=NOW, frozen=True) as sandbox:
         settings = {
             **environment(sandbox),
