@@ -65,6 +65,8 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
         way, rows = reader.raw(reply.body, reply.charset)
     except TapCobrowserError:
         return Written(encoding=encoding)
+    if rows and len(rows[0]) < len(command.columns) // 2:  # words that say that there is nothing
+        return Written(encoding=encoding)
     wide = encoding.startswith("UTF-16")
     text = reply.body.decode("utf-16" if wide else "latin-1", "replace")
     text = text.removeprefix("\xef\xbb\xbf")
