@@ -36,7 +36,7 @@ from tap_cobrowser.tap import TapCobrowser
 from tests import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # Examples differ in how long they take. The same ones are tried each time, so that nobody's change
 # is stopped by what it has not done; `--hypothesis-profile=long` is for searching by the hour.
@@ -381,6 +381,11 @@ def expected(
     now: datetime = NOW,
 ) -> list[dict[str, Any]]:
     """Return the records that the tap should emit for what the sandbox holds."""
+    return records_for(stream, world.rows(stream, first, last, now))
+
+
+def records_for(stream: str, rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return the records that the tap should emit for rows of the sandbox."""
     properties = STREAMS[stream].schema["properties"]
     keys = {*STREAMS[stream].primary_keys, STREAMS[stream].replication_key}
     names = TABLES[stream]
@@ -389,7 +394,7 @@ def expected(
             name: _singer(value, properties[name], key=name in keys)
             for name, value in zip(names, row, strict=True)
         }
-        for row in world.rows(stream, first, last, now)
+        for row in rows
     ]
 
 

@@ -171,7 +171,7 @@ SESSIONS = st.builds(
     seed=3,
     sessions=[Session(0, [0, 1.5, 1.5], None), Session(86400, [], None)],
 )
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.slow
 # requests that the example before has left behind may still draw how long to wait
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.sandbox import Readings, Sandbox, World
-from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, Output, days_ago, run, select
+from tests.conftest import (
+    AMSTERDAM,
+    NOW,
+    STREAMS,
+    TODAY,
+    WINDOWED,
+    Output,
+    days_ago,
+    records_for,
+    run,
+    select,
+)
 from tests.made_up import MadeUp
 
 if TYPE_CHECKING:
@@ -72,20 +83,18 @@ def served(
 ) -> set[tuple[Any, ...]]:
     """Return the keys of all rows that a server with the page's reading would give."""
     own = {name: readings[name] for name in ("silent", "rows", "day_zone") if name in readings}
-    first = config["start_date"]
+    first, last = (
+        date.fromisoformat(config.get(name, f"{now.date()}")) for name in ("start_date", "end_date")
+    )
     # Where days are cut elsewhere, the first day begins in the one before.
-    config = config | {"start_date": (date.fromisoformat(first) - 2 * ONE_DAY).isoformat()}
-    with Sandbox(world, readings=Readings(**own)) as sandbox:
-        sandbox.set_clock(lambda: now)
-        config = {**config, "api_url": sandbox.url, "window_days": 1}
-        machine = MadeUp(now).of_tap()
-        whole = run(config, catalog=select(stream), time=machine)
-    key = STREAMS[stream].replication_key
-    begin = midnight(date.fromisoformat(first), AMSTERDAM).isoformat()
-    whole.messages = [
-        each for each in whole.messages if each["type"] != "RECORD" or each["record"][key] >= begin
-    ]
-    return keys_of(whole, stream)
+    ago = (now.date() - first).days + 2, (now.date() - last).days
+    begin = midnight(first, AMSTERDAM).isoformat()
+    records = records_for(stream, Readings(**own).pick(world, stream, ago, now))
+    return {
+        tuple(record[name] for name in STREAMS[stream].primary_keys)
+        for record in records
+        if record[STREAMS[stream].replication_key or ""] >= begin
+    }
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -128,8 +137,8 @@ def _no_row_is_lost_in_silence(
     }
     stream = "conversations" if "limit" in reading else STREAM
     world = World(rows_per_day=90) if "limit" in reading else WORLD
-    plain = {name: value for name, value in config.items() if name != "batch_config"}
-    whole = served(world, stream, {**DATA[data], **readings}, plain)
+    whole = served(world, stream, {**DATA[data], **readings}, config)
+    assert whole or data != "busy"
     caplog.clear()
     both = Readings(**{**DATA[data], **readings})
     with Sandbox(world, clock=NOW, frozen=True, readings=both) as sandbox:
@@ -248,7 +257,7 @@ def test_rows_lost_mean_that_something_was_said(
             "max_retries": 2,
         }
         before = time.now - timedelta(seconds=10)  # when it is sure which day it is
-        whole = served(WORLD, STREAM, {**own, **readings}, {**config, "max_retries": 0}, before)
+        whole = served(WORLD, STREAM, {**own, **readings}, config, before)
         sandbox.before_rows = time.step
         handler = _Warnings()
         logging.getLogger("tap-cobrowser").addHandler(handler)

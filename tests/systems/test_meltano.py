@@ -266,7 +266,10 @@ def test_a_killed_tap_is_completed_by_the_next_run(
     environment = {"TARGET_DUCKDB_BATCH_SIZE_ROWS": "200"}
     if target == "target-postgres":
         server = request.getfixturevalue("postgres")
-        environment = {"TARGET_POSTGRES_SQLALCHEMY_URL": server.get_uri()}
+        environment = {
+            "TARGET_POSTGRES_SQLALCHEMY_URL": server.get_uri(),
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "killed",  # without rows of other tests
+        }
     killed_at = "slotsactivity", 11
 
     def kill(request: Request) -> None:
@@ -291,7 +294,7 @@ def test_a_killed_tap_is_completed_by_the_next_run(
             found = (
                 rows_in_duckdb(path, stream)
                 if target == "target-duckdb"
-                else rows_in_postgres(server, stream)
+                else rows_in_postgres(server, stream, "killed")
             )
             assert ordered(found) == ordered(rows), stream
         # what was stored is not read again: the streams before go on from their bookmarks
