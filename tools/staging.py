@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def _properties(streams: list[Stream], *, is_ccc: bool) -> str:
 
 
 def _text(stream: Stream) -> str:
-    return (stream.__doc__ or "").strip()
+    return cleandoc(stream.__doc__ or "")
 
 
 def _model(stream: Stream) -> dict[str, Any]:
