@@ -1,5 +1,7 @@
 """A CoBrowser.net whose answers are rendered beforehand, so that it is never the bottleneck.
 
+Those of other streams than conversations are rendered when they are first asked for, and kept.
+
 Run as `python -m benchmarks.server ROWS WINDOWS`; prints its address. The first part of a path is
 the latency in milliseconds: `/200/csv.php?...`. `/requests` tells how many there were since it
 was last asked.
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +20,6 @@ from urllib.parse import parse_qsl, urlsplit
 from benchmarks.answers import ZONE, conversations
 from benchmarks.floor import STREAM
 from tap_cobrowser.sandbox import World
-from tap_cobrowser.sandbox.world import TABLES
 from tap_cobrowser.sandbox.writing import csv_of
 
 
@@ -28,7 +30,6 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = 1 << 20
     windows: tuple[bytes, ...] = ()
-    others: dict[str, bytes]
     counter = count()
 
     def do_GET(self) -> None:
@@ -49,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
                     header, *lines = body.splitlines(keepends=True)
                     body = b"".join([header, *lines[1 - stop % 2 :: 2]])
             else:
-                body = self.others[query["c"]]
+                days = (int(query.get(name, 0)) for name in ("start", "stop"))
+                body = _other(query["c"], *days)
         self.send_response(200)
         self.send_header("Content-Type", "text/csv; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -67,15 +69,17 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
 
+@cache
+def _other(command: str, start: int, stop: int) -> bytes:
+    now = datetime.now(ZONE)
+    first, last = (now.date() - timedelta(days=ago) for ago in (start, stop))
+    rows = World(rows_per_day=60).rows(command, first, last, now)
+    return b"".join(csv_of(command, ";", rows))
+
+
 def main(rows: int, windows: int) -> None:
     """Render, and serve until the process is ended."""
     Handler.windows = tuple(conversations(window, rows) for window in range(windows))
-    now = datetime.now(ZONE)
-    world = World(rows_per_day=60)
-    Handler.others = {
-        command: b"".join(csv_of(command, ";", world.rows(command, now.date(), now.date(), now)))
-        for command in TABLES
-    }
     server = Server(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()
