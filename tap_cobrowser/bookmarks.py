@@ -92,7 +92,7 @@ def read(
             raise StateError(msg, where=where)
         return None
     if state.get(_KEY, replication_key) != replication_key:
-        msg = f"It is of {quote(state[_KEY], 60)}, not of '{replication_key}'"
+        msg = f"Its replication key is {quote(state[_KEY], 60)}, not '{replication_key}'"
         raise StateError(msg, where=where)
     others = (None if state.get(name) is None else day_of(name) for name in (_BEGAN, _COMPLETE))
     return Bookmark(day_of(_VALUE), *others)

@@ -163,7 +163,7 @@ class _Entry:
         """
         if self._raw.get("stream") not in {None, stream.name}:
             self._refuse(
-                f"It is named {quote(self._raw['stream'], 60)} too",
+                f"Its `stream` is {quote(self._raw['stream'], 60)}, another name",
                 advice="To rename a stream, set `__alias__` in a stream map.",
             )
         method = self._replication_method(stream, warn)

@@ -72,8 +72,8 @@ class CommandLineTap(Tap):
         except Exception as error:  # noqa: BLE001 - it may call anything
             sys.exit(
                 f"The logging configuration (SINGER_SDK_LOG_CONFIG) cannot be used: "
-                f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config` "
-                "takes it, or leave the variable out."
+                f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
+                "or unset the variable."
             )
         return cls.get_singer_command()
 
@@ -279,7 +279,7 @@ def _usage_problem(error: click.UsageError) -> str:
         return error.format_message().rstrip(".")
     if isinstance(error, click.BadParameter) and error.param:
         return f"Invalid value for {error.param.opts[0]}"
-    return "There is an argument without an option"
+    return "Unexpected argument: all arguments must follow an option"
 
 
 def _unforeseen(error: Exception) -> str:

@@ -34,12 +34,12 @@ _SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
 # Quotes, separators and line ends in rows that need a closer look; it takes seconds.
 _MOST_STEPS = 1_000_000
 
-AMBIGUOUS = "The response can be read in more than one way of quoting; it is read as written by {}"
+AMBIGUOUS = "The way of quoting in the response is ambiguous; the tap assumes {}"
 _NAMES = {
-    "doubled": "doubling quotes (RFC 4180)",
+    "doubled": "doubled quotes (RFC 4180)",
     "fputcsv": "PHP's `fputcsv`",
     "slashes": "PHP's `addslashes`",
-    "bare": "a service that leaves quotes as they are",
+    "bare": "quotes that are not escaped",
 }
 
 

@@ -154,7 +154,7 @@ class TableReader:
         rows = written.rows
         notes = [written.note] if written.note else []
         if "\ufffd" in text and b"\xef\xbf\xbd" not in body:
-            notes.append("The response has broken characters, which are shown as \ufffd")
+            notes.append("The response has invalid characters, which are shown as \ufffd")
         header = [name.strip() for name in rows[0]]
         known = self._known(header)
         if self._is_header(header):
@@ -167,7 +167,7 @@ class TableReader:
         elif len(header) == len(self._columns) and written.is_all_quoted():
             first_row = 0
             positions = {column.name: at for at, column in enumerate(self._columns)}
-            notes.append("The answer has no header, so its columns are taken by their position")
+            notes.append("The response has no header, so its columns are taken by position")
         else:
             raise _not_csv(text)
         cells = list(zip(*rows[first_row:], strict=True)) or [()] * len(header)
@@ -225,7 +225,7 @@ class TableReader:
                     if column.kind not in {"integer", "number"} or pointed is None:
                         raise
                     converted[column.name] = convert(pointed)
-                    notes.append("Numbers have a comma in the place of the decimal point")
+                    notes.append("Numbers have a decimal comma instead of a decimal point")
             except UnfitError as error:
                 raise _ColumnError(column, error) from None
         return converted
@@ -256,8 +256,11 @@ class TableReader:
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         if headed or text.lstrip().startswith('"'):
-            what = "The answer is not whole: a quote is open or a row has too few or too many cells"
-            msg = f"{what}; it ends in {quote(text, 80, end=True)}"
+            what = (
+                "The response is incomplete: a quote is not closed, or a row has too few or too "
+                "many cells"
+            )
+            msg = f"{what}; it ends with {quote(text, 80, end=True)}"
             raise BrokenAnswerError(msg)
         raise _not_csv(text)
 
@@ -274,22 +277,22 @@ class TableReader:
         for at, name in enumerate(header):
             if column := self._by_name.get(name.lower()):
                 if column.name in positions:
-                    msg = f"The answer has the column '{column.name}' twice"
+                    msg = f"The response has the column '{column.name}' twice"
                     raise MissingColumnError(msg)
                 positions[column.name] = at
             elif name or at < len(header) - 1 or any(row[at] for row in rows):
                 unknown.append(quote(name, 40))
         if unknown:
             names = ", ".join(sorted(unknown))
-            notes.append(f"The answer has columns that this tap does not know: {names}")
+            notes.append(f"The response has columns that this tap does not know: {names}")
         missing = [column for column in self._columns if column.name not in positions]
         for column in missing:
             if column.key:
-                msg = f"The answer lacks the column '{column.name}'"
+                msg = f"The response lacks the column '{column.name}'"
                 raise MissingColumnError(msg)
         if missing:
             names = ", ".join(f"'{column.name}'" for column in missing)
-            notes.append(f"The answer lacks documented columns: {names}")
+            notes.append(f"The response lacks documented columns: {names}")
         return positions
 
     def _converter(self, column: Column) -> Callable[[Sequence[str]], Sequence[Value]]:
@@ -339,7 +342,7 @@ def _reject_another_header(written: Written, above: int) -> None:
     for at, row in enumerate(written.rows[1:], 1):
         if row[1:] == written.rows[0][1:]:
             line = above + written.line_of(at)
-            msg = f"The response has its header again in line {line}, as if two were put together"
+            msg = f"The response repeats its header in line {line}, as if two responses were joined"
             raise BrokenAnswerError(msg)
 
 
@@ -361,16 +364,16 @@ def _cell_error(column: Column, error: UnfitError, line: int) -> CellError:
     if column.key:
         advice = "The column is part of the key, so rows would be lost; ask CoBrowser.net about it."
     else:
-        advice = "To go on without the column, deselect it in the catalog."
+        advice = "To continue without the column, deselect it in the catalog."
     return CellError(what, where=where, advice=advice)
 
 
 def _not_csv(text: str) -> NotCsvError | BrokenAnswerError:
     said = quote(text)
     if _HTML.match(text):
-        return BrokenAnswerError(f"The answer is a page of HTML: {said}")
+        return BrokenAnswerError(f"The response is an HTML page: {said}")
     found = _PHP_ERROR.search(text)
     if found and text.find(" on line ", found.end()) >= 0:
-        return BrokenAnswerError(f"The answer is an error of the server's own: {said}")
+        return BrokenAnswerError(f"The response is an error message of the server: {said}")
     kind = "JSON" if _JSON.match(text) else "text"
-    return NotCsvError(f"The answer is {kind}, not CSV: {said}")
+    return NotCsvError(f"The response is {kind}, not CSV: {said}")

@@ -57,7 +57,7 @@ def examine(
         time: This machine's time.
         earlier: What an earlier report holds.
         on_request: Called with the number of a request and its command.
-        on_retry: Called before a repetition.
+        on_retry: Called before a retry.
 
     Returns:
         The report, if there was anything to report; and the error that ended it.
@@ -99,7 +99,7 @@ def main() -> None:
         click.Option(["--output"], help="File to write the report to, instead of printing it."),
         click.Option(
             ["--against"],
-            help="Earlier report in JSON, to compare: shows how late rows still change.",
+            help="Earlier report in JSON to compare with, to find out how late rows still change.",
         ),
     ]
     command.main(prog_name=_NAME)
@@ -159,7 +159,7 @@ def _write(path: str, text: str, mode: str) -> None:
 
 
 class _Progress:
-    """A line on a terminal that says how far the examination is."""
+    """A line on a terminal that shows the progress of the examination."""
 
     def __init__(self) -> None:
         terminal = sys.__stderr__

@@ -119,7 +119,7 @@ class Client:
         return self._see(name, numbers, lambda: self._api.ask(self._of(name), window))
 
     def probe(self, name: str, start: int, stop: int) -> Seen:
-        """Send numbers that the server may refuse; see `_see`."""
+        """Send numbers that the server may reject; see `_see`."""
         return self._see(
             name,
             {"start": start, "stop": stop},
@@ -206,7 +206,7 @@ class Client:
         return seen
 
     def _said(self, exchange: Exchange, failure: TapCobrowserError | None, *, once: bool) -> str:
-        """Return what the server said where it refused: no rows that nobody could read."""
+        """Return what the server said when it rejected a request, never rows."""
         reply = exchange.reply
         text = " ".join(decode(reply.body[:_LONGEST_REFUSAL], reply.charset).split())
         refused = reply.status >= HTTPStatus.BAD_REQUEST

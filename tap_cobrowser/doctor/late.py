@@ -162,7 +162,7 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
     """
     if earlier is None:
         advice = (
-            "To find out, keep this report in JSON, and give it with `--against` in a few days."
+            "To find out, keep this report in JSON, and pass it with `--against` in a few days."
         )
         return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
     both = [
@@ -185,15 +185,15 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
     most = least + min(passed, _WEEK)
     names = ", ".join(sorted({name for name, _ in changed}))
     evidence = (
-        f"{spoken}; {len(changed)} have changed ({names}), the latest between {least} and "
-        f"{least + passed} days after the day."
+        f"{spoken}; {len(changed)} have changed ({names}), the last one between {least} and "
+        f"{least + passed} days later."
     )
     if (oldest := min(day for _, day, _ in both)) in {day for _, day in changed}:
         age = (earlier.today - oldest).days
-        evidence += f" The oldest day was {age} days old, so older ones may change, too."
+        evidence += f" The oldest compared day was {age} days old; older ones may change, too."
     if settings.lookback_days >= most:
         return Finding("late", _QUESTION, "yes", evidence, PROVEN)
-    advice = f"Set `lookback_days` to {most}: later changes are not extracted."
+    advice = f"Set `lookback_days` to {most}; otherwise late changes are not extracted."
     wanted = {"lookback_days": most}
     loses = settings.lookback_days < least
     return Finding("late", _QUESTION, "yes", evidence, PROVEN, advice, wanted, loses=loses)

@@ -90,7 +90,7 @@ class Report:
         fine = [each for each in rest if each.confidence != UNKNOWN]
         unknown = [each for each in rest if each.confidence == UNKNOWN]
         for title, findings in (
-            ("Fine", fine),
+            ("No change needed", fine),
             ("To change", change),
             ("Unknown", unknown),
         ):

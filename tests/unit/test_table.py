@@ -527,4 +527,4 @@ def test_single_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
     body = answer((*ROW[:6], "Müller Zoë é@")).encode().replace(b"@", b"\xc3")
     table = read(body)
     assert rows(table)[0][6] == "Müller Zoë é\ufffd"
-    assert "broken characters" in table.notes[0]
+    assert "invalid characters" in table.notes[0]
