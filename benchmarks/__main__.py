@@ -63,17 +63,17 @@ class Bar(NamedTuple):
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print the results, and check the bounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
-    parser.add_argument("--windows", type=int, default=100, help="default %(default)s")
-    parser.add_argument("--rows", type=int, default=2000, help="a window; default %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--windows", type=int, default=100, help="windows (default: 100)")
+    parser.add_argument("--rows", type=int, default=2000, help="rows per window (default: 2000)")
     parser.add_argument(
-        "--short", action="store_true", help="only what a row costs, start-up, and large windows"
+        "--short", action="store_true", help="measure only cost per row, start-up and large windows"
     )
     options = parser.parse_args()
     if not hasattr(os, "wait4"):
-        sys.exit("What a process took can be told on Linux and macOS only.")
+        sys.exit("The benchmark runs on Linux and macOS only, which report what a process used.")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         catalog = _catalog(folder)

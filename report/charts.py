@@ -72,7 +72,7 @@ def acceptance(figures: dict[str, Rows]) -> Spec:
 
 def responses(figures: dict[str, Rows]) -> Spec:
     """Return how long visitors waited for the first response, day by day."""
-    names = {"p50": "half of them within", "p90": "nine of ten within"}
+    names = {"p50": "median", "p90": "90th percentile"}
     rows = [
         {"day": row["day"], "of": name, "seconds": round(row[column], 1)}
         for row in figures["responses_by_day"]
@@ -80,7 +80,7 @@ def responses(figures: dict[str, Rows]) -> Spec:
         if row[column] is not None
     ]
     chart = (
-        _chart(rows, "Seconds until the first response, by day: median and ninth decile.")
+        _chart(rows, "Seconds until the first response, by day: median and 90th percentile.")
         .mark_line(point=True)
         .encode(
             x=_day_axis(),
@@ -115,7 +115,7 @@ def agents(figures: dict[str, Rows]) -> Spec:
 
 
 def filters(figures: dict[str, Rows]) -> Spec:
-    """Return what became of the invitations of each filter."""
+    """Return the outcomes of the invitations of each filter."""
     names = labels(figures["filters"], "filter")
     rows = [
         {
@@ -128,12 +128,12 @@ def filters(figures: dict[str, Rows]) -> Spec:
         for number, outcome in enumerate(OUTCOMES)
     ]
     chart = (
-        _chart(rows, "What became of invitations, as shares, by filter.")
+        _chart(rows, "Outcomes of invitations, as shares, by filter.")
         .mark_bar()
         .encode(
             x=alt.X(
                 "invitations:Q",
-                title="Share of what became of invitations",
+                title="Share of outcomes",
                 stack="normalize",
                 axis=alt.Axis(format=".0%"),
             ),
@@ -172,7 +172,7 @@ def coverage(figures: dict[str, Rows]) -> Spec:
         alt.value(_RED),
         alt.Color(
             "share:Q",
-            title="Of busiest day",
+            title="Share of busiest day",
             scale=alt.Scale(scheme="greens", domain=[0, 1]),
             legend=alt.Legend(format=".0%"),
         ),

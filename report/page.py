@@ -131,7 +131,7 @@ def _hours(figures: Figures) -> str:
         ]
         for weekday in sorted(chats)
     ]
-    return _table(["Weekday", "Chats", "A day", "Busiest hour"], rows)
+    return _table(["Weekday", "Chats", "Chats per day", "Busiest hour"], rows)
 
 
 def _acceptance(figures: Figures) -> str:
@@ -160,7 +160,7 @@ def _responses(figures: Figures) -> str:
         for row in figures["responses_by_account_id"]
     ]
     target = f"Within {_count(figures['target_seconds'])} s"
-    return _table(["Account", "Chats", "Median", "Nine of ten", target], rows)
+    return _table(["Account", "Chats", "Median", "90th percentile", target], rows)
 
 
 def _agents(figures: Figures) -> str:
@@ -176,7 +176,7 @@ def _agents(figures: Figures) -> str:
         ]
         for row, name in zip(figures["agents"], labels(figures["agents"], "agent"), strict=True)
     ]
-    heads = ["Agent", "Hours online", "Occupancy", "At once", "Chats", "Ignored", "Abandoned"]
+    heads = ["Agent", "Hours online", "Occupancy", "Concurrency", "Chats", "Ignored", "Abandoned"]
     return _table(heads, rows)
 
 
@@ -206,4 +206,4 @@ def _coverage(figures: Figures) -> str:
         rows.append(
             [stream, _count(total), _count(len(days) - len(gaps)), _count(len(gaps)), listed]
         )
-    return _table(["Stream", "Rows", "Days with rows", "Days without", "Which"], rows)
+    return _table(["Stream", "Rows", "Days with rows", "Days without rows", "Which days"], rows)

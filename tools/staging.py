@@ -145,7 +145,10 @@ def _columns(stream: Stream) -> Iterator[dict[str, Any]]:
         yield {**column, **({"data_tests": tests} if tests else {})}
         if _is_time(definition):
             yield {"name": f"{own}_local", "description": f"{text} In the account's time zone."}
-    yield {"name": "loaded_at", "description": "When the target loaded the row, as far as it says."}
+    yield {
+        "name": "loaded_at",
+        "description": "When the target loaded the row, if the target records it.",
+    }
 
 
 def _tests(stream: Stream, name: str) -> Iterator[str | dict[str, Any]]:

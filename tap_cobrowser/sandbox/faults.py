@@ -78,13 +78,13 @@ def _hours(reply: Reply, _: str) -> None:
 
 @_kind("reset")
 def _reset(reply: Reply, _: str) -> None:
-    """Close the connection without a reply."""
+    """Close the connection without a response."""
     reply.reset = True
 
 
 @_kind("hang")
 def _hang(reply: Reply, _: str) -> None:
-    """Send no reply."""
+    """Send no response, and keep the connection open."""
     reply.hang = True
 
 
@@ -207,7 +207,7 @@ def _no_key(reply: Reply, _: str) -> None:
 
 @_kind("bad-number")
 def _bad_number(reply: Reply, _: str) -> None:
-    """Replace the first short integer by text that is not a number."""
+    """Replace the first short integer with text that is not a number."""
     reply.body = re.sub(rb';"(\d{1,3})"', rb';"\1 x"', reply.body, count=1)
 
 

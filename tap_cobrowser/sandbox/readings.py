@@ -117,7 +117,7 @@ class Readings:
     )
     quoting: str = _one_of(
         "how values are quoted: always, with doubled quotes; by PHP's fputcsv; by RFC 4180, only "
-        "where needed; by PHP's addslashes; or always, with quotes left as they are",
+        "where needed; by PHP's addslashes; or always, with quotes that are not escaped",
         "doubled",
         "fputcsv",
         "rfc",
