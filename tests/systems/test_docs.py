@@ -124,7 +124,7 @@ def _programs(folder: Path) -> Path:
     programs = folder / "programs"
     programs.mkdir()
     own = Path(sys.executable).parent
-    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-sandbox"):
+    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-doctor", "tap-cobrowser-sandbox"):
         (programs / name).symlink_to(own / name)
     target = programs / "target-jsonl"
     # what this program asks for does not go together with the tap's own dependencies
