@@ -254,7 +254,7 @@ def test_a_bookmark_does_not_move_past_rows_that_went_nowhere(
     monkeypatch.setattr("tap_cobrowser.emission.batch_files", lambda *_, **__: iter(()))
     for settings_of_run in (config, {**config, "stream_maps": {"emails": {"subject": "to"}}}):
         outputs: list[Output] = []
-        with pytest.raises(RuntimeError, match="rows of stream 'emails' came, 0 were emitted"):
+        with pytest.raises(RuntimeError, match="rows of stream 'emails', 0 were emitted"):
             run(settings_of_run, catalog=select("emails"), output=outputs)
         assert not outputs[0].states
     monkeypatch.setattr("tap_cobrowser.emission.record_lines", lambda *_, **__: iter(()))
