@@ -25,7 +25,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_cobrowser import outputs
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.messages import LineWriter, told_if_gone
+from tap_cobrowser.messages import LineWriter, output_errors
 from tap_cobrowser.redaction import guard_outputs, protect, quote
 
 if sys.version_info >= (3, 12):
@@ -227,7 +227,7 @@ class _Command(SingerCommand):
         """
         stdout, stderr = sys.stdout, sys.stderr
         code: Any
-        with told_if_gone():
+        with output_errors():
             try:
                 code = super().main(args, standalone_mode=False, **kwargs)
             except SystemExit as leaving:

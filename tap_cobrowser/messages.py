@@ -104,7 +104,7 @@ def _message_type(after: int) -> type[msgspec.Struct]:
 
 
 @contextmanager
-def told_if_gone() -> Iterator[None]:
+def output_errors() -> Iterator[None]:
     """Turn a system error without a file name into an error about standard output.
 
     Raises:
@@ -168,7 +168,7 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             self._write_all(lines)
 
     def _write_all(self, lines: bytes) -> None:
-        with told_if_gone():
+        with output_errors():
             self._write(lines)
 
     def stop(self, leave: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 """Faults on demand: what an API may return instead of the documented CSV.
 
-Each kind of fault changes a correct reply. Tests use them, and so can users, to test their alerts.
+Each kind of fault changes a correct response. Tests use them, and users can test their alerts.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reply:
-    """A whole reply.
+    """A response.
 
     Attributes:
         status: HTTP status.
         headers: Its headers. `Date` is added, unless it is None here.
         body: Its body.
         cut: Whether the connection is closed before the end of the body.
-        reset: Whether the connection is closed without a reply.
+        reset: Whether the connection is closed without a response.
         hang: Whether nothing is ever sent.
-        reason: Its reason phrase, None for the usual one.
+        reason: Its reason phrase; None for the usual one.
     """
 
     status: int

@@ -1,8 +1,8 @@
 """The data of the sandbox: a few Dutch companies, their agents and what happens in their chats.
 
-Everything is a pure function of a seed, a day and the present moment, worked out anew whenever it
-is asked for. So the same question always has the same answer, millions of rows need no memory,
-and a row whose end lies in the future is not there yet, or has no end yet.
+Everything is a pure function of a seed, a day and the current time, and is computed for each
+request. The same request therefore always has the same rows, millions of rows need no memory, and a
+row whose end is in the future does not exist yet, or has no end yet.
 """
 
 from __future__ import annotations
@@ -106,11 +106,11 @@ _Span = tuple[datetime, datetime]
 _UTC = fixed_zone.utc
 _ONE_DAY = timedelta(days=1)
 _LONGEST_CHAT = 1800
-# How many of a busy weekday's conversations begin in each hour
+# Share of a busy weekday's conversations that begin in each hour
 _SHARES = [0.2, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 2, 6, 10, 11, 10, 8, 9, 10, 9, 7, 5, 4, 3.2, 2.4]
 _SHARES += [1.2, 0.5, 0.3]
 _WEEKDAYS = [1.0, 0.96, 0.92, 0.95, 0.88, 0.3, 0.18]
-# ... and how busy each month is, beside November
+# ... and how busy each month is, compared with November
 _MONTHS = [1.12, 1.05, 1.02, 1.0, 0.95, 0.88, 0.74, 0.78, 0.93, 0.98, 1.0, 1.15]
 _SATURDAY = 5
 _OFFICE = range(8, 18)
@@ -134,12 +134,12 @@ class Conversation:
     luck: float
 
     def chance(self, which: int) -> float:
-        """Return the first to fifth number of its own that stand in the digits of its luck."""
+        """Return a random number of its own, the first to fifth, from the digits of its luck."""
         return self.luck * 100.0**which % 1
 
 
 class World:
-    """All that the sandbox holds."""
+    """All data of the sandbox."""
 
     TABLES = TABLES
 
@@ -151,14 +151,14 @@ class World:
         *,
         unnamed_preset: bool = False,
     ) -> None:
-        """Choose a world.
+        """Choose the data.
 
         Args:
-            seed: Other seeds have other rows.
-            rows_per_day: How many conversations begin on a busy weekday, about.
-            timezone: IANA name of the zone whose midnights part the days.
-            unnamed_preset: Whether one of the presets has an empty name, which is then part of
-                keys: not every target takes that.
+            seed: Another seed makes other rows.
+            rows_per_day: Approximate number of conversations on a busy weekday.
+            timezone: IANA name of the zone of the days.
+            unnamed_preset: Whether the name of one preset is empty. It is part of a key, and not
+                every target accepts that.
         """
         self.seed = seed
         self.rows_per_day = rows_per_day
@@ -171,9 +171,9 @@ class World:
 
         Args:
             command: The command.
-            first: The first day, in the zone; of no meaning to commands without a range.
+            first: The first day, in the zone; commands without a range ignore it.
             last: The last day, included.
-            now: The present: what has not happened yet is not there.
+            now: The current time: later rows do not exist yet.
         """
         # In UTC throughout: of two moments in one zone, Python compares and subtracts wall clocks.
         now = now.astimezone(_UTC)
@@ -233,7 +233,7 @@ class World:
         return datetime.combine(day, time(), self.zone).astimezone(_UTC)
 
     def _slots_of_day(self, day: date) -> list[tuple[datetime, datetime]]:
-        """Return the begin and end, in UTC, of the 23 to 25 hours of a day; some are shorter."""
+        """Return start and end, in UTC, of the 23 to 25 hours of a day; some are shorter."""
         begin, end = self._midnight(day), self._midnight(day + _ONE_DAY)
         quarters = int((end - begin) / timedelta(minutes=15))
         moments = [begin + quarter * timedelta(minutes=15) for quarter in range(quarters)]
@@ -242,7 +242,7 @@ class World:
         return list(zip(begins, [*begins[1:], end], strict=True))
 
     def _chance(self, *what: object) -> Random:
-        # Seeding by text is the same on every version and machine; `random()` is too.
+        # Seeding with text gives the same numbers on every version and machine.
         return Random("/".join(map(str, (self.seed, *what))))  # noqa: S311 - no secrets here
 
     def _local(self, day: date, hour: float) -> datetime:
@@ -273,7 +273,7 @@ class World:
         return tuple(self._general_preset if p == GENERAL else p for p in agent.presets)
 
     def _on_duty(self, account: str, day: date) -> list[tuple[Agent, tuple[_Span, _Span]]]:
-        """Return who of an account works on a day, and from when to when they are there."""
+        """Return the agents of an account who work on a day, and their hours."""
         there = []
         for agent in AGENTS:
             if agent.account == account and self._works(agent, day):
@@ -290,7 +290,7 @@ class World:
         return self.rows_per_day * share / 100
 
     def _popularity(self, begin: datetime) -> list[float]:
-        """Return how busy each host is in an hour, beside the others."""
+        """Return how busy each host is in an hour, compared with the others."""
         local = begin.astimezone(self.zone)
         found = []
         for host in HOSTS:
@@ -304,7 +304,7 @@ class World:
     # Conversations, and what follows from them
 
     def _conversations(self, day: date, slots: range | None = None) -> Iterator[Conversation]:
-        """Yield a day's conversations in the order in which they begin, also those not over yet."""
+        """Yield a day's conversations in order of their start, including those not over yet."""
         hours = self._slots(day)
         on_duty = {account.id: self._on_duty(account.id, day) for account in ACCOUNTS}
         for slot in slots or range(len(hours)):
@@ -426,7 +426,7 @@ class World:
     def _slot_events(
         self, day: date, now: datetime
     ) -> Iterator[tuple[datetime, Conversation, bool, int]]:
-        """Yield the changes of slots in order: when, of what, whether one more, how many then."""
+        """Yield the changes of slots in order: time, conversation, whether added, slots in use."""
         in_use: Counter[str] = Counter()
         ending: list[tuple[datetime, str, Conversation]] = []
 
@@ -561,7 +561,7 @@ class World:
     def _hours(
         self, day: date, now: datetime
     ) -> Iterator[tuple[tuple[datetime, datetime, int], Counter[tuple[str, ...]], Random]]:
-        """Yield each hour that has begun: its times, its conversations counted, its chance."""
+        """Yield each hour that has begun: its times, its numbers of conversations, its chance."""
         for slot, (begin, _) in enumerate(self._slots(day)):
             if begin > now:
                 return
@@ -579,7 +579,7 @@ class World:
     def _invitations(
         self, begin: datetime, counted: Counter[tuple[str, ...]], chance: Random
     ) -> dict[str, tuple[int, ...]]:
-        """Return, by filter, how many were accepted, declined, cancelled, and so on."""
+        """Return by filter how many invitations were accepted, declined, cancelled, and so on."""
         outcomes: dict[str, tuple[int, ...]] = {}
         expected = self._expected(begin) * 0.4 / len(FILTERS)
         for each in FILTERS:
@@ -657,7 +657,7 @@ T = TypeVar("T")
 
 
 def _pick(items: Sequence[T], weights: Sequence[float], part: float) -> T:
-    """Return the item at a part, 0 to 1, of the way through all weights."""
+    """Return the item at a position, 0 to 1, among all weights."""
     left = part * sum(weights)
     for item, weight in zip(items, weights, strict=True):
         left -= weight
@@ -667,10 +667,10 @@ def _pick(items: Sequence[T], weights: Sequence[float], part: float) -> T:
 
 
 def _skewed(part: float) -> float:
-    """Return, for an even chance, what many waits are like: 1 in the middle, seldom far more.
+    """Return a skewed random number, like many waits, from a uniform one; the median is 1.
 
-    The quantile function of a log-logistic distribution: nine of ten are below 3. Square roots
-    are the same on every machine, logarithms are not.
+    This is the quantile function of a log-logistic distribution with a 90th percentile of 3. Square
+    roots are the same on every machine, logarithms are not.
     """
     return math.sqrt(part / (1 - part))
 
