@@ -1,4 +1,4 @@
-"""The answers that all contestants get, and how Python usually reads them."""
+"""The responses that all programs get, and the usual way to read them in Python."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ KEY = ("browse_id", DATE)
 
 
 def conversations(window: int, rows: int) -> bytes:
-    """Return the answer for two days: 21 columns, about 350 bytes a row, a few empty cells.
+    """Return the response to two days: 21 columns, about 350 bytes per row, a few empty cells.
 
     Args:
-        window: How many windows before the last one, today's, it lies.
-        rows: How many rows it has.
+        window: Number of windows between it and the last one, today's.
+        rows: Number of rows.
     """
     chance = Random(window)
     begin = datetime.now(ZONE).replace(hour=8, minute=0, second=0, microsecond=0)
@@ -61,7 +61,7 @@ def conversations(window: int, rows: int) -> bytes:
 
 
 def usual_records(body: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the records of an answer, read as most taps do it: cell by cell, row by row."""
+    """Yield the records of a response, read as most taps do: cell by cell, row by row."""
     for row in csv.DictReader(io.StringIO(body.decode(), newline=""), delimiter=";"):
         record: dict[str, Any] = {}
         for name, cell in row.items():

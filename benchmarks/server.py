@@ -1,10 +1,10 @@
-"""A CoBrowser.net whose answers are rendered beforehand, so that it is never the bottleneck.
+"""A CoBrowser.net whose responses are rendered in advance, so that it is never the bottleneck.
 
-Those of other streams than conversations are rendered when they are first asked for, and kept.
+Responses to other commands than conversations are rendered at their first request, and kept.
 
 Run as `python -m benchmarks.server ROWS WINDOWS`; prints its address. The first part of a path is
-the latency in milliseconds: `/200/csv.php?...`. `/requests` tells how many there were since it
-was last asked.
+the latency in milliseconds: `/200/csv.php?...`. `/requests` returns the number of requests since it
+was last requested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tap_cobrowser.sandbox.writing import csv_of
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers from memory."""
+    """Responds from memory."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     counter = count()
 
     def do_GET(self) -> None:
-        """Answer after the latency."""
+        """Respond after the latency."""
         parts = urlsplit(self.path)
         if parts.path == "/requests":
             body = b"%d" % next(self.counter)
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""From figures to one HTML page: texts, tables, and the charts with all that draws them."""
+"""From figures to one HTML page: texts, tables, charts, and the scripts that draw them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _day(value: str | None) -> str:
 
 
 def _json(value: object) -> str:
-    """Return JSON of which no text can end the script that it stands in."""
+    """Return JSON that cannot end the script element that contains it."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
@@ -76,7 +76,7 @@ def _total(rows: list[dict[str, Any]], column: str) -> float:
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table; what is in it is escaped here."""
+    """Return a table; its content is escaped here."""
     head = "".join(f"<th scope=col>{escape(each)}" for each in heads)
     body = "".join(
         f"<tr><th scope=row>{escape(first)}" + "".join(f"<td>{escape(cell)}" for cell in rest)

@@ -49,7 +49,7 @@ def about() -> dict[str, Any]:
 
 
 def shared(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what all definitions and `meltano.yml` have in common.
+    """Return the keys that all definitions and `meltano.yml` share.
 
     Args:
         said: The output of `--about`.
@@ -69,7 +69,7 @@ def plugin(said: dict[str, Any], pip_url: str = "") -> dict[str, Any]:
 
     Args:
         said: The output of `--about`.
-        pip_url: What pip installs; by default the package on PyPI.
+        pip_url: The `pip_url` of the plugin; by default the package on PyPI.
     """
     return {
         **shared(said),
@@ -108,8 +108,8 @@ def definition(said: dict[str, Any], variant: str, repo: str) -> dict[str, Any]:
 
     Args:
         said: The output of `--about`.
-        variant: Who publishes the tap, as the Hub names them.
-        repo: The address of the repository.
+        variant: The publisher of the tap.
+        repo: The URL of the repository.
     """
     return {
         **plugin(said),

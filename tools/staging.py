@@ -1,6 +1,6 @@
-"""Writes the dbt project's staging views, and what they say of their columns, from the catalog.
+"""Writes the dbt project's staging views and the descriptions of their columns from the catalog.
 
-`python -m tools.staging` writes them anew; a test holds that they are current.
+`python -m tools.staging` updates them, and a test checks that they are current.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAMES = {
     "from": "email_from",
     "timestamp": "sent_at",
 }
-# What the API's page says that there is
+# Values that the API's page lists
 _VALUES = {
     ("conversations", "requestType"): ["ask_proactive", "ask_reactive"],
     ("agentactivity", "state"): ["online", "offline"],

@@ -55,12 +55,12 @@ def examine(
     Args:
         tap: The tap, with its settings.
         time: This machine's time.
-        earlier: What an earlier report holds.
+        earlier: Digests from an earlier report.
         on_request: Called with the number of a request and its command.
         on_retry: Called before a retry.
 
     Returns:
-        The report, if there was anything to report; and the error that ended it.
+        The report, if there is one; and the error that ended the examination, if any.
     """
     client = Client(
         settings.check(tap.config),
@@ -109,7 +109,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     """Examine, and print the report.
 
     Raises:
-        TapCobrowserError: If the report says that extraction would fail, or there is none.
+        TapCobrowserError: If an extraction would fail or lose rows, or if there is no report.
     """
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
     earlier = read_report(against) if against else None

@@ -1,4 +1,4 @@
-"""Whether rows of completed days still change: digests of days, and an earlier report's."""
+"""Digests of days, compared with those of an earlier report: do completed days still change?"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Days:
     streams: dict[str, dict[date, tuple[int, str]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as a report holds them; numbers of rows are rounded."""
+        """Return them as in a report; numbers of rows are rounded."""
         return {
             "salt": self.salt,
             "timezone": self.zone,
@@ -62,14 +62,14 @@ def _new_salt() -> str:
 
 
 class Ledger:
-    """Keeps digests of the completed days that are read, and of those of an earlier report."""
+    """Keeps digests of the completed days that are read, and those of an earlier report."""
 
     def __init__(self, zone: ZoneInfo, earlier: Days | None) -> None:
-        """Begin without any.
+        """Start without digests.
 
         Args:
             zone: The zone of the days.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
         """
         self.days: Days | None = None
         self.compared: Days | None = None
@@ -82,7 +82,7 @@ class Ledger:
 
         Args:
             subject: The command.
-            response: The response, whose window tells its days.
+            response: The response; its window has its days.
             today: The server's day.
         """
         window = response.window
@@ -103,7 +103,7 @@ class Ledger:
             self._alone |= {(subject.name, day) for day in days}
 
     def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
-        """Drop the days that were not read whole.
+        """Drop the days that were not read completely.
 
         Args:
             days_fit: Whether the server's days are those of the zone.
@@ -125,7 +125,7 @@ def read_report(path: str) -> Days:
     """Return the digests in a report.
 
     Raises:
-        InputFileError: If it is none.
+        InputFileError: If it is not a report.
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON"
     try:
@@ -157,8 +157,8 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
 
     Args:
         settings: The settings of the tap.
-        earlier: What the earlier report holds, if there is one.
-        now: The same days, with the same salt; None if they were not read.
+        earlier: Digests from the earlier report, if there is one.
+        now: Digests of the same days, with the same salt; None if they were not read.
     """
     if earlier is None:
         advice = (

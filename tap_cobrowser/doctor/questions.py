@@ -1,6 +1,6 @@
-"""The questions about the server, each answered from what was seen. Pure.
+"""Pure: the questions about the server, and their answers from the observations.
 
-The ids and the words of the answers are a contract; programs rely on them.
+The ids and the words of the answers are a contract, because programs rely on them.
 """
 
 from __future__ import annotations
@@ -327,13 +327,13 @@ def _clock(case: Case) -> Finding:
 def _written(
     name: str, question: str, of: Callable[[Any], Iterable[str]], default: str = "unknown"
 ) -> Callable[[Case], Finding]:
-    """Return the question for a part of how responses are written."""
+    """Return the question about one part of the format of responses."""
 
     def ask(case: Case) -> Finding:
         written = [each.written for each in case.seen if each.written and each.error is None]
         found = {value for each in written for value in of(each)}
         telling = sorted(filter(None, found)) or ([default] if found else [])
-        # What one response shows, others only do not contradict.
+        # One decisive response is enough; the others do not contradict it.
         telling = [value for value in _DECISIVE if value in telling][:1] or telling
         if not telling or telling == ["unknown"]:
             return Finding(name, question, "unknown", "No response shows it.", UNKNOWN)
@@ -503,7 +503,7 @@ QUESTIONS: tuple[Callable[[Case], Finding], ...] = (
 
 
 def failing(case: Case) -> dict[str, str]:
-    """Return the commands that the tap cannot extract, and why, without a word of a response."""
+    """Return the commands that the tap cannot extract, and why, without quoting a response."""
     found: dict[str, str] = {}
     for each in case.seen:
         if not (each.is_single or each.start is None):
@@ -517,7 +517,7 @@ def failing(case: Case) -> dict[str, str]:
 
 
 def _span(seen: Seen) -> int:
-    """Return how many days a response spans; 0 for a command without a range."""
+    """Return the number of days of a response; 0 for a command without a range."""
     if seen.start is None or seen.stop is None:
         return 0
     return abs(seen.start - seen.stop) + 1
