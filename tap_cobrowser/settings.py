@@ -52,8 +52,8 @@ SCHEMA = th.PropertiesList(
         th.DateTimeType,
         title="Start date",
         description=(
-            "First day to extract: a date, or a date-time, which stands for the day of `timezone` "
-            "that contains it. Default: 30 days before today."
+            "First day to extract, as a date or a date-time. A date-time means the day of "
+            "`timezone` that contains it. Default: 30 days before today."
         ),
     ),
     th.Property(
