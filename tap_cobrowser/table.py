@@ -359,7 +359,7 @@ def _cell_error(column: Column, error: UnfitError, line: int) -> CellError:
     what = (
         f"{quote_exactly(error.cell, 60)} is not {error.wanted}"
         if error.cell
-        else f"is empty, not {error.wanted}"
+        else f"the cell is empty, not {error.wanted}"
     )
     if column.key:
         advice = "The column is part of the key, so rows would be lost; ask CoBrowser.net about it."
