@@ -1,4 +1,4 @@
-"""What the tests share: a sandbox, the tap run as its users run it, and what it should emit."""
+"""Shared by the tests: a sandbox, the tap as its users run it, and the expected output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def days_ago(days: int) -> date:
 
 @dataclass
 class Output:
-    """What a run of the tap put out."""
+    """The output of a run of the tap."""
 
     messages: list[dict[str, Any]]
     code: int = 0
@@ -112,7 +112,7 @@ class Output:
 
 
 def spellings(key: str) -> Iterator[str]:
-    """Yield the ways in which libraries spell a text that they quote."""
+    """Yield the encodings in which libraries quote a text."""
     yield key
     for safe in ("", "/", "+", "/+&="):
         yield percent(key, safe=safe)
@@ -135,7 +135,7 @@ def spellings(key: str) -> Iterator[str]:
 
 
 def shows_key(text: str, key: str = Sandbox.api_key) -> bool:
-    """Tell whether a text has the key in it, however it is spelled."""
+    """Return whether a text contains the key, in any encoding."""
     return any(spelling in text for spelling in set(spellings(key)))
 
 
@@ -184,7 +184,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 
 def shown_pieces(text: str, key: str) -> set[str]:
-    """Return what a text has of a key: six or more characters in a row of any encoding of it."""
+    """Return the pieces of a key in a text: six or more consecutive characters, in any encoding."""
     low = text.lower()
     pieces = {
         spelled[at : at + 6]
@@ -203,9 +203,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_output_has_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Look for the key, when all is done, in every file that the tests or what they ran have left.
+    """Search for the key, after all tests, in every file that they or their processes have left.
 
-    Files with settings may have it: that is where users put it. Logs must not have a piece of it.
+    Files with settings may contain it, because users put it there. Logs must not have a piece.
     """
     yield
     folder = tmp_path_factory.getbasetemp()
@@ -242,7 +242,7 @@ def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox whose clock stands at NOW."""
+    """A sandbox whose clock stops at NOW."""
     with Sandbox(World(rows_per_day=30), clock=NOW, frozen=True) as server:
         yield server
 
@@ -318,7 +318,7 @@ def run(
 ) -> Output:
     """Run the tap in this process, with the machine's clock or time as given; errors are raised.
 
-    What was put out before an error is in `output`.
+    The output before an error is in `output`.
     """
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     found = [] if output is None else output
@@ -345,7 +345,7 @@ def start(
     state: dict[str, Any] | None = None,
     **environment: str,
 ) -> Callable[[], Output]:
-    """Start `tap-cobrowser` as a process; what is returned waits for its end."""
+    """Start `tap-cobrowser` as a process; the returned function waits for its end."""
     words: list[str] = []
     for name, content in {"config": config, "catalog": catalog, "state": state}.items():
         if content is not None:
@@ -380,7 +380,7 @@ def expected(
     last: date = TODAY,
     now: datetime = NOW,
 ) -> list[dict[str, Any]]:
-    """Return the records that the tap should emit for what the sandbox holds."""
+    """Return the records that the tap should emit for the sandbox's rows."""
     return records_for(stream, world.rows(stream, first, last, now))
 
 
@@ -413,7 +413,7 @@ def _singer(value: object, definition: dict[str, Any], *, key: bool) -> object:
 
 
 def ordered(records: list[dict[str, Any]]) -> list[str]:
-    """Return records in a form that compares whatever their order and that of their columns."""
+    """Return records in a form that can be compared without regard to order."""
     return sorted(json.dumps(record, sort_keys=True) for record in records)
 
 

@@ -1,4 +1,4 @@
-"""What is handed in, through the whole tap: refused before any request, or every row comes."""
+"""Settings, catalogs and states, through the whole tap: rejected in time, or every row arrives."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def config_of(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def outcome(sandbox: Sandbox, config: Any, **inputs: Any) -> Output | None:
-    """Run the tap; return None if it refused what was handed in, before any request."""
+    """Run the tap; return None if it rejected its input before any request."""
     sandbox.requests.clear()
     try:
         return run(config, **inputs)

@@ -1,7 +1,7 @@
-"""Every kind of answer of the contract's table, in both forms of output, early and late in a run.
+"""Every kind of response, in both forms of output, early and late in a run.
 
-The sandbox gives the answers; what is held is what a user sees: records, bookmark, exit code, the
-one line at the end of the log, and that the key is nowhere.
+The sandbox returns the responses. The tests assert on what a user sees: records, bookmark, exit
+code, the last line of the log, and that no output contains the key.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
     "status-503": (ServerBusyError, "The server returned 503"),
     "status-504": (ServerBusyError, "The server returned 504"),
 }
-# What is understood, and what is said of it.
+# Accepted responses, and their warnings.
 UNDERSTOOD = {
     "empty": "without even a header",
     "header-only": "",

@@ -1,4 +1,4 @@
-"""Every command of the documentation runs as it stands there, and every link has its target."""
+"""Every command in the documentation runs as it is written, and every link has its target."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def is_run_elsewhere(line: str) -> bool:
 
 
 def scripts(page: str) -> Iterator[str]:
-    """Yield what is to be run of a page: its blocks, with the reader's own values left out."""
+    """Yield the blocks of a page to run, without the values that a reader has to fill in."""
     for block in blocks(page):
         lines = []
         for line in block.splitlines():
@@ -120,14 +120,14 @@ def _port(sandbox: Sandbox) -> str:
 
 
 def _programs(folder: Path) -> Path:
-    """Return a folder of what users have on their path, target-jsonl among it."""
+    """Return a folder with the programs on a user's path, including target-jsonl."""
     programs = folder / "programs"
     programs.mkdir()
     own = Path(sys.executable).parent
     for name in ("meltano", "tap-cobrowser", "tap-cobrowser-doctor", "tap-cobrowser-sandbox"):
         (programs / name).symlink_to(own / name)
     target = programs / "target-jsonl"
-    # what this program asks for does not go together with the tap's own dependencies
+    # the dependencies of this program conflict with those of the tap
     target.write_text(f'#!/bin/sh\nexec "{find_uv_bin()}" tool run target-jsonl==0.1.4 "$@"\n')
     target.chmod(0o755)
     return programs

@@ -1,4 +1,4 @@
-"""A history spread over workers by an orchestrator has exactly the rows of one run."""
+"""A history that an orchestrator spreads over workers has exactly the rows of one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The architecture: imports point one way, and no class or module outgrows its reader."""
+"""The architecture: imports point one way, and no class or module is too long."""
 
 from __future__ import annotations
 
