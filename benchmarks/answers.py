@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime, parsedate_to_datetime
 from random import Random
@@ -58,6 +59,21 @@ def conversations(window: int, rows: int) -> bytes:
         }
         lines.append(";".join(f'"{values[name]}"' for name in TABLES[STREAM]))
     return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def earlier(body: bytes, days: int) -> bytes:
+    """Return an answer with its rows at the same hours, so many days earlier."""
+    moved: dict[bytes, bytes] = {}
+
+    def move(found: re.Match[bytes]) -> bytes:
+        day = found[1]
+        if day not in moved:
+            moment = parsedate_to_datetime(f"{day.decode()} 08:00:00 +0000").replace(tzinfo=ZONE)
+            then = format_datetime(moment - timedelta(days=days)).encode()
+            moved[day] = then.replace(b"08:00:00", b"%b")
+        return moved[day] % found[2]
+
+    return re.sub(rb"(\w{3}, \d\d \w{3} \d{4}) (\d\d:\d\d:\d\d) [+-]\d{4}", move, body)
 
 
 def usual_records(body: bytes) -> Iterator[dict[str, Any]]:

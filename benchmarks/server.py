@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
-from benchmarks.answers import ZONE, conversations
+from benchmarks.answers import ZONE, conversations, earlier
 from benchmarks.floor import STREAM
 from tap_cobrowser.sandbox import World
 from tap_cobrowser.sandbox.writing import csv_of
@@ -43,9 +43,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(int(parts.path.split("/")[1]) / 1000)
             query = dict(parse_qsl(parts.query))
             if query["c"] == STREAM:
-                # a history longer than what was rendered repeats it
+                # a history longer than what was rendered repeats it, on other days
                 stop = int(query["stop"])
-                body = self.windows[stop // 2 % len(self.windows)]
+                times, window = divmod(stop // 2, len(self.windows))
+                body = self.windows[window]
+                if times:
+                    body = earlier(body, 2 * len(self.windows) * times)
                 if query["start"] == query["stop"]:  # rows are of the older and the other in turns
                     header, *lines = body.splitlines(keepends=True)
                     body = b"".join([header, *lines[1 - stop % 2 :: 2]])

@@ -19,6 +19,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus, urlsplit
@@ -231,12 +232,19 @@ def _files_with_a_key(folder: Path) -> list[Path]:
     return found
 
 
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _compile_once(of_all_workers: Path) -> Iterator[None]:
     """Let the many processes of the tests share compiled modules: half of their time otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        patch.setenv("PYTHONPYCACHEPREFIX", str(of_all_workers / "bytecode"))
         yield
 
 
@@ -423,10 +431,8 @@ ROOT = Path(__file__).parent.parent
 Project = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
-def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a clone has, as Meltano needs it, so that nothing is left in this one."""
-    folder = tmp_path_factory.mktemp("project")
+def _copy_project(folder: Path) -> None:
+    """Copy what a clone has, as Meltano needs it."""
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, folder)
     for name in ("tap_cobrowser", "dbt_project", "report"):
@@ -434,6 +440,38 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     (folder / "output").mkdir()
+
+
+@pytest.fixture(scope="session")
+def plugins(of_all_workers: Path) -> Path:
+    """The plugins of the project, installed by the worker that is here first."""
+    project, made = of_all_workers / "plugins", of_all_workers / "plugins.log"
+    try:
+        project.mkdir()
+    except FileExistsError:
+        deadline = monotonic() + 200
+        while not made.exists():
+            assert monotonic() < deadline, "another worker has not installed the plugins"
+            sleep(0.1)
+    else:
+        _copy_project(project)
+        log = of_all_workers / "plugins.part"
+        with log.open("w") as said:
+            words = [str(Path(sys.executable).parent / "meltano"), "install"]
+            subprocess.run(words, check=False, cwd=project, stdout=said, stderr=said)
+        log.rename(made)
+    return project
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Path:
+    """A copy of what a clone has, so that nothing is left in this one; with the plugins."""
+    folder = tmp_path_factory.mktemp("project")
+    _copy_project(folder)
+    if os.name != "nt":  # where links are for administrators, and Meltano installs what it needs
+        (folder / ".meltano").mkdir()
+        for kind in ("extractors", "loaders", "utilities"):
+            (folder / ".meltano" / kind).symlink_to(plugins / ".meltano" / kind)
     return folder
 
 
