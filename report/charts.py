@@ -172,7 +172,7 @@ def coverage(figures: dict[str, Rows]) -> Spec:
         alt.value(_RED),
         alt.Color(
             "share:Q",
-            title="Share of busiest day",
+            title="Share of peak",
             scale=alt.Scale(scheme="greens", domain=[0, 1]),
             legend=alt.Legend(format=".0%"),
         ),
