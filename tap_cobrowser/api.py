@@ -206,8 +206,9 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that parse in turns need more time and memory than one after the other.
-        self._reading = threading.Lock()
+        # For work on rows: threads that interrupt each other in it need more time and memory than
+        # one after the other.
+        self.turn = threading.Lock()
         self._lock = threading.Lock()
         self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
@@ -389,7 +390,7 @@ class Api:
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
             return Table(blank=True)
-        with self._reading:
+        with self.turn:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:

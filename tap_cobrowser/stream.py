@@ -11,7 +11,7 @@ import logging
 import sys
 from abc import ABC
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -24,7 +24,7 @@ from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
 from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.emission import records_of, write_batches, write_records
+from tap_cobrowser.emission import encode, records_of, write_batches, write_records
 from tap_cobrowser.paginator import WindowPaginator
 from tap_cobrowser.progress import StreamProgress
 from tap_cobrowser.table import Column
@@ -113,6 +113,16 @@ class Extraction:
             if (stream.name, kind) not in self.warned:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
+
+    def encode(self, stream: CobrowserStream, response: Response) -> Response:
+        """Return a response with its rows as RECORD messages, where they go out as they are."""
+        if not (stream.windowed and stream.is_incremental) or stream.get_batch_config(
+            stream.config
+        ):
+            return response
+        with self.api.turn:
+            table = encode(stream.stream_maps, response.table, response.extracted)
+            return replace(response, table=table)
 
     def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
         """Log which earlier days of a stream are filled in, and why."""
