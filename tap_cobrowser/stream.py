@@ -93,6 +93,7 @@ class Extraction:
         progress: The progress of the run.
         windowed: Returns the selected streams with days, in the order in which they are synced.
         warned: The warnings that were logged, as pairs of stream and kind.
+        planned_on: The server's day, as far as it was known, on which each pass was planned.
     """
 
     settings: Settings
@@ -101,6 +102,7 @@ class Extraction:
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
+    planned_on: dict[Pass, date] = field(default_factory=dict)
 
     def warn(self, stream: CobrowserStream, response: Response) -> None:
         """Log what is unusual about a response, once per stream and kind."""
@@ -147,12 +149,13 @@ class Extraction:
         """Yield the windows that a pass still needs, in order; None is the whole table.
 
         While the server's clock is a guess, a first day in its future is requested nevertheless:
-        only the response shows whether it is in the future.
+        only the response shows whether it is in the future. The same holds for a default start.
 
         Args:
             of: The pass.
             after: The last day that it has read already; for earlier days, the first.
         """
+        self.planned_on[of] = self.api.clock.run_day
         days, end = of.days, self.settings.end_date
         if not of.stream.windowed:
             yield None
@@ -166,11 +169,19 @@ class Extraction:
             days.first, days.last, self.settings.window_days, newest_first=of.earlier
         )
         guessed = not (self.api.clock.known or after or of.earlier)
-        if paginator.finished and guessed and (not end or days.first <= end):
+        default = not (self.settings.start_date or of.stream.bookmark)
+        if paginator.finished and guessed and (not end or days.first <= end or default):
             yield DateWindow(days.first, days.first)
         while not paginator.finished:
             yield paginator.current_value
             paginator.advance()
+
+    def begins_elsewhere(self, of: Pass, window: DateWindow | None, after: date | None) -> bool:
+        """Return whether the windows that a pass still needs do not begin with a window."""
+        first = next(self.windows(of, after), None)
+        if window is None or first is None:
+            return first is not window
+        return first.last != window.last if of.earlier else first.first != window.first
 
     def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
         """Return all days of a pass, given its first window."""
@@ -202,7 +213,7 @@ class Extraction:
             dry: Whether the run only tests its streams (`--test`).
         """
         bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
+        if bookmark and bookmark.day > today + ONE_DAY and self.api.clock.known:
             stream.log(
                 "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
                 "then are not read, unless you set it back or remove it.",
@@ -291,14 +302,18 @@ class CobrowserStream(Stream, ABC):
         """The days of the daily work; empty if `last` is before `first`; None without windows."""
         if not self.windowed:
             return None
-        settings, run_day = self._settings, self._shared.api.clock.run_day
+        settings, clock = self._settings, self._shared.api.clock
+        run_day, end = clock.run_day, settings.end_date
         first = bookmarks.first_day(
             self.bookmark,
             start=settings.start_date,
             lookback_days=settings.lookback_days,
             run_day=run_day,
         )
-        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
+        last = bookmarks.last_day(end=end, run_day=run_day)
+        if end and last < end < first and not clock.known:
+            last = end  # no response to these days will show that the server's day is a later one
+        return DateWindow(first, last)
 
     @property
     def earlier_days(self) -> DateWindow | None:
@@ -347,10 +362,10 @@ class CobrowserStream(Stream, ABC):
         """Yield the responses in order.
 
         If the server's clock turns out to be on another day than this machine's, the requests are
-        planned again, from the current position of this stream.
+        planned again, from the current position of this stream. A first response that is not the
+        first of the new plan is dropped.
         """
-        api, ahead = self._shared.api, self._shared.ahead
-        planned_on = api.clock.run_day
+        shared, ahead = self._shared, self._shared.ahead
         dry = self.ABORT_AT_RECORD_COUNT is not None
         earlier = self._pass.earlier
         read: date | None = None
@@ -360,19 +375,21 @@ class CobrowserStream(Stream, ABC):
                 pending = False
                 for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
-                    self._shared.warn(self, response)
+                    shared.warn(self, response)
                     self._pass.progress.checked(response.extra)
-                    if response.window:
-                        read = response.window.first if earlier else response.window.last
-                    if response.window or not self.windowed:
-                        yield response
-                    if api.clock.run_day != planned_on:
-                        planned_on, pending = api.clock.run_day, self.windowed
+                    pending = shared.api.clock.run_day != shared.planned_on[self._pass]
+                    if not (pending and shared.begins_elsewhere(self._pass, response.window, read)):
+                        if response.window:
+                            read = response.window.first if earlier else response.window.last
+                        if response.window or not self.windowed:
+                            yield response
+                    if pending:
+                        pending = self.windowed
                         ahead.plan_again()
                         break
                     del response  # which can be large, before the next one is read
         if not earlier:
-            self._shared.finish(self, read=read is not None, dry=dry)
+            shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
@@ -498,7 +515,7 @@ class CobrowserStream(Stream, ABC):
             window,
             emitted,
             days=begun and self._shared.days_since(begun, self._pass),
-            bookmark=state.get("replication_key_value"),
+            bookmark=state.get("replication_key_value") if self.is_incremental else None,
             complete_from=state.get("complete_from"),
         )
 

@@ -321,6 +321,18 @@ def test_a_start_in_the_server_s_future_reads_nothing_and_is_no_trouble() -> Non
     assert not output.states or bookmark_of(output.states[-1]) is None
 
 
+@pytest.mark.parametrize("drift", [-40, 5])
+@pytest.mark.parametrize("end", [None, 28])
+def test_a_default_start_counts_from_the_servers_day(drift: int, end: int | None) -> None:
+    time = MadeUp(amsterdam(22, 12), timedelta(days=drift))
+    world, last = FewRows(AMSTERDAM, seed=2), days_ago(end or 0)
+    with serve(world, time) as sandbox:
+        config = config_for(sandbox, AMSTERDAM, end_date=last.isoformat() if end else None)
+        output = run(config, catalog=EMAILS, time=time.of_tap())
+    ids = [row["id"] for row in output.records("emails")]
+    assert sorted(ids) == sorted(world.ids(days_ago(30), last, time.now))
+
+
 # Bookmarks
 
 
