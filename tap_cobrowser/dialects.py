@@ -88,13 +88,11 @@ class Written:
             begins = reader.line_num + 1
         return begins
 
-    def is_all_quoted(self) -> bool:
-        """Return whether all cells are quoted."""
-        cells = sum(map(len, self.rows))
-        quoted = self.text.count('"') - 2 * sum(
-            cell.count('"') for row in self.rows for cell in row
-        )
-        return quoted == 2 * cells
+    def count_unquoted(self) -> int:
+        """Return how many cells are not quoted."""
+        # The rows of the text itself: what stands for a quote in it is no quote.
+        cells = [cell for row in _parse(self.text, self.separator) for cell in row]
+        return len(cells) - self.text.count('"') // 2 + sum(cell.count('"') for cell in cells)
 
 
 class Quoting:

@@ -7,7 +7,9 @@ check per cell would cost more than the rest of the reading.
 
 from __future__ import annotations
 
+import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -33,7 +35,11 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _SEPARATORS = ";,:|\t"
-_SEP_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
+# A script in several files puts out what stands around its tags: marks, blanks and blank lines.
+_ABOVE = re.compile(r"[\ufeff \t\r\n]*")
+_ENDED = re.compile(r"[^ \t\r\n](?:\r\n|\n|\r)?\Z")
+_BELOW = re.compile(r"[ \t]*(?:\r\n|\n|\r)")
+_SEP_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 # One line of these words alone: any other, such as of an unknown user, is an error.
 _THINGS = (
@@ -164,7 +170,7 @@ class TableReader:
             # Neither a header to go by nor a row: as one, it would be a row that nobody wrote.
             msg = f"The header has only {known} of {len(self._columns)} documented columns"
             raise MissingColumnError(msg)
-        elif len(header) == len(self._columns) and written.is_all_quoted():
+        elif len(header) == len(self._columns) and not written.count_unquoted():
             first_row = 0
             positions = {column.name: at for at, column in enumerate(self._columns)}
             notes.append("The answer has no header, so its columns are taken by their position")
@@ -193,11 +199,17 @@ class TableReader:
     def _text(self, body: bytes, charset: str | None) -> tuple[str, str, int]:
         """Return the text, what separates its cells, and how many lines above are left out."""
         text = decode(body, charset)
-        found = _SEP_LINE.match(text)
-        if not found:
-            return text, self._separator, 0
-        separator = found[1] if found[1] in _SEPARATORS else self._separator
-        return text[found.end() :], separator, 1
+        separator = self._separator
+        begin = _end_of(_ABOVE, text, 0)
+        if found := _SEP_LINE.match(text, begin):
+            separator = found[1] if found[1] in _SEPARATORS else separator
+            begin = _end_of(_ABOVE, text, found.end())
+        end = len(text)
+        if not _ENDED.search(text, max(end - 3, 0)):
+            last = len(text.rstrip(" \t\r\n"))
+            end = _end_of(_BELOW, text, last) or end
+        above = len(re.findall(r"\r\n|\n|\r", text[:begin]))
+        return text[begin:end], separator, above
 
     def _converted(
         self, cells: Sequence[Sequence[str]], positions: Mapping[str, int], notes: list[str]
@@ -246,13 +258,12 @@ class TableReader:
             width, begin = len(names), first.end()
             if _says_nothing(text[begin:]):
                 text = text[:begin]
-        # A script that is stopped leaves a response that is whole to HTTP, cut at any byte. Where
-        # the header is quoted and the last line has no end, a row that is whole ends in a quote.
-        if not (line.endswith('"') and text[-1] not in '"\r\n'):
-            try:
-                return self._quoting.read(text, separator, width, begin)
-            except QuotingError:
-                pass
+        with suppress(QuotingError):
+            written = self._quoting.read(text, separator, width, begin)
+            # A script that is stopped leaves a response that is whole to HTTP, cut at any byte. If
+            # the last line has no end and its last cell alone is not quoted, that cell is cut.
+            if text[-1] in '"\r\n' or not line.endswith('"') or written.count_unquoted() != 1:
+                return written
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         if headed or text.lstrip().startswith('"'):
@@ -300,20 +311,32 @@ class TableReader:
         return {"integer": integers, "number": numbers, "boolean": booleans}[column.kind]
 
 
+def utf_16(body: bytes) -> str:
+    """Return the name of the encoding if a body is UTF-16, with or without its byte-order mark."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    # The header begins with two characters of ASCII.
+    even, odd = body[:4:2], body[1:4:2]
+    if b"\0" not in even and odd == b"\0\0":
+        return "utf-16-le"
+    return "utf-16-be" if b"\0" not in odd and even == b"\0\0" else ""
+
+
 def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body.
 
-    It is UTF-16 if it begins with the byte-order mark of it, UTF-8 if it is that but for single
-    bytes, else by the charset, else Windows-1252.
+    It is UTF-16 if it begins so, UTF-8 if it is that but for single bytes, else by the charset,
+    else Windows-1252.
     """
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
+    if name := utf_16(body):
+        return body.decode(name, "replace")
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return body.decode("utf-8-sig")
+        return body.decode()
     except UnicodeDecodeError:
         pass
     # Text in another encoding has hardly a character that is UTF-8 as well.
-    text = body.decode("utf-8-sig", "replace")
+    text = body.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     beyond_ascii = sum(not character.isascii() for character in text)
     says_so = (charset or "").lower().replace("-", "").replace("_", "") == "utf8"
@@ -326,6 +349,12 @@ def decode(body: bytes, charset: str | None) -> str:
         pass
     # Five bytes mean nothing in Windows-1252; they stay visible rather than being dropped.
     return body.decode("cp1252", "backslashreplace")
+
+
+def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Return where a match ends, 0 if there is none."""
+    found = pattern.match(text, position)
+    return found.end() if found else 0
 
 
 def _says_nothing(text: str) -> bool:

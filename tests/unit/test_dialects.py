@@ -172,6 +172,23 @@ def test_values_without_escapes_are_read_as_they_are_with_a_warning() -> None:
     assert "leaves quotes as they are" in note
 
 
+@pytest.mark.parametrize("way", ["doubled", "slashes", "bare"])
+def test_rows_without_header_are_read_in_each_way_that_quotes_all(way: str) -> None:
+    rows = [["1000", 'he said "hallo"', 'x "y" z', "a"], ["1001", "b", "c", 'd "e"']]
+    found, note = read(write(way, rows).split("\n", 1)[1])
+    assert found == rows
+    assert "no header" in note
+
+
+@pytest.mark.parametrize("way", ["fputcsv", "rfc"])
+def test_a_last_row_without_end_need_not_be_quoted_where_others_are_not(way: str) -> None:
+    rows = [["1000", "a b", "", 'c "d"'], ["1001", "e f", "", "57"]]
+    body = '"id";"name";"postfix";"reseller_id"\n' + write(way, rows).split("\n", 1)[1].rstrip()
+    assert read(body) == (rows, "")
+    with pytest.raises(BrokenAnswerError):
+        read(write("doubled", rows).replace('"57"\n', "5"))
+
+
 def test_rows_that_are_too_short_never_become_part_of_a_text() -> None:
     for short in ('"1001"\n', '"1001";"x"\n', '"1001";"x";"y";"z";"more"\n'):
         body = write("doubled", [["1000", "a", "b", "c"], ["1002", "d", "e", "f"]])

@@ -97,6 +97,10 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
         lambda text: "\ufeff" + text,
         lambda text: "sep=;\n" + text,
         lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-16-be"),
+        lambda text: " \n\ufeff\ufeff\r\n\tsep=; \n\ufeff" + text,
+        lambda text: text + " \t\r\n \n ",
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.rstrip("\n"),
         lambda text: text + "\n\n",
@@ -107,6 +111,10 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
         "byte-order mark",
         "sep=",
         "UTF-16",
+        "UTF-16LE without a mark",
+        "UTF-16BE without a mark",
+        "marks and blanks above",
+        "blanks below",
         "CRLF",
         "no last line end",
         "blank lines",
@@ -116,6 +124,16 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
 )
 def test_the_usual_variations_of_csv_are_read(change: Any) -> None:
     assert rows(read(change(answer(ROW, ROW)))) == [READ, READ]
+
+
+def test_a_mark_of_utf_8_before_another_encoding_is_left_out() -> None:
+    body = b"\xef\xbb\xbf" + answer((*ROW[:6], "Zoë")).encode("latin-1")
+    assert rows(read(body))[0][6] == "Zoë"
+
+
+def test_lines_above_the_header_are_counted() -> None:
+    with pytest.raises(CellError, match="line 5"):
+        read(" \n\nsep=;\n" + answer((*ROW[:3], "x", *ROW[4:])))
 
 
 def test_a_header_alone_is_no_rows_and_no_byte_at_all_is_told_apart() -> None:
