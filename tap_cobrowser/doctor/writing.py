@@ -141,8 +141,8 @@ def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], way: st
     everywhere = first_line.lstrip("\ufeff").startswith('"') and not first_line.startswith('"sep=')
     if not any('"' in cell for column in cells for cell in column):
         return ""
-    if way in {"slashes", "bare"}:
-        return way
+    if way in {"slashes", "escapes", "bare"}:
+        return "bare" if way == "bare" else "slashes"
     if way == "doubled" and '""' in text:
         return "doubled" if everywhere else "doubled, only where needed"
     return "fputcsv"
