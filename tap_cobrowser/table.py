@@ -44,15 +44,22 @@ _FIRST_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 # One line of these words alone: any other, such as of an unknown user, is an error.
 _THINGS = (
     r"(?:results?|data|rows?|records?|entries|items|matches|conversations?|chats?|e-?mails?"
-    r"|resulta(?:at|ten)|gegevens|rijen|regels|records|gesprek(?:ken)?|e-?mails?)"
+    r"|messages|sessions|activity|activities|statistics"
+    r"|resulta(?:at|ten)|gegevens|rijen|regels|records|gesprek(?:ken)?|e-?mails?"
+    r"|berichten|sessies|activiteit(?:en)?|statistieken)"
 )
+_DATE = r"\d[\d/-]{5,9}"
 _NOTHING = re.compile(
-    rf"""["']?(?:(?:there (?:is|are) |er zijn |er is )?(?:no|geen|0) (?:\w+ )?{_THINGS}"""
-    r"""|(?:nothing|niets|empty result|empty set|leeg)"""
+    r"""["']?(?:(?:sorry|helaas),? )?"""
+    r"""(?:(?:there (?:is|are|was|were) |er (?:is|zijn|waren|werden) )?"""
+    rf"""(?:no|geen|0) (?:\w+ )?{_THINGS}"""
+    r"""|(?:nothing|niets|empty(?: result| set)?|leeg)"""
     r""")(?: (?:were |was |is |are )?(?:found|available|returned|gevonden|beschikbaar|aanwezig))?"""
+    r"""(?: to (?:display|show|export))?"""
     r"""(?: (?:for|in|within|voor|binnen|over) (?:(?:this|the|that|deze|die|de|het|dit) )?"""
-    r"""(?:\w+ )?(?:period|range|date range|selection|interval|periode|selectie|datums?))?"""
-    r"""\s?[.!]*["']?""",
+    r"""(?:\w+ )?(?:period|range|date range|selection|interval|query|periode|selectie|datums?))?"""
+    rf"""(?: (?:for|on|op|voor|between|from|van|tussen) {_DATE}(?: (?:and|to|en|tot) {_DATE})?)?"""
+    r"""\s?[.!]*["']?(?: ?<br ?/?>)?""",
     re.IGNORECASE,
 )
 _LONGEST_LINE = 100
@@ -360,7 +367,7 @@ def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
 def _says_nothing(text: str) -> bool:
     """Return whether a text is one short line that says that there are no rows."""
     text = text.strip()
-    return len(text) < _LONGEST_LINE and bool(_NOTHING.fullmatch(text))
+    return len(text) < _LONGEST_LINE and bool(_NOTHING.fullmatch(re.sub(r"[ \t]+", " ", text)))
 
 
 def _reject_another_header(written: Written, above: int) -> None:
