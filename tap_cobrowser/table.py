@@ -159,7 +159,7 @@ class TableReader:
             CellError: A cell does not fit its column.
         """
         text, separator, above = self._text(body, charset)
-        if not text.strip():
+        if not text or text.isspace():
             return Table(notes=("The response is empty, without even a header",), blank=True)
         if _says_nothing(text):
             return Table(notes=(f"The response has no rows but says {quote(text)}",), blank=True)
@@ -256,14 +256,14 @@ class TableReader:
             BrokenAnswerError: The text is not whole.
             NotCsvError: The text is something else.
         """
-        first = _FIRST_LINE.match(text, len(text) - len(text.lstrip("\r\n")))
+        first = _FIRST_LINE.match(text)
         line = first[1].rstrip() if first else ""
         names = [name.strip(' "') for name in line.split(separator)]
         headed = self._known(names) > 1 or self._is_header(names)
         width, begin = len(self._columns), 0
         if first and headed:
             width, begin = len(names), first.end()
-            if _says_nothing(text[begin:]):
+            if _says_nothing(text[begin : begin + _LONGEST_LINE + 1]):
                 text = text[:begin]
         with suppress(QuotingError):
             written = self._quoting.read(text, separator, width, begin)
@@ -366,8 +366,10 @@ def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 def _says_nothing(text: str) -> bool:
     """Return whether a text is one short line that says that there are no rows."""
+    if len(text) > _LONGEST_LINE:
+        return False
     text = text.strip()
-    return len(text) < _LONGEST_LINE and bool(_NOTHING.fullmatch(re.sub(r"[ \t]+", " ", text)))
+    return bool(_NOTHING.fullmatch(re.sub(r"[ \t]+", " ", text)))
 
 
 def _reject_another_header(written: Written, above: int) -> None:
