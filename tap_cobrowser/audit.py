@@ -121,7 +121,7 @@ def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) ->
     one of them be missing.
 
     Args:
-        moments: ISO 8601 date-times in UTC, one per row that is of no other day as well.
+        moments: ISO 8601 date-times in UTC that are covered.
         window: The window.
         zone: The zone of its days.
     """
@@ -133,10 +133,13 @@ def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) ->
     return span > window.last - window.first + timedelta(hours=1)
 
 
-def confined(subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo) -> Sequence[str]:
-    """Return the date-times of rows, without those that may last from the first day into others.
+def shown_moments(
+    subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo
+) -> Sequence[str]:
+    """Return moments that rows show to be covered by the response to a window, at most one each.
 
-    A response to the other days alone has those, too, so they do not show that it covers the first.
+    A row that may begin before the days is there because it ended within or after them. One that
+    lasts from the first day into the next is in a response to that day alone as well.
 
     Args:
         subject: What was requested.
@@ -148,14 +151,16 @@ def confined(subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo)
     if not subject.reaches_back:
         return moments
     _, second = bounds(DateWindow(window.first, window.first), zone)
-    if subject.ends not in table.names:
-        return [each for each in moments if each >= second]
-    ends = table.columns[table.names.index(subject.ends)]
-    return [
-        each
-        for each, end in zip(moments, ends, strict=True)
-        if each >= second or (isinstance(end, str) and end < second)
+    ends: Sequence[Value] = [None] * len(moments)
+    if subject.ends in table.names:
+        ends = table.columns[table.names.index(subject.ends)]
+    later = [begin for begin in moments if begin >= second]
+    ended = [
+        end
+        for begin, end in zip(moments, ends, strict=True)
+        if begin < second and isinstance(end, str) and end < second
     ]
+    return [*ended, *later]
 
 
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:

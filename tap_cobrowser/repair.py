@@ -16,7 +16,6 @@ from tap_cobrowser.audit import (
     Warned,
     bounds,
     colliding_keys,
-    confined,
     days_of,
     days_with_rows,
     distinct,
@@ -25,6 +24,7 @@ from tap_cobrowser.audit import (
     outside,
     proves_ranges,
     shift_of_days,
+    shown_moments,
     whole,
 )
 from tap_cobrowser.days import ONE_DAY, DateWindow
@@ -135,45 +135,35 @@ class Repair:
         self, subject: Subject, response: Response, asked: _Asked, turn: int
     ) -> None:
         """Use the rows and what other requests of the run have found, then request recent days."""
-        covered = response.window
-        assert covered  # noqa: S101 - the caller's
-        if self._proves(subject, covered, response.table):
+        if self._proves(subject, response):
             return
         self._ranges.wait(turn)
-        if self._proves(subject, covered, response.table, asked):
-            return
+        if self._has_rows_at_both_ends(subject, response):
+            return  # its days alone will show it
         for ago in _PROBES:
             if self._ranges.settled or not self._ranges.takes_probe():
                 return
             first = response.today - ago * ONE_DAY
-            pair = DateWindow(first, first + ONE_DAY)
-            self._proves(subject, pair, asked(pair).table, asked)
+            found = asked(DateWindow(first, first + ONE_DAY))
+            if not self._proves(subject, found) and self._has_rows_at_both_ends(subject, found):
+                self._doubt(subject, found, asked)
+                return
 
-    def _proves(
-        self, subject: Subject, window: DateWindow, table: Table, asked: _Asked | None = None
-    ) -> bool:
-        """Return whether the rows of several days prove that ranges work, and record it.
+    def _proves(self, subject: Subject, response: Response) -> bool:
+        """Return whether the response to several days proves that ranges work, and record it."""
+        days, table = response.window, response.table
+        if not days or days.first == days.last:
+            return False
+        proven = proves_ranges(shown_moments(subject, table, days, self._zone), days, self._zone)
+        self._ranges.settle(proven=proven)
+        return proven
 
-        A row that lasts from the first day into the last one may be there because of that one. If
-        there are only such rows of the first day, the last day is requested alone: those that are
-        not there then are of the first.
-
-        Args:
-            subject: The command.
-            window: The days.
-            table: The rows.
-            asked: Makes the request; None if none is to be made.
-        """
-        found = proves_ranges(confined(subject, table, window, self._zone), window, self._zone)
-        if not found and asked and subject.reaches_back and not self._ranges.settled:
-            moments = moments_of(subject, table)
-            if proves_ranges(moments, window, self._zone):
-                alone = moments_of(subject, asked(DateWindow(window.last, window.last)).table)
-                others = [*{*moments} - {*alone}]
-                found = window.first in days_with_rows(others, window, self._zone)
-        if found:
-            self._ranges.settle(proven=True)
-        return found
+    def _has_rows_at_both_ends(self, subject: Subject, response: Response) -> bool:
+        """Return whether there are rows of both, where they may begin before the days."""
+        days, moments = response.window, moments_of(subject, response.table)
+        if not days or not subject.reaches_back:
+            return False
+        return {days.first, days.last} <= days_with_rows(moments, days, self._zone)
 
     def _doubt(
         self, subject: Subject, response: Response, asked: _Asked
@@ -181,16 +171,19 @@ class Repair:
         """Request the days alone, because nothing shows yet that ranges work.
 
         Days with rows, too: where the server's days begin at another midnight, they may be parts.
+        If the first and the last day have rows of their own, and none is missed, ranges do work.
         """
         covered = response.window
         assert covered  # noqa: S101 - the caller's
         known = {*moments_of(subject, response.table)}
         alone: dict[date, Response] = {}
+        seen: list[set[str]] = []
         doubts: list[Warned] = []
         missing: list[Warned] = []
         for day in days_of(covered):
             single = asked(day)
             moments = {*moments_of(subject, single.table)}
+            seen.append(moments)
             if days_with_rows([*known - moments], day, self._zone):
                 missing.append(wording.of_missing(covered, day.first, self._zone))
             doubts += self._of_days(subject, single)
@@ -203,6 +196,8 @@ class Repair:
                 if days_with_rows([*moments - known], day, self._zone):
                     self._settle_broken(subject, wording.of_ranges(covered, day.first))
                     return self._day_by_day(subject, covered, asked, alone)
+        if not alone and seen[0] - seen[-1] and seen[-1] - seen[0]:
+            self._ranges.settle(proven=True)
         complete = whole(subject, covered, [response, *alone.values()]) if alone else response
         return complete, [*doubts, *self._of_days(subject, complete)] or missing
 
@@ -265,7 +260,7 @@ class Repair:
         if full:
             return complete, [*warnings, *self._of_limit(subject, full, asked)]
         self._limits.exclude(subject.name, rows)
-        self._proves(subject, covered, response.table)
+        self._proves(subject, response)
         return complete, warnings
 
     def _is_cut_off(self, subject: Subject, response: Response, asked: _Asked) -> bool:

@@ -171,6 +171,7 @@ def _begin_of_days(zone: ZoneInfo, begins: datetime, least: timedelta, most: tim
     low = begins + (least // half_hour + 1) * half_hour
     high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
     local = [each.astimezone(zone) for each in (low, high)]
-    if high - low <= 2 * half_hour:
+    # Rows of whole hours show the hour at which the first of them begins.
+    if low == high or (high - low <= 2 * half_hour and not most % half_hour):
         return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
     return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"

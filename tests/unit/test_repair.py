@@ -101,6 +101,7 @@ class Changing:
 
     days: Callable[[DateWindow], DateWindow | None] = lambda window: window
     before: Callable[[Changing], None] = lambda _: None
+    later: timedelta = timedelta(0)
     limit: int = 10**9
     names: tuple[str, ...] = ("timestamp", "id", "until", "value")
     asked: list[DateWindow] = field(default_factory=list)
@@ -112,7 +113,9 @@ class Changing:
         rows: list[tuple[Any, ...]] = []
         if days:
             first, last = days.first, days.last + ONE_DAY
-            begin, end = (midnight(each, AMSTERDAM).isoformat() for each in (first, last))
+            begin, end = (
+                (midnight(each, AMSTERDAM) + self.later).isoformat() for each in (first, last)
+            )
             rows = [row for row in self.rows if row[0] < end and (row[2] or row[0]) >= begin]
         columns = tuple(zip(*rows[: self.limit], strict=True)) or ((),) * len(self.names)
         return Response(window, Table(self.names, columns), TODAY, NOW)
@@ -267,7 +270,29 @@ def test_a_row_that_lasts_into_the_last_day_is_no_proof_of_the_first(ends: str |
     assert kinds == {"ranges"}
 
 
-@pytest.mark.parametrize(("ends", "more"), [("until", 0), (None, 1)])
+@pytest.mark.parametrize("ends", ["until", None])
+def test_a_row_that_lasts_into_the_first_day_is_no_proof_either(ends: str | None) -> None:
+    # The server's days begin at noon, and it excludes the last one.
+    server = Changing(states(9), lambda w: DateWindow(w.first, max(w.first, w.last - ONE_DAY)))
+    server.later = timedelta(hours=12)
+    repair = Repair(AMSTERDAM)
+    rows: set[object] = set()
+    for ago in (9, 7, 5, 3, 1):
+        response = repair.fetch(replace(STATES, ends=ends), window_of(ago, ago - 1), server)
+        rows |= {*response.table.columns[1]}
+    assert rows >= {row[1] for row in server.rows if at(9, 12) <= row[0] < at(0)}
+
+
+def test_days_with_rows_of_their_own_prove_a_range_that_has_them_all() -> None:
+    # No two rows are more than a day apart.
+    rows = [(at(ago, 9 - ago / 9), f"{ago}", None, 1) for ago in range(39, -1, -1)]
+    server, repair = Changing(rows[::-1]), Repair(AMSTERDAM)
+    for ago in range(39, 0, -2):
+        assert repair.fetch(SUBJECT, window_of(ago, ago - 1), server).warnings == ()
+    assert len(server.asked) <= 26
+
+
+@pytest.mark.parametrize(("ends", "more"), [("until", 0), (None, 2)])
 def test_states_that_ended_prove_ranges_without_a_request(ends: str | None, more: int) -> None:
     server, repair = Changing(states(9)), Repair(AMSTERDAM)
     for ago in (9, 7, 5, 3, 1):
