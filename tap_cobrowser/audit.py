@@ -7,6 +7,7 @@ still not fit its request.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 LEAST_LIMIT = 100
 # The UTC offsets of all time zones lie between these.
 _LEAST_OFFSET, _MOST_OFFSET = timedelta(hours=-12), timedelta(hours=14)
-_INSTANT = timedelta(microseconds=1)
+_A_MOMENT = timedelta(microseconds=1)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +153,39 @@ def shown_moments(
     if not subject.reaches_back:
         return moments
     _, second = bounds(DateWindow(window.first, window.first), zone)
-    ends: Sequence[Value] = [None] * len(moments)
-    if subject.ends in table.names:
-        ends = table.columns[table.names.index(subject.ends)]
     later = [begin for begin in moments if begin >= second]
-    ended = [
-        end
-        for begin, end in zip(moments, ends, strict=True)
-        if begin < second and isinstance(end, str) and end < second
-    ]
-    return [*ended, *later]
+    rows = zip(moments, _ends_of(subject, table), strict=True)
+    return [*later, *(end for begin, end in rows if end and begin < second and end < second)]
+
+
+def last_moments(
+    subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo
+) -> Sequence[str]:
+    """Return where rows lie. What may begin before a window counts as of its begin if it lasts.
+
+    Args:
+        subject: What was requested.
+        table: The rows.
+        window: The window.
+        zone: The zone of its days.
+    """
+    moments = moments_of(subject, table)
+    if not subject.reaches_back:
+        return moments
+    first, _ = bounds(window, zone)
+    rows = zip(moments, _ends_of(subject, table), strict=True)
+    return [begin if begin >= first else min(end or first, first) for begin, end in rows]
+
+
+def _ends_of(subject: Subject, table: Table) -> Sequence[str | None]:
+    """Return when each row ended, ISO 8601 in UTC, None if it did not or nothing shows it."""
+    if subject.ends not in table.names:
+        return [None] * len(table)
+    ends = table.columns[table.names.index(subject.ends)]
+    example = next((each for each in ends if each is not None), "")
+    if not (isinstance(example, str) and _INSTANT.match(example)):
+        return [None] * len(table)  # the catalog may have it as another type
+    return cast("Sequence[str | None]", ends)
 
 
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
@@ -239,7 +264,7 @@ def shift_of_days(
     begins, ends = (datetime.fromisoformat(each) for each in bounds(window, zone))
     offset = begins.astimezone(zone).utcoffset() or timedelta(0)
     # All rows are before the server's last midnight, and none is before its first one.
-    least = max(datetime.fromisoformat(max(moments)) - ends, offset - _MOST_OFFSET - _INSTANT)
+    least = max(datetime.fromisoformat(max(moments)) - ends, offset - _MOST_OFFSET - _A_MOMENT)
     most = min(datetime.fromisoformat(min(moments)) - begins, offset - _LEAST_OFFSET)
     return (least, most) if least < most else None
 

@@ -20,6 +20,7 @@ from tap_cobrowser.audit import (
     days_with_rows,
     distinct,
     is_suspicious,
+    last_moments,
     moments_of,
     outside,
     proves_ranges,
@@ -166,7 +167,11 @@ class Repair:
         return {days.first, days.last} <= days_with_rows(moments, days, self._zone)
 
     def _doubt(
-        self, subject: Subject, response: Response, asked: _Asked
+        self,
+        subject: Subject,
+        response: Response,
+        asked: _Asked,
+        singles: dict[date, Response] | None = None,
     ) -> tuple[Response, list[Warned]]:
         """Request the days alone, because nothing shows yet that ranges work.
 
@@ -175,19 +180,19 @@ class Repair:
         """
         covered = response.window
         assert covered  # noqa: S101 - the caller's
-        known = {*moments_of(subject, response.table)}
+        known, rows = {*moments_of(subject, response.table)}, distinct(subject, [response.table])
         alone: dict[date, Response] = {}
         seen: list[set[str]] = []
         doubts: list[Warned] = []
         missing: list[Warned] = []
         for day in days_of(covered):
-            single = asked(day)
+            single = (singles or {}).get(day.first) or asked(day)
             moments = {*moments_of(subject, single.table)}
             seen.append(moments)
             if days_with_rows([*known - moments], day, self._zone):
                 missing.append(wording.of_missing(covered, day.first, self._zone))
             doubts += self._of_days(subject, single)
-            if moments <= known:
+            if moments <= known and distinct(subject, [response.table, single.table]) == rows:
                 continue
             alone[day.first] = single  # rows of other days are kept as well
             # Today's rows may have come in between, and late ones of the days before.
@@ -253,15 +258,13 @@ class Repair:
             else:
                 self._settle_broken(subject, wording.of_ranges(covered, longer))
             return self._day_by_day(subject, covered, asked, singles)
-        complete = whole(subject, covered, [response, *singles.values()]) if more else response
-        warnings = self._of_days(subject, complete)
         # A day with all the rows may be cut off as well, so it proves nothing.
         full = next((each for each in singles.values() if len(each.table) == rows), None)
-        if full:
-            return complete, [*warnings, *self._of_limit(subject, full, asked)]
-        self._limits.exclude(subject.name, rows)
-        self._proves(subject, response)
-        return complete, warnings
+        if not full:
+            self._limits.exclude(subject.name, rows)
+            self._proves(subject, response)
+        complete, warnings = self._doubt(subject, response, asked, singles)
+        return complete, [*warnings, *(self._of_limit(subject, full, asked) if full else ())]
 
     def _is_cut_off(self, subject: Subject, response: Response, asked: _Asked) -> bool:
         """Return whether the day before or after shows that the response to a day is cut off.
@@ -312,19 +315,19 @@ class Repair:
             WrongDaysError: If all rows are more than a day outside of the window.
         """
         covered = response.window
-        moments = moments_of(subject, response.table)
-        if covered is None or not moments:
+        if covered is None or not moments_of(subject, response.table):
             return []
-        reaches_back = subject.reaches_back
-        found = outside(moments, covered, self._zone, reaches_back=reaches_back)
+        moments = last_moments(subject, response.table, covered, self._zone)
+        found = outside(moments, covered, self._zone, reaches_back=False)
         if found is None:
             return []
         begins, ends = (datetime.fromisoformat(each) for each in bounds(covered, self._zone))
         first, last = (each.astimezone(self._zone).date() for each in (found.first, found.last))
         received = DateWindow(first, last)
-        if found.first - ends >= ONE_DAY or (not reaches_back and begins - found.last > ONE_DAY):
+        if found.first - ends >= ONE_DAY or begins - found.last > ONE_DAY:
             msg = f"The request was for {covered}, but the response has rows of {received}"
             raise WrongDaysError(msg)
+        reaches_back = subject.reaches_back
         shift = None if reaches_back else shift_of_days(moments, covered, self._zone)
         self._days.shown |= shift is not None
         return [wording.of_outside(covered, found, self._zone, shift, reaches_back=reaches_back)]

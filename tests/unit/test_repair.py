@@ -303,13 +303,30 @@ def test_states_that_ended_prove_ranges_without_a_request(ends: str | None, more
 
 def test_a_day_that_lacks_rows_alone_is_said() -> None:
     # Responses of the day before: rows before the window alone would be no reason for a warning.
-    server = Changing(
-        states(9), lambda window: DateWindow(window.first - ONE_DAY, window.last - ONE_DAY)
-    )
-    response = Repair(AMSTERDAM).fetch(STATES, window_of(3, 2), server)
-    (warning,) = response.warnings
-    assert warning.kind == "days"
-    assert "not there when the day is requested alone" in warning.text
+    subject = replace(STATES, ends=None)
+    for rows in (
+        states(9),
+        [(at(ago, 9), f"{ago}-{n}", None, 1) for ago in (4, 3) for n in range(50)],
+    ):
+        server = Changing(rows, lambda w: DateWindow(w.first - ONE_DAY, w.last - ONE_DAY))
+        (warning,) = Repair(AMSTERDAM).fetch(subject, window_of(3, 2), server).warnings
+        assert warning.kind == "days"
+        assert "not there when the day is requested alone" in warning.text
+
+
+def test_a_state_that_ended_before_the_window_is_of_other_days() -> None:
+    def yesterday(window: DateWindow) -> DateWindow:
+        return DateWindow(window.first - ONE_DAY, window.last - ONE_DAY)
+
+    rows = states(9)
+    (warning,) = Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(rows, yesterday)).warnings
+    assert "24 rows up to 23.0 hours before these days" in warning.text
+    old = [row for row in rows if row[2] and row[2] < at(5)]
+    with pytest.raises(WrongDaysError, match="the response has rows of"):
+        Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(old, lambda _: window_of(9, 5)))
+    # One that has not ended, or ended at midnight, reaches into it.
+    right = [(at(9), "lasts", None, 1), (at(4, 8), "midnight", at(3), 1), (at(3), "in", at(3), 1)]
+    assert Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(right)).warnings == ()
 
 
 # Rows that change between two requests
