@@ -13,6 +13,7 @@ from tap_cobrowser.audit import (
     Response,
     Subject,
     Warned,
+    bounds,
     disproves_offset,
     moments_of,
 )
@@ -107,9 +108,17 @@ class Days:
         self._rows = False
         self._wanted: DateWindow | None = None
 
-    def see_rows(self, response: Response) -> None:
-        """Record whether any response had rows with dates."""
-        self._rows = self._rows or (response.window is not None and len(response.table) > 0)
+    def see_rows(self, subject: Subject, response: Response) -> None:
+        """Record whether any response had rows of its days.
+
+        Rows that began earlier count if it is known that they lasted.
+        """
+        moments = moments_of(subject, response.table)
+        if self._rows or not response.window or not moments:
+            return
+        begin, _ = bounds(response.window, self._zone)
+        lasts = not subject.reaches_back or subject.ends in response.table.names
+        self._rows = lasts or max(moments) >= begin
 
     def see_window(self, window: DateWindow) -> None:
         """Record the days that the run reads."""

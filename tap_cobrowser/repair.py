@@ -237,7 +237,7 @@ class Repair:
     # Row limits
 
     def _see_rows(self, subject: Subject, response: Response) -> None:
-        self._days.see_rows(response)
+        self._days.see_rows(subject, response)
         self._limits.see(subject.name, len(response.table))
 
     def _compare(

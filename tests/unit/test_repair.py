@@ -325,8 +325,17 @@ def test_a_state_that_ended_before_the_window_is_of_other_days() -> None:
     with pytest.raises(WrongDaysError, match="the response has rows of"):
         Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(old, lambda _: window_of(9, 5)))
     # One that has not ended, or ended at midnight, reaches into it.
-    right = [(at(9), "lasts", None, 1), (at(4, 8), "midnight", at(3), 1), (at(3), "in", at(3), 1)]
+    right = [(at(9), "lasts", at(-9), 1), (at(4, 8), "midnight", at(3), 1), (at(3), "in", at(3), 1)]
     assert Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(right)).warnings == ()
+
+
+def test_rows_of_earlier_days_alone_are_silence_unless_they_are_known_to_last() -> None:
+    for ends, hints in (("until", []), (None, ["silence"])):
+        repair = Repair(AMSTERDAM)
+        server = Changing([(at(9), "lasts", at(-9), 1)])
+        for ago in (3, 2, 1, 0):
+            assert repair.fetch(replace(STATES, ends=ends), window_of(ago), server).warnings == ()
+        assert [hint.kind for hint in repair.hints()] == hints
 
 
 # Rows that change between two requests
