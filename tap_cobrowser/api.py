@@ -220,7 +220,7 @@ class Api:
         self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
-        self._repair = Repair(settings.timezone)
+        self._repair = Repair(settings.timezone, pairs=settings.window_days > 1)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, and return the checked response.

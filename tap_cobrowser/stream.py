@@ -246,6 +246,9 @@ class CobrowserStream(Stream, ABC):
     reaches_back: ClassVar[bool] = False
     """Whether rows may begin before the requested days, and last into them."""
 
+    ends: ClassVar[str | None] = None
+    """The column that holds when such a row ended, if there is one."""
+
     ccc_only: ClassVar[bool] = False
     """Whether only CCC agents may use the command."""
 
@@ -551,7 +554,11 @@ def _command(stream: CobrowserStream) -> Command:
         for name, definition in stream.schema["properties"].items()
     )
     subject = Subject(
-        stream.name, tuple(stream.primary_keys), stream.replication_key, stream.reaches_back
+        stream.name,
+        tuple(stream.primary_keys),
+        stream.replication_key,
+        stream.reaches_back,
+        stream.ends,
     )
     return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 

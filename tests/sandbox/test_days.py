@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight
@@ -28,6 +28,7 @@ from tests.conftest import (
     WINDOWED,
     Output,
     days_ago,
+    examples,
     expected,
     ordered,
     run,
@@ -171,7 +172,7 @@ SESSIONS = st.builds(
     seed=3,
     sessions=[Session(0, [0, 1.5, 1.5], None), Session(86400, [], None)],
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.slow
 # requests that the example before has left behind may still draw how long to wait
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")

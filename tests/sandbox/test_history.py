@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.sandbox import Sandbox, World
-from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered, run, select
+from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, examples, expected, ordered, run, select
 from tests.made_up import MadeUp
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 
@@ -110,7 +110,7 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     workers=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@examples(15, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_starts_and_wherever_a_run_is_killed_every_row_since_the_earliest_arrives(
     starts: list[int], kills: list[int | None], size: int, workers: int, seed: int
 ) -> None:

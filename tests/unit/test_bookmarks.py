@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cobrowser.bookmarks import (
@@ -26,6 +26,7 @@ from tap_cobrowser.bookmarks import (
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.paginator import WindowPaginator
+from tests.conftest import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -351,7 +352,7 @@ def windows_of(
 
 
 @given(runs=st.lists(RUNS, min_size=1, max_size=8))
-@settings(max_examples=300)
+@examples(300)
 def test_a_state_never_claims_a_day_that_was_not_read_and_a_whole_run_reads_all_from_its_start(
     runs: list[Run],
 ) -> None:
