@@ -53,6 +53,7 @@ class Seen:
         quarters: How many rows there were in each quarter of an hour, by its number since 1970.
         written: How it was written.
         reaches_back: Whether rows may begin before the days that were requested.
+        probed: Whether the tap would not send such a request.
     """
 
     command: str
@@ -72,6 +73,7 @@ class Seen:
     quarters: Counter[int] = field(default_factory=Counter)
     written: Written | None = None
     reaches_back: bool = False
+    probed: bool = False
 
     @property
     def refused(self) -> bool:
@@ -137,6 +139,7 @@ def see(  # noqa: PLR0913 - what a response is made of
     error: TapCobrowserError | None = None,
     said: str = "",
     written: Written | None = None,
+    probed: bool = False,
 ) -> Seen:
     """Return what is to be kept of a response.
 
@@ -149,6 +152,7 @@ def see(  # noqa: PLR0913 - what a response is made of
         error: Why they could not.
         said: What the server said where it refused.
         written: How the response was written.
+        probed: Whether the tap would not send such a request.
     """
     reply = exchange.reply if exchange else None
     headers = reply.headers if reply else {}
@@ -172,6 +176,7 @@ def see(  # noqa: PLR0913 - what a response is made of
         quarters_of(subject, table),
         written,
         subject.reaches_back,
+        probed,
     )
 
 
