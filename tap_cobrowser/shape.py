@@ -1,7 +1,10 @@
-"""Whether JSON that somebody hands in has the form that is asked for, and where it has not."""
+"""JSON that somebody hands in: read, and checked for the form that is asked for."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from jsonschema.exceptions import best_match
@@ -11,6 +14,79 @@ from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_DEEPEST = 100
+_UNPAIRED = re.compile("[\ud800-\udfff]")
+
+
+class NotJsonError(ValueError):
+    """A text is not JSON that can be used. The message says why, without a word of it."""
+
+
+def parse(raw: bytes | str) -> Any:
+    """Return what JSON stands for.
+
+    Bytes may be in each encoding that JSON has, with or without a byte-order mark. What Python
+    accepts beyond JSON, or other programs could not read again, is rejected, and so is an object
+    with a name twice: nobody can tell which of the values is meant.
+
+    Args:
+        raw: The JSON.
+
+    Raises:
+        NotJsonError: If it cannot be used.
+    """
+    try:
+        value = json.loads(raw, object_pairs_hook=_object, parse_constant=_no_number)
+        reason = unwritable(value)
+    except NotJsonError:
+        raise
+    except UnicodeDecodeError:
+        reason = "it is neither UTF-8 nor UTF-16"
+    except json.JSONDecodeError as error:
+        if error.doc.strip():
+            reason = f"it is not JSON (line {error.lineno}, column {error.colno})"
+        else:
+            reason = "it is empty"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError:  # Python's limit of digits
+        reason = "it has a number that is too large"
+    else:
+        if not reason:
+            return value
+    raise NotJsonError(reason)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        msg = "it has a name twice in an object"
+        raise NotJsonError(msg)
+    return found
+
+
+def _no_number(name: str) -> float:
+    msg = f"it has {name}, which JSON does not have"
+    raise NotJsonError(msg)
+
+
+def unwritable(value: object) -> str:
+    """Return why a value cannot be written as JSON that others read again, "" if it can."""
+    left = [(value, 0)]
+    while left:
+        each, depth = left.pop()
+        if isinstance(each, str) and _UNPAIRED.search(each):
+            return "it has half of a character (an unpaired surrogate)"
+        if isinstance(each, float) and math.isinf(each):
+            return "it has a number that is too large"
+        if depth > _DEEPEST:
+            return "it is nested too deeply"
+        if isinstance(each, dict):
+            left += [(inner, depth + 1) for pair in each.items() for inner in pair]
+        elif isinstance(each, list | tuple):
+            left += [(inner, depth + 1) for inner in each]
+    return ""
 
 
 def mismatch(schema: Mapping[str, Any], value: object, name: str = "") -> tuple[str, str] | None:
