@@ -5,7 +5,6 @@ The SDK trusts what its JSON Schemas let pass, which is much: a `batch_size` of 
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from singer_sdk.helpers._batch import BatchConfig
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import boolean, integer
-from tap_cobrowser.shape import mismatch
+from tap_cobrowser.shape import NotJsonError, mismatch, parse, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -56,6 +55,8 @@ _STREAM_MAPS = {
         "type": ["object", "string", "null"],
         "properties": {
             "__else__": _ELSE,
+            "__alias__": {"type": "string"},
+            "__source__": {"type": "string"},
             "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
         },
         "additionalProperties": _TEXT,
@@ -85,6 +86,9 @@ def check(
         if not _is_left_out(config.get(name))
     }
     for name, value in values.items():
+        if reason := unwritable(value):
+            msg = f"Setting '{name}' is not valid: {reason}"
+            raise SettingError(msg, advice="Give text and numbers that can be written as JSON.")
         schema = _STRICTER.get(name, schemas[name])
         if found := mismatch(schema, value, name):
             msg = f"Setting '{found[0]}' is not valid: {found[1]}"
@@ -117,9 +121,9 @@ def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
         return integer(value, name, _LEAST.get(name, 0))
     if "object" in schema["type"] and isinstance(value, str):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            msg = f"Setting '{name}' is not valid: it is text, but not JSON"
+            return parse(value)
+        except NotJsonError as error:
+            msg = f"Setting '{name}' is not valid: {error}"
         raise SettingError(msg, advice="Give it as a JSON object.")
     return value
 

@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.singerlib import Catalog
 
-from tap_cobrowser import sdk_settings, settings
+from tap_cobrowser import maps, sdk_settings, settings
 from tap_cobrowser.ahead import FetchAhead, Planned
 from tap_cobrowser.api import Api
 from tap_cobrowser.catalog import parse as parse_catalog
@@ -94,22 +95,18 @@ class TapCobrowser(CommandLineTap):
             SettingError: If one of them cannot be used.
         """
         try:
-            super().setup_mapper()
+            # Not `Tap`'s: it makes maps of deselected streams, too, which have no columns.
+            super(Tap, self).setup_mapper()
+            selected = Catalog()
+            for entry in self.catalog.streams:
+                if entry.metadata.resolve_selection()[()]:
+                    selected.add_stream(entry)
+            self.mapper.register_raw_streams_from_catalog(selected)
         except Exception as error:  # noqa: BLE001 - an expression can fail in any way
             reason = quote(error)
         else:
-            bare = [
-                stream_map.stream_alias
-                for stream_maps in self.mapper.stream_maps.values()
-                for stream_map in stream_maps
-                if stream_map.raw_schema["properties"]  # which a deselected stream has none of
-                and not stream_map.transformed_schema["properties"]
-            ]
-            if not bare:
+            if not (reason := maps.problem(self.mapper.stream_maps)):
                 return
-            reason = (
-                f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, set it to null"
-            )
         msg = f"Setting 'stream_maps' cannot be used: {reason}"
         raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
 
