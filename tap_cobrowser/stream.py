@@ -413,8 +413,8 @@ class CobrowserStream(Stream, ABC):
         version: int | None,
     ) -> None:
         """Emit the rows of each window, then move the bookmark behind it."""
-        blank: list[DateWindow | None] = []
-        windows = 0
+        blank: DateWindow | None = None
+        windows, whole = 0, True
         begun: DateWindow | None = None
         for response in self._responses():
             begun = begun or response.window
@@ -423,17 +423,18 @@ class CobrowserStream(Stream, ABC):
             counter.increment(emitted)
             self._finish(response, table, emitted, begun)
             windows += 1
-            blank += [response.window] if table.blank else []
+            blank = blank or response.blank
+            whole = whole and not (table.blank or blank)
             del response, table  # which can be large, before the next one is read
         version = version and self._new_version()  # by the server's clock, which is known now
-        if version is not None and windows and not blank:
+        if version is not None and windows and whole:
             # Now that the new table is there, the target can drop what older ones left. The SDK
             # would say so before it is known that there is one.
             self._write_activate_version_message(version)
             self._write_state()
-        elif version is not None and any(blank):  # of a whole table that is said in any case
+        elif version is not None and blank:  # of a table without days that is said in any case
             text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
-            self.log(text, blank[0], level=logging.WARNING)
+            self.log(text, blank, level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Leave out what a command without a range repeats from before bookmark and look-back."""
