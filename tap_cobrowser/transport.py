@@ -9,19 +9,22 @@ from __future__ import annotations
 import gzip
 import re
 import ssl
+import sys
 import threading
 import zlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from tap_cobrowser.errors import (
     CertificateError,
@@ -31,8 +34,14 @@ from tap_cobrowser.errors import (
 )
 from tap_cobrowser.redaction import quote
 
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from io import BufferedReader
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
@@ -171,8 +180,13 @@ class Transport:
             else:
                 raw.close()
         size = len(body)
-        read = _decompress if with_rows else _legible
-        body = read(body, response.headers.get("Content-Encoding", ""))
+        encoding = response.headers.get("Content-Encoding", "")
+        if not with_rows:
+            body = _legible(body, encoding)
+        elif body or not _ends_with_connection(response):
+            body = _decompress(body, encoding)
+        elif _encodings(encoding):
+            raise EOFError  # even of nothing, something compressed has an end
         self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
@@ -195,8 +209,68 @@ class Transport:
     def _session(self) -> requests.Session:
         # `requests` does not promise that threads can share one.
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session = session = requests.Session()
+            session.mount("https://", _Adapter())
+            session.mount("http://", _Adapter())
         return cast("requests.Session", self._local.session)
+
+
+class _Adapter(HTTPAdapter):
+    """Sends a request, and takes no response whose headers are cut off."""
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _with_whole_headers(pool.ConnectionCls)
+        return pool
+
+
+@lru_cache(maxsize=8)
+def _with_whole_headers(connection: type) -> type:
+    if issubclass(getattr(connection, "response_class", object), _Response):
+        return connection
+    return type(connection.__name__, (connection,), {"response_class": _Response})
+
+
+class _Response(HTTPResponse):
+    """A response of the standard library's, which takes the end of a connection for one of headers.
+
+    The body would count as empty then, and the rows would be lost.
+    """
+
+    @override
+    def begin(self, **kwargs: Any) -> None:
+        lines = _Lines(self.fp)
+        self.fp = cast("BufferedReader", lines)
+        try:
+            super().begin(**kwargs)
+        finally:
+            self.fp = lines.file
+        if not (line := lines.last):
+            self.close()
+            raise IncompleteRead(line)
+
+
+class _Lines:
+    """A file of which is known how the last line was read."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.file = file
+        self.last = b""
+
+    def readline(self, size: int = -1) -> bytes:
+        self.last = self.file.readline(size)
+        return self.last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+def _ends_with_connection(response: requests.Response) -> bool:
+    """Return whether nothing but the end of the connection says where a body ends."""
+    return response.status_code != HTTPStatus.NO_CONTENT and not (
+        {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
+    )
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
@@ -270,10 +344,8 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     if isinstance(error, TapCobrowserError):
         return error
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message.rstrip(".")
-            return CertificateError(f"The server's certificate is not trusted: {reason}")
+    if problem := next(filter(None, map(_certificate_problem, causes)), ""):
+        return CertificateError(problem)
     if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
         msg = "The environment sets a SOCKS proxy, which needs the package PySocks"
         return RequestError(msg, advice="Install PySocks with the tap, or use another proxy.")
@@ -287,19 +359,33 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     return ConnectionFailedError(_why_not_connected(error, causes, timeout))
 
 
+def _certificate_problem(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The server's certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError) and error.library in {"ASN1", "PEM", "X509"}:
+        reason = quote(error.reason or error, 100)
+        return f"The file of trusted certificates cannot be used: {reason}"
+    return ""
+
+
 def _why_not_connected(error: Exception, causes: list[BaseException], timeout: float) -> str:
-    if isinstance(error, _TIMED_OUT):
-        return f"The server did not respond within {timeout:g} seconds"
-    if isinstance(error, _CUT_SHORT):
-        return "The response was cut short"
-    if any(isinstance(each, ConnectionResetError) for each in causes):
-        return "The server closed the connection before it responded"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy could not be reached or rejected the connection"
+    def among(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in causes)
+
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
-    if reason := next((each for each in system if each), ""):
-        return f"The server could not be reached: {quote(reason, 100)}"
-    return f"The request failed ({type(error).__name__})"
+    reason = next((each for each in system if each), "")
+    found = {
+        f"The server did not respond within {timeout:g} seconds": isinstance(error, _TIMED_OUT),
+        "The response was cut short": isinstance(error, _CUT_SHORT) or among(IncompleteRead),
+        "The server closed the connection before it responded": among(ConnectionResetError),
+        "The response is not HTTP": among(HTTPException),
+        "The proxy could not be reached or rejected the connection": isinstance(
+            error, requests.exceptions.ProxyError
+        ),
+        f"The server could not be reached: {quote(reason, 100)}": bool(reason),
+        f"The request failed ({type(error).__name__})": True,
+    }
+    return next(text for text, applies in found.items() if applies)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
