@@ -100,7 +100,7 @@ def spell(text: str) -> Spellings:
         ascii(text)[1:-1],
         repr(raw)[2:-1],
         *_in_other_letters(text),
-        html.escape(text),
+        *_html(text),
         *_json(text),
         *_named(text),
         *(quopri.encodestring(raw, quotetabs=tabs).decode("ascii") for tabs in (False, True)),
@@ -176,6 +176,14 @@ def _json(text: str) -> Iterator[str]:
     for form in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
         yield form
         yield form.replace("/", r"\/")
+
+
+def _html(text: str) -> Iterator[str]:
+    """Yield a text as HTML has it, with quotes escaped in one way or another, or not at all."""
+    without_quotes = html.escape(text, quote=False)
+    double = without_quotes.replace('"', "&quot;")
+    yield from (without_quotes, double, html.escape(text))
+    yield from (double.replace("'", name) for name in ("&#39;", "&#039;", "&apos;"))
 
 
 def _named(text: str) -> Iterator[str]:
