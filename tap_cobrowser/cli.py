@@ -21,7 +21,7 @@ from singer_sdk.cli import plugin_cli
 from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_cobrowser import outputs
+from tap_cobrowser import outputs, signals
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
 from tap_cobrowser.messages import LineWriter, told_if_gone
 from tap_cobrowser.redaction import guard_outputs, protect, quote
@@ -218,6 +218,7 @@ class _Command(SingerCommand):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
+        signals.end_on_second()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         guard_outputs()
         logging.raiseExceptions = False  # a log that cannot be written is no reason to stop
