@@ -40,7 +40,7 @@ _BATCH_CONFIG: dict[str, Any] = {
             "required": ["root"],
             "additionalProperties": False,
             "properties": {
-                "root": {"type": "string", "minLength": 1},
+                "root": {"type": "string", "pattern": r"\S"},
                 "prefix": _TEXT,
                 "params": {"type": ["object", "null"]},
             },
@@ -133,6 +133,7 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     if "batch_size" in checked:
         checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
     checked["storage"] = {key: part for key, part in value["storage"].items() if part is not None}
+    checked["storage"]["root"] = checked["storage"]["root"].strip()
     if value["encoding"]["format"] == "parquet" and not find_spec("pyarrow"):
         msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
         raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")

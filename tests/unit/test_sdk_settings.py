@@ -52,6 +52,7 @@ def test_an_empty_value_is_a_setting_left_out(name: str, nothing: object) -> Non
         ("stream_maps", {"e*": {"x": "__NULL__"}}, {"e*": {"x": "__NULL__"}}),
         ("stream_map_config", {"seed": 1}, {"seed": 1}),
         ("batch_config", batches(batch_size="2"), batches(batch_size=2)),
+        ("batch_config", batches(storage={"root": f" {ROOT}\n"}), BATCHES),
         ("batch_config", batches(batch_size=5.0), batches(batch_size=5)),
         ("batch_config", batches(batch_size=None), BATCHES),
         (
@@ -114,6 +115,7 @@ def test_a_value_has_its_type_wherever_it_comes_from(
         ("batch_config", batches(storage=None), "batch_config.storage"),
         ("batch_config", batches(storage={}), "batch_config.storage"),
         ("batch_config", batches(storage={"root": ""}), "batch_config.storage.root"),
+        ("batch_config", batches(storage={"root": " "}), "batch_config.storage.root"),
         ("batch_config", batches(storage={"root": 5}), "batch_config.storage.root"),
         ("batch_config", batches(storage={"root": "nowhere://x"}), "batch_config.storage"),
         ("batch_config", batches(storage={"root": "s3://x", "prefix": 5}), "batch_config.storage"),
