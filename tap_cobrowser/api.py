@@ -292,7 +292,8 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                whole = self._line_ends.show_whole(
+                # Words that say that there is nothing are whole as they are.
+                whole = table.blank or self._line_ends.show_whole(
                     command.name, reply.body, doubted, has_rows=len(table) > 0
                 )
                 if whole or (number > most and self._line_ends.are_unknown(command.name)):
