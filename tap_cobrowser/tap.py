@@ -264,12 +264,16 @@ class TapCobrowser(CommandLineTap):
 
     @property
     def _env_var_config(self) -> dict[str, str]:
-        """Settings from the environment, as the text they are: their checks give them types."""
+        """Settings from the environment, as the text they are: their checks give them types.
+
+        An empty one does not replace what a file has.
+        """
         prefix = f"{self.name.upper().replace('-', '_')}_"
+        found = {name: os.environ.get(f"{prefix}{name.upper()}") for name in self._schemas()}
         return {
-            name: os.environ[variable]
-            for name in self._schemas()
-            if (variable := f"{prefix}{name.upper()}") in os.environ
+            name: value
+            for name, value in found.items()
+            if value is not None and not settings.is_blank(name, value)
         }
 
     @override

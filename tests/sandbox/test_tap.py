@@ -212,6 +212,17 @@ def test_settings_mean_the_same_in_a_file_and_in_the_environment(
     assert without_time[0] == without_time[1] == without_time[2]
 
 
+def test_an_empty_variable_does_not_replace_a_setting_of_the_file(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    empty = {f"TAP_COBROWSER_{name.upper()}": " " for name in SETTINGS_AS_TYPES}
+    output = command(config, "--config", "ENV", catalog=select("emails"), **empty)
+    assert output.code == 0
+    assert ordered(output.records("emails")) == ordered(
+        expected(sandbox.world, "emails", days_ago(8))
+    )
+
+
 def _timeless(message: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name != "time_extracted"}
 
