@@ -87,15 +87,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its reply, for whoever looks at the server itself.
+    """A request and its reply, for programs that examine the server.
 
     Attributes:
         command: The name of the command.
         numbers: `start` and `stop` as they were sent; empty for a command without a range.
         reply: The reply, whatever its status.
         sent: This machine's time when the request was sent.
-        received: The same, when the reply was read to its end.
-        seconds: How long that took.
+        received: This machine's time when the reply was complete.
+        seconds: The time in between.
     """
 
     command: str
@@ -188,11 +188,11 @@ class Api:
             time: This machine's time.
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a retry.
-            on_reply: Called with each reply, before it is judged.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            on_reply: Called with each reply, before its status is checked.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
-        # Users of this class without the tap quote the server as well.
+        # Programs that use this class without the tap quote the server, too.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
@@ -255,7 +255,7 @@ class Api:
         return response
 
     def probe(self, command: Command, start: int, stop: int) -> Response:
-        """Send these numbers of days ago, once, whatever the server makes of them.
+        """Send these numbers of days ago, once, without a check.
 
         The response is not checked against a window, and has none.
 
@@ -292,7 +292,7 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                # Words that say that there is nothing are whole as they are.
+                # "No results found" may lack a line feed.
                 whole = table.blank or self._line_ends.show_whole(
                     command.name, reply.body, doubted, has_rows=len(table) > 0
                 )
@@ -364,7 +364,7 @@ class Api:
         }
 
     def _judge(self, command: Command, reply: Reply) -> None:
-        """Judge a reply by its status.
+        """Check the status of a reply.
 
         Raises:
             RetriableError: If a retry may help.
@@ -394,7 +394,7 @@ class Api:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
+        """Return the seconds to wait before a retry: those in `Retry-After`, or a growing time.
 
         Raises:
             PausedError: If the server asks for too long a pause.

@@ -119,9 +119,9 @@ def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -
 def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> bool:
     """Return whether rows prove that a response covers all days of a window of several.
 
-    They do with rows on its first and on its last day that lie further apart than all days but one
-    last, of which one may have 25 hours: else the server's days may begin at another midnight, and
-    one of them be missing.
+    They do if there are rows on its first and on its last day, and if they span more time than all
+    days but one, of which one may have 25 hours. Otherwise the server's days may begin at another
+    midnight, and one of them may be missing.
 
     Args:
         moments: ISO 8601 date-times in UTC, one per row.

@@ -1,6 +1,6 @@
 """From the rows of a table to RECORD messages, or to the files of BATCH messages.
 
-What is returned is how many rows were taken care of: written, or left out by a stream map.
+The functions return how many rows were handled: written, or removed by a stream map.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_records(
     *,
     version: int | None,
 ) -> int:
-    """Write the RECORD messages of a table, and return how many rows they are of.
+    """Write the RECORD messages of a table, and return how many rows were handled.
 
     Args:
         writer: Writes them.
@@ -56,7 +56,7 @@ def write_records(
     maps = _kept(stream_maps)
     rows = 0
     if len(maps) == 1 and _is_identity(maps[0]):
-        # As it is in most runs: nothing is mapped, so the rows need not become dicts at all.
+        # The usual case: without a stream map, rows need not become dicts.
         for lines in record_lines(
             maps[0].stream_alias,
             table.names,
@@ -95,12 +95,12 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
     *,
     version: int | None,
 ) -> int:
-    """Write the files of a table, and return how many rows they are of.
+    """Write the files of a table, and return how many rows were handled.
 
     Args:
-        config: What to write, and where to.
+        config: Format and place of the files.
         send: Sends the BATCH message of a file.
-        tap: Name of the tap, with which the names of the files begin.
+        tap: Name of the tap, which is the prefix of the file names.
         stream_maps: The maps of the stream.
         table: Its rows.
         version: Version of the table, for ACTIVATE_VERSION.

@@ -1,4 +1,4 @@
-"""Pure: do the stream maps lead to tables in which no row replaces one of another stream?"""
+"""Pure: do stream maps keep the rows of each stream in a table of its own?"""
 
 from __future__ import annotations
 
@@ -25,21 +25,15 @@ def problem(maps: Mapping[str, Iterable[StreamMap]]) -> str:
         for each in of_stream:
             if isinstance(each, RemoveRecordTransform):
                 continue
-            # An alias is an expression, which may have any value.
+            # An alias is an expression, and may have a value of any type.
             name: object = each.stream_alias
             if not isinstance(name, str) or not name.strip():
-                return (
-                    f"the name that it gives to '{source}' is {quote(name, 60)}, which is no name"
-                )
+                return f"the name of stream '{source}' would be {quote(name, 60)}"
             if name in sources:
-                # Targets would put their rows into one table, where keys of the one replace those
-                # of the other, and one ACTIVATE_VERSION deletes what is of the other.
-                return (
-                    f"it gives the name {quote(name, 60)} to rows of '{sources[name]}' and of "
-                    f"'{source}'; give each its own name"
-                    if sources[name] != source
-                    else f"it gives the name {quote(name, 60)} to the rows of '{source}' twice"
-                )
+                # In one table, rows of the one stream would replace rows of the other that have the
+                # same key, and its ACTIVATE_VERSION would delete them.
+                both = " and ".join(sorted({f"'{sources[name]}'", f"'{source}'"}))
+                return f"the name {quote(name, 60)} would be used twice, for rows of {both}"
             sources[name] = source
             columns = each.transformed_schema["properties"]
             if not columns:
@@ -47,5 +41,5 @@ def problem(maps: Mapping[str, Iterable[StreamMap]]) -> str:
                     f"it leaves no column of {quote(name, 60)}; to remove a stream, set it to null"
                 )
             if lost := set(each.transformed_key_properties or ()) - columns.keys():
-                return f"it leaves {quote(name, 60)} without the key column {quote(min(lost), 60)}"
+                return f"stream {quote(name, 60)} would lack its key column {quote(min(lost), 60)}"
     return ""

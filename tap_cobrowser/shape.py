@@ -1,4 +1,4 @@
-"""JSON that somebody hands in: read, and checked for the form that is asked for."""
+"""JSON from users: parsed, and checked against the form that a JSON Schema requires."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 class NotJsonError(ValueError):
-    """A text is not JSON that can be used. The message says why, without a word of it."""
+    """A text is not valid JSON. The message says why, and does not quote the text."""
 
 
 def parse(raw: bytes | str) -> Any:
-    """Return what JSON stands for.
+    """Return the value of a JSON text.
 
-    Bytes may be in each encoding that JSON has, with or without a byte-order mark. What Python
-    accepts beyond JSON, or other programs could not read again, is rejected, and so is an object
-    with a name twice: nobody can tell which of the values is meant.
+    Bytes may be UTF-8, UTF-16 or UTF-32, with or without a byte-order mark. NaN and values that
+    could not be written as JSON again are rejected. So are duplicate names in an object, because it
+    is unknown which of the values is meant.
 
     Args:
-        raw: The JSON.
+        raw: The JSON text.
 
     Raises:
-        NotJsonError: If it cannot be used.
+        NotJsonError: If it is not valid.
     """
     try:
         value = json.loads(raw, object_pairs_hook=_object, parse_constant=_no_number)
@@ -51,7 +51,7 @@ def parse(raw: bytes | str) -> Any:
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError:  # Python's limit of digits
-        reason = "it has a number that is too large"
+        reason = "it contains a number that is too large"
     else:
         if not reason:
             return value
@@ -61,25 +61,25 @@ def parse(raw: bytes | str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        msg = "it has a name twice in an object"
+        msg = "an object has a duplicate name"
         raise NotJsonError(msg)
     return found
 
 
 def _no_number(name: str) -> float:
-    msg = f"it has {name}, which JSON does not have"
+    msg = f"it contains {name}, which is not valid JSON"
     raise NotJsonError(msg)
 
 
 def unwritable(value: object) -> str:
-    """Return why a value cannot be written as JSON that others read again, "" if it can."""
+    """Return why a value cannot be written as valid JSON, "" if it can."""
     left = [(value, 0)]
     while left:
         each, depth = left.pop()
         if isinstance(each, str) and _UNPAIRED.search(each):
-            return "it has half of a character (an unpaired surrogate)"
+            return "it contains an unpaired surrogate"
         if isinstance(each, float) and math.isinf(each):
-            return "it has a number that is too large"
+            return "it contains a number that is too large"
         if depth > _DEEPEST:
             return "it is nested too deeply"
         if isinstance(each, dict):
@@ -90,14 +90,14 @@ def unwritable(value: object) -> str:
 
 
 def mismatch(schema: Mapping[str, Any], value: object, name: str = "") -> tuple[str, str] | None:
-    """Return where a value is not as a JSON Schema asks for, and why; None if it is.
+    """Return where a value does not match a JSON Schema, and why; None if it matches.
 
-    No value of the wrong type is quoted: it may be anything, a secret too.
+    A value of the wrong type is not quoted, because it may be a secret.
 
     Args:
         schema: The JSON Schema.
         value: The value.
-        name: What the value is called; the path to the place follows it.
+        name: The name of the value; the path to the place is appended to it.
     """
     try:
         error = best_match(DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(value))

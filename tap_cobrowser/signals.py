@@ -1,7 +1,8 @@
-"""Signals where Python does not get to handle them: while the main thread waits inside a library.
+"""Ends the process on a second signal even while Python cannot run its signal handlers.
 
-Python runs its handlers between two steps of its own, so not before a name server responds, say.
-But the number of each signal is written to a socket at once, and another thread can read it.
+Python runs them between two instructions of the main thread, so not while a library waits, for a
+name server for example. The number of a signal is written to a socket at once, where a thread reads
+it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _PATIENCE = 0.3
 
 
 def end_on_second() -> None:
-    """Have a second SIGINT or SIGTERM end the process, whatever the main thread waits for."""
+    """End the process on the second SIGINT or SIGTERM, whatever the main thread waits for."""
     if threading.current_thread() is not threading.main_thread():
         return
     reader, writer = socket.socketpair()
@@ -32,6 +33,6 @@ def _watch(signals: socket.socket) -> None:
         if signum not in {signal.SIGINT, signal.SIGTERM}:
             continue
         if stopping:
-            time.sleep(_PATIENCE)  # a handler ends it sooner, where it can
+            time.sleep(_PATIENCE)  # the signal handler ends it earlier if it can run
             os._exit(128 + signum)
         stopping = True

@@ -1,7 +1,7 @@
-"""One HTTP request: a reply of our own, or a typed error that never quotes the URL.
+"""One HTTP request: a `Reply`, or a typed error that never quotes the URL.
 
-The API takes its key in the URL. So the exceptions of the HTTP libraries, which quote the URL,
-end here: none of them is the cause or the context of an error that leaves this module.
+The API takes its key in the URL, and the exceptions of the HTTP libraries quote the URL. None of
+them is therefore the cause or the context of an error that leaves this module.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _CUT_SHORT = (
     zlib.error,
 )
 _TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-# What is wrong with them is wrong with each request, so there is no use in a retry.
+# These errors would be the same in a retry.
 _NEVER_SENT = (
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidProxyURL,
@@ -68,13 +68,13 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response, read to its end.
+    """A complete HTTP response, before it is parsed.
 
     Attributes:
         status: Status code.
         reason: Reason phrase, as the server wrote it.
-        headers: Header fields; their names match in any letter case.
-        body: The body, decompressed. Of a response that has no rows, at most 64 KiB.
+        headers: Header fields; their names are not case-sensitive.
+        body: The body, decompressed. For other statuses than 200, at most 64 KiB.
     """
 
     status: int
@@ -84,19 +84,19 @@ class Reply:
 
     @property
     def date(self) -> datetime | None:
-        """The moment in the `Date` header, None if there is none."""
+        """The date-time in the `Date` header, None if there is none."""
         return _http_date(self.headers.get("Date"))
 
     @property
     def charset(self) -> str | None:
-        """The charset that `Content-Type` names, None if it names none."""
+        """The charset in `Content-Type`, None if there is none."""
         found = re.search(
             r"charset=[\"']?([\w-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE
         )
         return found[1] if found else None
 
     def retry_after(self, now: datetime) -> float | None:
-        """Return the seconds that `Retry-After` asks for, None if it does not ask.
+        """Return the seconds to wait by the `Retry-After` header, None if there is none.
 
         Args:
             now: This machine's time. A date counts from the response's own `Date`, if it has one.
@@ -109,7 +109,7 @@ class Reply:
 
 
 class Transport:
-    """Sends requests to one address. Safe to use from many threads."""
+    """Sends requests to one URL. Safe to use from many threads."""
 
     def __init__(
         self, url: str, *, user_agent: str, timeout: float, on_bytes: Callable[[int], None]
@@ -117,20 +117,20 @@ class Transport:
         """Prepare; nothing is sent yet.
 
         Args:
-            url: Address without a query.
+            url: URL without a query.
             user_agent: `User-Agent` header.
-            timeout: Seconds of silence after which a request has failed.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            timeout: Seconds without data after which a request fails.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
         self._url = url
         self._timeout = timeout
         self._on_bytes = on_bytes
         self._headers = {
             "Accept": "text/csv",
-            # These two can be checked for their end.
+            # For these two, a missing end can be detected.
             "Accept-Encoding": "gzip, deflate",
-            # The `Date` of a stored response would be of the day on which it was stored.
+            # A stored response would have the `Date` of the day on which it was stored.
             "Cache-Control": "no-cache",
             "User-Agent": user_agent,
         }
@@ -141,8 +141,8 @@ class Transport:
 
         Raises:
             ConnectionFailedError: If a retry may help.
-            CertificateError: If the server is not trusted.
-            RequestError: If it cannot be sent at all.
+            CertificateError: If the server's certificate is not trusted.
+            RequestError: If it cannot be sent.
         """
         failure: TapCobrowserError | None = None
         try:
@@ -156,7 +156,7 @@ class Transport:
             zlib.error,
         ) as error:
             failure = _failure(error, self._timeout)
-        # Outside of the `except`: the original error quotes the URL, and the key with it.
+        # Outside the `except`, because the original error quotes the URL, and with it the key.
         raise failure
 
     def _get(self, parameters: Mapping[str, str]) -> Reply:
@@ -174,7 +174,7 @@ class Transport:
             body = b"".join(self._chunks(raw)) if with_rows else raw.read(_MOST_OF_AN_ERROR)
             whole = with_rows
         finally:
-            # Back to the pool if it was read to its end; what is left is not worth reading.
+            # The connection returns to the pool if all was read; the rest is not worth reading.
             if whole:
                 raw.release_conn()
             else:
@@ -186,7 +186,7 @@ class Transport:
         elif body or not _ends_with_connection(response):
             body = _decompress(body, encoding)
         elif _encodings(encoding):
-            raise EOFError  # even of nothing, something compressed has an end
+            raise EOFError  # even compressed data of length 0 have a trailer
         self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
@@ -197,7 +197,7 @@ class Transport:
 
     @cached_property
     def _options(self) -> dict[str, Any]:
-        """What `Session.request` does and an adapter does not: proxies and a custom CA."""
+        """Return the proxies and the custom CA, which an adapter does not look up by itself."""
         options = requests.Session().merge_environment_settings(
             self._url, {}, stream=True, verify=None, cert=None
         )
@@ -216,7 +216,7 @@ class Transport:
 
 
 class _Adapter(HTTPAdapter):
-    """Sends a request, and takes no response whose headers are cut off."""
+    """Sends requests, and rejects a response whose headers are incomplete."""
 
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -233,9 +233,10 @@ def _with_whole_headers(connection: type) -> type:
 
 
 class _Response(HTTPResponse):
-    """A response of the standard library's, which takes the end of a connection for one of headers.
+    """An HTTP response whose headers are complete.
 
-    The body would count as empty then, and the rows would be lost.
+    If a connection ends within the headers, the standard library returns a response without a body,
+    and the rows would be lost.
     """
 
     @override
@@ -252,7 +253,7 @@ class _Response(HTTPResponse):
 
 
 class _Lines:
-    """A file of which is known how the last line was read."""
+    """A file that keeps the last line that was read."""
 
     def __init__(self, file: BufferedReader) -> None:
         self.file = file
@@ -267,7 +268,7 @@ class _Lines:
 
 
 def _ends_with_connection(response: requests.Response) -> bool:
-    """Return whether nothing but the end of the connection says where a body ends."""
+    """Return whether a body ends where the connection does."""
     return response.status_code != HTTPStatus.NO_CONTENT and not (
         {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
     )
@@ -276,7 +277,7 @@ def _ends_with_connection(response: requests.Response) -> bool:
 def _decompress(body: bytes, encoding: str) -> bytes:
     """Return a body without its content encoding.
 
-    HTTP libraries take what came before a missing end; here that is an error.
+    HTTP libraries accept a body whose end is missing. Here that is an error.
 
     Args:
         body: The body as it was sent.
@@ -285,7 +286,7 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     Raises:
         RequestError: If the encoding is not one that was requested.
         EOFError: If the end is missing.
-        zlib.error: If it is not compressed that way, or its checksum does not fit.
+        zlib.error: If it is not in this encoding, or its checksum is wrong.
         gzip.BadGzipFile: The same.
     """
     for name in _encodings(encoding):
@@ -305,7 +306,7 @@ def _decompress(body: bytes, encoding: str) -> bytes:
 
 
 def _legible(body: bytes, encoding: str) -> bytes:
-    """Return the beginning of an error page; nothing if it cannot be read, as its status can."""
+    """Return the beginning of an error page; empty if it cannot be decoded."""
     try:
         for _ in _encodings(encoding):
             body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
@@ -315,7 +316,7 @@ def _legible(body: bytes, encoding: str) -> bytes:
 
 
 def _encodings(header: str) -> list[str]:
-    """Return what `Content-Encoding` names, the last one applied first."""
+    """Return the encodings in `Content-Encoding`, the last one applied first."""
     names = [name.strip().lower() for name in header.split(",")]
     return [name for name in reversed(names) if name not in {"", "identity"}]
 
@@ -329,7 +330,7 @@ def _inflate(body: bytes, bits: int) -> bytes:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """Return the moment of an HTTP date, which is in GMT; None if it is not one."""
+    """Return the date-time of an HTTP date, which is in GMT; None if it is not one."""
     try:
         moment = parsedate_to_datetime(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
@@ -340,7 +341,7 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def _failure(error: Exception, timeout: float) -> TapCobrowserError:
-    """Return why a request failed, in words of our own and the system's, never the library's."""
+    """Return why a request failed, in the tap's or the system's words, never the library's."""
     if isinstance(error, TapCobrowserError):
         return error
     causes = list(_causes(error))
@@ -389,7 +390,7 @@ def _why_not_connected(error: Exception, causes: list[BaseException], timeout: f
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it was made from, which libraries keep in different places."""
+    """Yield an error and all its causes, which libraries keep in different places."""
     found: deque[object] = deque([error])
     seen: set[int] = set()
     while found:

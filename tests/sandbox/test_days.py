@@ -352,7 +352,7 @@ def test_a_bookmark_that_somebody_wrote_is_understood(
         ({"replication_key_value": 20261122}, "'20261122', which is not a date"),
         ({"replication_key_value": ""}, "which is not a date"),
         ({"replication_key_value": "2026-02-30"}, "which is not a date"),
-        ({"replication_key_value": "2026-11-19", "replication_key": "id"}, "not of 'timestamp'"),
+        ({"replication_key_value": "2026-11-19", "replication_key": "id"}, "not 'timestamp'"),
         ({"timestamp": "2026-11-19"}, "It has 'timestamp', but no 'replication_key_value'"),
         ("2026-11-19", "must be an object"),
     ],

@@ -57,7 +57,7 @@ PAGE = {
 
 @dataclass
 class Examined:
-    """What an examination came to."""
+    """The result of an examination."""
 
     report: dict[str, Any]
     text: str

@@ -1,4 +1,4 @@
-"""A response that does not fit its request is mended or said: every reading of the API's page."""
+"""A response that does not fit its request is repaired or reported: every reading of the page."""
 
 from __future__ import annotations
 

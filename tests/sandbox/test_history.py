@@ -1,4 +1,4 @@
-"""An earlier `start_date`: what is missing is fetched, and only that, after the daily work."""
+"""An earlier `start_date`: only the missing days are read, after the daily work."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def starting(config: dict[str, Any], days: int, end: int | None = None) -> dict[
 
 
 def asked(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
-    """Return what was requested since the last look: command, and the range in days ago."""
+    """Return the requests since the last call: command, and the range in days ago."""
     made = [(each.command, each.start, each.stop) for each in sandbox.requests]
     sandbox.requests.clear()
     return made

@@ -1,4 +1,4 @@
-"""What is handed in, through the whole tap: refused before any request, or every row comes."""
+"""Settings, catalogs and states, through the whole tap: rejected in time, or every row arrives."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def config_of(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def outcome(sandbox: Sandbox, config: Any, **inputs: Any) -> Output | None:
-    """Run the tap; return None if it refused what was handed in, before any request."""
+    """Run the tap; return None if it rejected its input before any request."""
     sandbox.requests.clear()
     try:
         return run(config, **inputs)
@@ -259,9 +259,9 @@ def test_files_are_json_in_any_encoding_and_say_why_if_they_are_not(
     sandbox.requests.clear()
     for wrong, said in {
         text[:-1]: "it is not JSON (line 1",
-        f'{text[:-1]}, "x": NaN}}': "it has NaN",
-        f'{text[:-1]}, "x": "\\ud83d"}}': "it has half of a character",
-        f"{text[:-1]}, {text[1:]}": "it has a name twice",
+        f'{text[:-1]}, "x": NaN}}': "it contains NaN",
+        f'{text[:-1]}, "x": "\\ud83d"}}': "it contains an unpaired surrogate",
+        f"{text[:-1]}, {text[1:]}": "an object has a duplicate name",
     }.items():
         path.write_text(wrong, encoding="utf-8")
         output = command(
@@ -313,7 +313,7 @@ def test_a_bookmark_does_not_move_past_rows_that_went_nowhere(
     monkeypatch.setattr("tap_cobrowser.emission.batch_files", lambda *_, **__: iter(()))
     for settings_of_run in (config, {**config, "stream_maps": {"emails": {"subject": "to"}}}):
         outputs: list[Output] = []
-        with pytest.raises(RuntimeError, match="rows of stream 'emails' came, 0 were emitted"):
+        with pytest.raises(RuntimeError, match="rows of stream 'emails', 0 were emitted"):
             run(settings_of_run, catalog=select("emails"), output=outputs)
         assert not outputs[0].states
     monkeypatch.setattr("tap_cobrowser.emission.record_lines", lambda *_, **__: iter(()))
@@ -390,7 +390,7 @@ def test_a_stream_map_that_cannot_be_is_refused_before_any_request(
 def test_no_two_streams_get_one_name(
     sandbox: Sandbox, config: dict[str, Any], stream_maps: dict[str, Any]
 ) -> None:
-    with pytest.raises(SettingError, match="it gives the name"):
+    with pytest.raises(SettingError, match="would be used twice"):
         run({**config, "stream_maps": stream_maps}, catalog=select("emails", "accounts"))
     assert not sandbox.requests
     alone = {**stream_maps, "emails": None}
@@ -410,7 +410,7 @@ def test_a_shortened_key_is_refused(sandbox: Sandbox, config: dict[str, Any]) ->
     config |= {"flattening_enabled": True, "flattening_max_depth": 1}
     config |= {"flattening_max_key_length": 5}
     config["stream_maps"] = {"hosts": {"__key_properties__": ["account_id"]}}
-    with pytest.raises(SettingError, match="without the key column 'account_id'"):
+    with pytest.raises(SettingError, match="lack its key column 'account_id'"):
         run(config, catalog=select("hosts"))
     assert not sandbox.requests
 

@@ -121,7 +121,7 @@ def test_a_value_that_is_no_date_is_an_error_that_names_it(name: str, value: obj
 
 
 def test_a_bookmark_of_another_replication_key_is_an_error() -> None:
-    with pytest.raises(StateError, match=f"'endDateTime'.*, not of '{KEY}'"):
+    with pytest.raises(StateError, match=f"'endDateTime'.*, not '{KEY}'"):
         found({"replication_key": "endDateTime", "replication_key_value": "2026-01-31"})
 
 

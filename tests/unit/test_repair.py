@@ -40,7 +40,7 @@ Row = tuple[str, str]
 
 @dataclass
 class Server:
-    """A server with a reading of the page of its own."""
+    """A server with its own reading of the page."""
 
     rows: list[Row]
     zone: ZoneInfo = AMSTERDAM
@@ -94,7 +94,7 @@ def rows_of(
 
 @dataclass
 class Run:
-    """What a run over the last days got, and what it was told."""
+    """The rows and warnings of a run over the last days."""
 
     rows: set[Row] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
