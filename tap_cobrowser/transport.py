@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
+_MOST_SKIPPED = 100
+_HEADER_NAME = re.compile(rb"[!-9;-~]+")
 _WITH_ROWS = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
 _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
@@ -253,15 +255,25 @@ class _Response(HTTPResponse):
 
 
 class _Lines:
-    """A file that keeps the last line that was read."""
+    """A file that skips lines which are no headers, and keeps the last line that was read.
+
+    The standard library ignores all headers after such a line, the length of the body among them.
+    """
 
     def __init__(self, file: BufferedReader) -> None:
         self.file = file
         self.last = b""
 
-    def readline(self, size: int = -1) -> bytes:
-        self.last = self.file.readline(size)
-        return self.last
+    def readline(self, size: int) -> bytes:
+        is_status = not self.last.strip()  # the first line, also after an interim response
+        for _ in range(_MOST_SKIPPED):
+            self.last = line = self.file.readline(size)
+            name, colon, value = line.partition(b":")
+            if is_status or not line.strip() or line[:1].isspace() or len(line) >= size:
+                return line
+            if colon and _HEADER_NAME.fullmatch(name.rstrip()):
+                return name.rstrip() + colon + value
+        return line
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)

@@ -8,6 +8,7 @@ import gzip
 import html
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -208,6 +209,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("TAP_COBROWSER_") or name == "LOGLEVEL":
             monkeypatch.delenv(name)
+    logging.getLogger("urllib3").setLevel(logging.NOTSET)  # which the command line raises
 
 
 @pytest.fixture(autouse=True, scope="session")
