@@ -108,9 +108,9 @@ WHOLE = {
 
 @pytest.mark.parametrize("sent", WHOLE.values(), ids=WHOLE.keys())
 def test_a_response_that_is_cut_anywhere_is_none(sent: bytes) -> None:
-    # from the status line on, to where nothing but the end of the chunks is missing
-    ends = range(5, len(sent) - 4, 3)
-    for end in ends:
+    line_ends = [found.end() for found in re.finditer(b"\r\n", sent[: sent.index(b"\r\n\r\n")])]
+    # up to where nothing but the end of the chunks is missing
+    for end in (*line_ends, *range(5, len(sent) - 4, 11)):
         with pytest.raises(ConnectionFailedError):
             body_of(sent[:end])
 
