@@ -355,7 +355,7 @@ def decode(body: bytes, charset: str | None) -> str:
     try:
         if charset:
             return body.decode(charset)
-    except (UnicodeDecodeError, LookupError):
+    except (ValueError, LookupError):
         pass
     # Five bytes are undefined in Windows-1252. They are shown as escapes rather than dropped.
     return body.decode("cp1252", "backslashreplace")
