@@ -352,7 +352,7 @@ def decode(body: bytes, charset: str | None) -> str:
     try:
         if charset:
             return body.decode(charset)
-    except (UnicodeDecodeError, LookupError):
+    except (UnicodeError, LookupError):  # not all of its codecs raise the same
         pass
     # Five bytes mean nothing in Windows-1252; they stay visible rather than being dropped.
     return body.decode("cp1252", "backslashreplace")
