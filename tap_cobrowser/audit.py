@@ -55,6 +55,8 @@ class Response:
         extracted: When it was received, in UTC.
         warnings: What does not fit, although the rows can be used.
         extra: How many requests were made to check or to complete it.
+        blank: The first of its days, and of what was requested to complete it, that had a response
+            without even a header: rows may be missing there. None if none had.
     """
 
     window: DateWindow | None
@@ -63,6 +65,12 @@ class Response:
     extracted: datetime
     warnings: tuple[Warned, ...] = ()
     extra: int = 0
+    blank: DateWindow | None = None
+
+    def covers(self, window: DateWindow) -> bool:
+        """Return whether it covers a day of a window."""
+        own = self.window
+        return own is not None and own.first <= window.last and window.first <= own.last
 
 
 @dataclass(frozen=True, slots=True)

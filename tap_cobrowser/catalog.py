@@ -14,7 +14,8 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 
 from tap_cobrowser.errors import CatalogError
 from tap_cobrowser.redaction import quote
-from tap_cobrowser.shape import mismatch
+from tap_cobrowser.shape import NotJsonError, mismatch
+from tap_cobrowser.shape import parse as parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -101,7 +102,15 @@ def parse(
     Raises:
         CatalogError: If the catalog is not valid, or requires what the tap cannot do.
     """
-    catalog = json.loads(json.dumps(catalog))  # a catalog from Python may have tuples
+    try:
+        catalog = parse_json(json.dumps(catalog))  # a catalog from Python may have tuples
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, NotJsonError) else "it is not JSON"
+    else:
+        reason = ""
+    if reason:
+        msg = f"The catalog is not valid: {reason}"
+        raise CatalogError(msg)
     if found := mismatch(_SHAPE, catalog):
         place = f" at '{found[0]}'" if found[0] else ""
         msg = f"The catalog is not valid{place}: {found[1]}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import io
-import json
 import logging
 import os
 import signal
@@ -13,20 +11,21 @@ import sys
 import warnings
 from abc import abstractmethod
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from singer_sdk import Tap
 from singer_sdk._logging import _setup_console_logging
 from singer_sdk.cli import plugin_cli
-from singer_sdk.helpers._util import read_json_file
 from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_cobrowser import outputs
+from tap_cobrowser import outputs, signals
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
 from tap_cobrowser.messages import LineWriter, output_errors
 from tap_cobrowser.redaction import guard_outputs, protect, quote
+from tap_cobrowser.shape import NotJsonError, parse
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -67,6 +66,9 @@ class CommandLineTap(Tap):
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
             sys.exit(f"The log level ({name}) is not valid. Give DEBUG, INFO, WARNING or ERROR.")
+        os.environ[name] = level  # the SDK does not accept an empty one
+        if not os.environ.get("SINGER_SDK_LOG_CONFIG", "x").strip():
+            del os.environ["SINGER_SDK_LOG_CONFIG"]
         try:
             _setup_console_logging(log_level=level)
         except Exception as error:  # noqa: BLE001 - a configuration may call anything
@@ -75,6 +77,10 @@ class CommandLineTap(Tap):
                 f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
                 "or unset the variable."
             )
+        library = logging.getLogger("urllib3")
+        if logging.getLevelName(level) > logging.DEBUG and library.level == logging.NOTSET:
+            # Its warnings, some of them with tracebacks, are about what the tap handles itself.
+            library.setLevel(logging.ERROR)
         return cls.get_singer_command()
 
     @classmethod
@@ -83,9 +89,8 @@ class CommandLineTap(Tap):
         found = _ConfigInput()
         for number, path in enumerate(value, 1):
             try:
-                # The SDK would accept a list.
-                one: object = {} if path == "ENV" else read_json_file(path)
-            except (OSError, ValueError, RuntimeError) as error:
+                one: object = {} if path == "ENV" else parse(Path(path).read_bytes())
+            except (OSError, ValueError) as error:
                 reason = _why_not_read(path, error)
             else:
                 if isinstance(one, dict):
@@ -116,12 +121,14 @@ class CommandLineTap(Tap):
 
     @classmethod
     @override
-    def invoke(
+    def invoke(  # type: ignore[override]
         cls,
         *,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        **kwargs: Any,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[Any] | None = None,
+        catalog: IO[Any] | None = None,
     ) -> None:
         # The rows of a response are thousands of containers without cycles. With the default
         # thresholds, the garbage collector takes a tenth of a backfill's time.
@@ -131,9 +138,18 @@ class CommandLineTap(Tap):
         # the default interval of 5 ms, a backfill from a distant server takes a twentieth longer.
         sys.setswitchinterval(0.001)
         _return_memory()
-        super().invoke(
-            state=_json_object(state, "state"), catalog=_json_object(catalog, "catalog"), **kwargs
+        state_found, catalog_found = _json_object(state, "state"), _json_object(catalog, "catalog")
+        # As in the SDK, except that the files are parsed already.
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        config = config or _ConfigInput()
+        tap = cls(
+            config=config.config,
+            state=state_found,
+            catalog=catalog_found,
+            parse_env_config=config.parse_env,
         )
+        tap.sync_all()
 
     @classmethod
     @override
@@ -141,7 +157,7 @@ class CommandLineTap(Tap):
         command = super().get_singer_command()
         for param in command.params:
             if isinstance(param.type, click.File):
-                param.type = _InputFile()
+                param.type = _InputFile("rb")
         return _Command(
             name=command.name,
             callback=command.callback,
@@ -201,6 +217,7 @@ class _Command(SingerCommand):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
+        signals.end_on_second()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         guard_outputs()
         logging.raiseExceptions = False  # a log that cannot be written does not end the run
@@ -266,7 +283,7 @@ def _why_not_read(path: str, error: Exception | None = None) -> str:
         return "there is no such file, or no permission to read it"
     if isinstance(error, OSError):
         return error.strerror or "the system does not allow it"
-    return "it is not a JSON object"
+    return str(error) if isinstance(error, NotJsonError) else "there is no such file"
 
 
 def _usage_problem(error: click.UsageError) -> str:
@@ -291,17 +308,21 @@ def _unforeseen(error: Exception) -> str:
     )
 
 
-def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
-    """Return a file that contains a JSON object. An empty state file counts as `{}`."""
+def _json_object(file: IO[bytes] | None, kind: str) -> dict[str, Any] | None:
+    """Return the JSON object in a file. An empty state file counts as `{}`."""
     if file is None:
         return None
+    what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
     try:
-        text = file.read().strip() or ("{}" if kind == "state" else "")
-        found = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or (kind == "catalog" and not found.get("streams")):
-        what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
-        msg = f"The {kind} file {quote(file.name)} is not {what}"
-        raise InputFileError(msg, advice=f"Give a {kind} in Singer's format, or leave it out.")
-    return io.StringIO(text)
+        raw = file.read()
+        found = {} if kind == "state" and not raw.strip() else parse(raw)
+    except NotJsonError as error:
+        problem = f"cannot be read: {error}"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or 'the system does not allow it'}"
+    else:
+        if isinstance(found, dict) and (kind == "state" or found.get("streams")):
+            return found
+        problem = f"is not {what}"
+    msg = f"The {kind} file {quote(file.name)} {problem}"
+    raise InputFileError(msg, advice=f"Give a {kind} in Singer's format, or leave it out.")

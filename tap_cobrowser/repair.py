@@ -101,6 +101,7 @@ class Repair:
             response,
             warnings=(*warnings, *_of_keys(subject, response.table)),
             extra=asked.count - 1,
+            blank=next((each for each in asked.blank if response.covers(each)), None),
         )
 
     def see_offset(self, subject: Subject, response: Response, stamp: datetime | None) -> None:
@@ -334,7 +335,7 @@ class Repair:
 
 
 class _Asked:
-    """Makes requests and counts them."""
+    """Makes requests, counts them, and keeps which responses had not even a header."""
 
     def __init__(
         self, ask: Callable[[DateWindow], Response], see: Callable[[Response], None]
@@ -342,10 +343,13 @@ class _Asked:
         self._ask = ask
         self._see = see
         self.count = 0
+        self.blank: list[DateWindow] = []
 
     def __call__(self, window: DateWindow) -> Response:
         self.count += 1
         response = self._ask(window)
+        if response.window and response.table.blank:
+            self.blank.append(response.window)
         self._see(response)
         return response
 

@@ -6,7 +6,6 @@ written.
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from singer_sdk.helpers._batch import BatchConfig
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import boolean, integer
-from tap_cobrowser.shape import mismatch
+from tap_cobrowser.shape import NotJsonError, mismatch, parse, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,7 +41,7 @@ _BATCH_CONFIG: dict[str, Any] = {
             "required": ["root"],
             "additionalProperties": False,
             "properties": {
-                "root": {"type": "string", "minLength": 1},
+                "root": {"type": "string", "pattern": r"\S"},
                 "prefix": _TEXT,
                 "params": {"type": ["object", "null"]},
             },
@@ -57,6 +56,8 @@ _STREAM_MAPS = {
         "type": ["object", "string", "null"],
         "properties": {
             "__else__": _ELSE,
+            "__alias__": {"type": "string"},
+            "__source__": {"type": "string"},
             "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
         },
         "additionalProperties": _TEXT,
@@ -86,6 +87,9 @@ def check(
         if not _is_left_out(config.get(name))
     }
     for name, value in values.items():
+        if reason := unwritable(value):
+            msg = f"Setting '{name}' is not valid: {reason}"
+            raise SettingError(msg, advice="Give text and numbers that can be written as JSON.")
         schema = _STRICTER.get(name, schemas[name])
         if found := mismatch(schema, value, name):
             msg = f"Setting '{found[0]}' is not valid: {found[1]}"
@@ -118,9 +122,9 @@ def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
         return integer(value, name, _LEAST.get(name, 0))
     if "object" in schema["type"] and isinstance(value, str):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            msg = f"Setting '{name}' is not valid: it is text, but not JSON"
+            return parse(value)
+        except NotJsonError as error:
+            msg = f"Setting '{name}' is not valid: {error}"
         raise SettingError(msg, advice="Give it as a JSON object.")
     return value
 
@@ -130,6 +134,7 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     if "batch_size" in checked:
         checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
     checked["storage"] = {key: part for key, part in value["storage"].items() if part is not None}
+    checked["storage"]["root"] = checked["storage"]["root"].strip()
     if value["encoding"]["format"] == "parquet" and not find_spec("pyarrow"):
         msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
         raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")

@@ -195,6 +195,11 @@ def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
         return False
 
 
+def is_blank(name: str, value: str) -> bool:
+    """Return whether the text of a setting counts as none."""
+    return not value.strip(" " if name == "csv_separator" else None)  # a tab would be a separator
+
+
 def check(config: Mapping[str, Any]) -> Settings:
     """Check the settings and convert them to their types.
 
@@ -245,8 +250,7 @@ class _Values:
     def raw(self, name: str) -> object:
         """Return a value or its default; null and empty text count as not set."""
         value: object = self._config.get(name)
-        blanks = " " if name == "csv_separator" else None  # a tab would be a separator
-        if isinstance(value, str) and not value.strip(blanks):
+        if isinstance(value, str) and is_blank(name, value):
             value = None
         return OWN[name].get("default") if value is None else value
 

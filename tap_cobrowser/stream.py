@@ -443,8 +443,8 @@ class CobrowserStream(Stream, ABC):
         version: int | None,
     ) -> None:
         """Emit the rows of each window, then move the bookmark past it."""
-        blank: list[DateWindow | None] = []
-        windows = 0
+        blank: DateWindow | None = None
+        windows, whole = 0, True
         begun: DateWindow | None = None
         for response in self._responses():
             begun = begun or response.window
@@ -453,17 +453,18 @@ class CobrowserStream(Stream, ABC):
             counter.increment(emitted)
             self._finish(response, table, emitted, begun)
             windows += 1
-            blank += [response.window] if table.blank else []
+            blank = blank or response.blank
+            whole = whole and not (table.blank or blank)
             del response, table  # which can be large, before the next one is read
         version = version and self._new_version()  # by the server's clock, which is known now
-        if version is not None and windows and not blank:
+        if version is not None and windows and whole:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
-        elif version is not None and any(blank):  # for a whole table, `warn` has logged it
+        elif version is not None and blank:  # for a table without days, `warn` has logged it
             text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
-            self.log(text, blank[0], level=logging.WARNING)
+            self.log(text, blank, level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Skip rows before the bookmark and look-back, which a command without a range repeats."""

@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.singerlib import Catalog
 
-from tap_cobrowser import sdk_settings, settings
+from tap_cobrowser import maps, sdk_settings, settings
 from tap_cobrowser.ahead import FetchAhead, Planned
 from tap_cobrowser.api import Api
 from tap_cobrowser.catalog import parse as parse_catalog
@@ -96,22 +97,18 @@ class TapCobrowser(CommandLineTap):
             SettingError: If one of them cannot be used.
         """
         try:
-            super().setup_mapper()
+            # That of `Tap` also registers deselected streams, which have no columns.
+            super(Tap, self).setup_mapper()
+            selected = Catalog()
+            for entry in self.catalog.streams:
+                if entry.metadata.resolve_selection()[()]:
+                    selected.add_stream(entry)
+            self.mapper.register_raw_streams_from_catalog(selected)
         except Exception as error:  # noqa: BLE001 - an expression can fail in any way
             reason = quote(error)
         else:
-            bare = [
-                stream_map.stream_alias
-                for stream_maps in self.mapper.stream_maps.values()
-                for stream_map in stream_maps
-                if stream_map.raw_schema["properties"]  # empty if the stream is deselected
-                and not stream_map.transformed_schema["properties"]
-            ]
-            if not bare:
+            if not (reason := maps.problem(self.mapper.stream_maps)):
                 return
-            reason = (
-                f"it leaves no column of {quote(bare[0], 60)}; to remove a stream, set it to null"
-            )
         msg = f"Setting 'stream_maps' cannot be used: {reason}"
         raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
 
@@ -275,12 +272,16 @@ class TapCobrowser(CommandLineTap):
 
     @property
     def _env_var_config(self) -> dict[str, str]:
-        """Settings from the environment, as text. The checks give them their types."""
+        """Settings from the environment, as text. The checks give them their types.
+
+        An empty variable does not replace the value in a file.
+        """
         prefix = f"{self.name.upper().replace('-', '_')}_"
+        found = {name: os.environ.get(f"{prefix}{name.upper()}") for name in self._schemas()}
         return {
-            name: os.environ[variable]
-            for name in self._schemas()
-            if (variable := f"{prefix}{name.upper()}") in os.environ
+            name: value
+            for name, value in found.items()
+            if value is not None and not settings.is_blank(name, value)
         }
 
     @override

@@ -10,19 +10,22 @@ import codecs
 import gzip
 import re
 import ssl
+import sys
 import threading
 import zlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from tap_cobrowser.errors import (
     CertificateError,
@@ -32,11 +35,19 @@ from tap_cobrowser.errors import (
 )
 from tap_cobrowser.redaction import quote
 
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from io import BufferedReader
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
+_MOST_SKIPPED = 100
+_HEADER_NAME = re.compile(rb"[!-9;-~]+")
 _WITH_ROWS = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
 _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
@@ -182,8 +193,12 @@ class Transport:
             else:
                 raw.close()
         size = len(body)
-        read = _decompress if with_rows else _legible
-        body = read(body, encoding)
+        if not with_rows:
+            body = _legible(body, encoding)
+        elif body or not _ends_with_connection(response):
+            body = _decompress(body, encoding)
+        elif _encodings(encoding):
+            raise EOFError  # even compressed data of length 0 have a trailer
         self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
@@ -206,8 +221,79 @@ class Transport:
     def _session(self) -> requests.Session:
         # `requests` does not promise that threads can share one.
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session = session = requests.Session()
+            session.mount("https://", _Adapter())
+            session.mount("http://", _Adapter())
         return cast("requests.Session", self._local.session)
+
+
+class _Adapter(HTTPAdapter):
+    """Sends requests, and rejects a response whose headers are incomplete."""
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _with_whole_headers(pool.ConnectionCls)
+        return pool
+
+
+@lru_cache(maxsize=8)
+def _with_whole_headers(connection: type) -> type:
+    if issubclass(getattr(connection, "response_class", object), _Response):
+        return connection
+    return type(connection.__name__, (connection,), {"response_class": _Response})
+
+
+class _Response(HTTPResponse):
+    """An HTTP response whose headers are complete.
+
+    If a connection ends within the headers, the standard library returns a response without a body,
+    and the rows would be lost.
+    """
+
+    @override
+    def begin(self, **kwargs: Any) -> None:
+        lines = _Lines(self.fp)
+        self.fp = cast("BufferedReader", lines)
+        try:
+            super().begin(**kwargs)
+        finally:
+            self.fp = lines.file
+        if not (line := lines.last):
+            self.close()
+            raise IncompleteRead(line)
+
+
+class _Lines:
+    """A file that skips lines which are no headers, and keeps the last line that was read.
+
+    The standard library ignores all headers after such a line, the length of the body among them.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.file = file
+        self.last = b""
+
+    def readline(self, size: int) -> bytes:
+        is_status = not self.last.strip()  # the first line, also after an interim response
+        for _ in range(_MOST_SKIPPED):
+            self.last = line = self.file.readline(size)
+            name, colon, value = line.partition(b":")
+            if is_status or not line.strip() or line[:1].isspace() or len(line) >= size:
+                return line
+            if colon and _HEADER_NAME.fullmatch(name.rstrip()):
+                return name.rstrip() + colon + value
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+def _ends_with_connection(response: requests.Response) -> bool:
+    """Return whether a body ends where the connection does."""
+    return response.status_code != HTTPStatus.NO_CONTENT and not (
+        {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
+    )
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
@@ -286,10 +372,8 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     if isinstance(error, TapCobrowserError):
         return error
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message.rstrip(".")
-            return CertificateError(f"The server's certificate is not trusted: {reason}")
+    if problem := next(filter(None, map(_certificate_problem, causes)), ""):
+        return CertificateError(problem)
     if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
         msg = "The environment sets a SOCKS proxy, which needs the package PySocks"
         return RequestError(msg, advice="Install PySocks with the tap, or use another proxy.")
@@ -303,19 +387,33 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     return ConnectionFailedError(_why_not_connected(error, causes, timeout))
 
 
+def _certificate_problem(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The server's certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError) and error.library in {"ASN1", "PEM", "X509"}:
+        reason = quote(error.reason or error, 100)
+        return f"The file of trusted certificates cannot be used: {reason}"
+    return ""
+
+
 def _why_not_connected(error: Exception, causes: list[BaseException], timeout: float) -> str:
-    if isinstance(error, _TIMED_OUT):
-        return f"The server did not respond within {timeout:g} seconds"
-    if isinstance(error, _CUT_SHORT):
-        return "The response was cut short"
-    if any(isinstance(each, ConnectionResetError) for each in causes):
-        return "The server closed the connection before it responded"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy could not be reached or rejected the connection"
+    def among(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in causes)
+
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
-    if reason := next((each for each in system if each), ""):
-        return f"The server could not be reached: {quote(reason, 100)}"
-    return f"The request failed ({type(error).__name__})"
+    reason = next((each for each in system if each), "")
+    found = {
+        f"The server did not respond within {timeout:g} seconds": isinstance(error, _TIMED_OUT),
+        "The response was cut short": isinstance(error, _CUT_SHORT) or among(IncompleteRead),
+        "The server closed the connection before it responded": among(ConnectionResetError),
+        "The response is not HTTP": among(HTTPException),
+        "The proxy could not be reached or rejected the connection": isinstance(
+            error, requests.exceptions.ProxyError
+        ),
+        f"The server could not be reached: {quote(reason, 100)}": bool(reason),
+        f"The request failed ({type(error).__name__})": True,
+    }
+    return next(text for text, applies in found.items() if applies)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

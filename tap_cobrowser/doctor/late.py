@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +13,7 @@ from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
 from tap_cobrowser.doctor.seen import as_letters, digests
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.shape import parse
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -121,6 +121,9 @@ class Ledger:
                     del kept.streams[name]
 
 
+_YEARS = range(2000, 9000)
+
+
 def read_report(path: str) -> Days:
     """Return the digests in a report.
 
@@ -129,16 +132,16 @@ def read_report(path: str) -> Days:
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON"
     try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        report = parse(Path(path).read_bytes())
         if report["version"] == 1:
             days = report["days"]
             return Days(
                 str(days["salt"]),
                 str(days["timezone"]),
-                date.fromisoformat(days["today"]),
+                _date(days["today"]),
                 {
                     str(name): {
-                        date.fromisoformat(day): (int(each["count"]), str(each["digest"]))
+                        _date(day): (int(each["count"]), str(each["digest"]))
                         for day, each in of_stream.items()
                     }
                     for name, of_stream in days["streams"].items()
@@ -146,10 +149,17 @@ def read_report(path: str) -> Days:
             )
     except OSError as error:
         reason = error.strerror or "there is no such file"
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
+
+
+def _date(text: str) -> date:
+    day = date.fromisoformat(text)
+    if day.year not in _YEARS:
+        raise ValueError
+    return day
 
 
 def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:

@@ -506,6 +506,16 @@ def test_the_command_line(
     assert "window_days: 2" in out
     assert "would fail or lose rows (range_most)" in said.splitlines()[-1]
     made = len(sandbox.requests)
+    report = output.read_text(encoding="utf-8")
+    for name, content in {
+        "ancient": re.sub(r'"\d{4}-', '"0001-', report),
+        "endless": re.sub(r'"count": \d+', '"count": Infinity', report),
+        "deep": "[" * 100_000,
+    }.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        code, _, said = command_line(capsys, monkeypatch, *both, "--against", str(tmp_path / name))
+        assert code == 1
+        assert "earlier report" in said.splitlines()[-1]
     for arguments, words in (
         (("--against", str(tmp_path / "none")), "earlier report"),
         (("--output", str(tmp_path / "none" / "report")), "cannot be written"),

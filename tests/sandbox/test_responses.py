@@ -237,6 +237,35 @@ def test_a_cut_that_leaves_csv_shows_by_the_line_that_does_not_end(
     )
 
 
+@pytest.mark.parametrize("start", [FIRST, 4])
+def test_words_that_say_that_there_is_nothing_need_no_line_end(
+    sandbox: Sandbox, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    def say(reply: Any, *_: str) -> None:
+        reply.body = b"No results found"
+
+    monkeypatch.setitem(KINDS, "words", say)
+    sandbox.fail("words", STREAM, start=start)
+    config |= {"window_days": 1, "max_concurrent_requests": 1}
+    output = run(config, catalog=select(STREAM))
+    assert sum(each.start == start for each in sandbox.requests) == 1
+    assert output.bookmark(STREAM) == midnight(0)
+
+
+def test_a_malformed_header_is_not_logged_with_a_traceback(
+    config: dict[str, Any], command: Command, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def malform(reply: Any, *_: str) -> None:
+        reply.headers["no colon\r\nX-Other"] = "1"
+
+    monkeypatch.setitem(KINDS, "malformed", malform)
+    sandbox.fail("malformed")
+    output = command(config, catalog=select("accounts"))
+    assert output.code == 0, output.stderr
+    assert not output.warnings
+    assert "Traceback" not in output.stderr
+
+
 def test_an_error_of_one_stream_leaves_what_others_had_committed(
     sandbox: Sandbox, config: dict[str, Any], command: Command
 ) -> None:

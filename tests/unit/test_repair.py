@@ -556,3 +556,21 @@ def test_keys_collide_where_rows_share_them_and_differ_elsewhere(
     for key, value in rows:
         values.setdefault(key, set()).add(value)
     assert (found.keys if found else 0) == sum(len(each) > 1 for each in values.values())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_day_without_even_a_header_shows_in_what_it_is_a_part_of(*, alone: bool) -> None:
+    day = TODAY - 2 * ONE_DAY
+    server = Server(rows_of(AMSTERDAM, 4, 20, quiet={*range(20)} - {0, 3}))
+
+    def ask(window: DateWindow) -> Response:
+        response = server(window)
+        blank = not response.table.columns[0] and window == DateWindow(day, day)
+        return replace(response, table=Table(blank=True)) if blank else response
+
+    first = day if alone else day - ONE_DAY
+    response = Repair(AMSTERDAM).fetch(SUBJECT, DateWindow(first, day), ask)
+    assert len(response.table) == 20 * (not alone)
+    assert response.blank == DateWindow(day, day)
+    later = Repair(AMSTERDAM).fetch(SUBJECT, DateWindow(TODAY - ONE_DAY, TODAY), ask)
+    assert later.blank is None
