@@ -88,15 +88,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its reply, for whoever looks at the server itself.
+    """A request and its reply, for programs that examine the server.
 
     Attributes:
         command: The name of the command.
         numbers: `start` and `stop` as they were sent; empty for a command without a range.
         reply: The reply, whatever its status.
         sent: This machine's time when the request was sent.
-        received: The same, when the reply was read to its end.
-        seconds: How long that took.
+        received: This machine's time when the reply was complete.
+        seconds: The time in between.
     """
 
     command: str
@@ -195,11 +195,11 @@ class Api:
             time: This machine's time.
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a retry.
-            on_reply: Called with each reply, before it is judged.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            on_reply: Called with each reply, before its status is checked.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
-        # Users of this class without the tap quote the server as well.
+        # Programs that use this class without the tap quote the server, too.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
@@ -213,13 +213,14 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that parse in turns need more time and memory than one after the other.
-        self._reading = threading.Lock()
+        # For work on rows: threads that interrupt each other in it need more time and memory than
+        # one after the other.
+        self.turn = threading.Lock()
         self._lock = threading.Lock()
         self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
-        self._repair = Repair(settings.timezone)
+        self._repair = Repair(settings.timezone, pairs=settings.window_days > 1)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, and return the checked response.
@@ -262,7 +263,7 @@ class Api:
         return response
 
     def probe(self, command: Command, start: int, stop: int) -> Response:
-        """Send these numbers of days ago, once, whatever the server makes of them.
+        """Send these numbers of days ago, once, without a check.
 
         The response is not checked against a window, and has none.
 
@@ -367,7 +368,7 @@ class Api:
         }
 
     def _judge(self, command: Command, reply: Reply) -> None:
-        """Judge a reply by its status.
+        """Check the status of a reply.
 
         Raises:
             RetriableError: If a retry may help.
@@ -393,11 +394,11 @@ class Api:
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
             return Table(blank=True)
-        with self._reading:
+        with self.turn:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
+        """Return the seconds to wait before a retry: those in `Retry-After`, or a growing time.
 
         Raises:
             PausedError: If the server asks for too long a pause.

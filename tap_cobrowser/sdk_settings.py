@@ -1,11 +1,11 @@
-"""The settings that the SDK adds, checked as strictly as the tap's own.
+"""Checks the settings that the SDK adds as strictly as the tap's own.
 
-The SDK trusts what its JSON Schemas let pass, which is much: a `batch_size` of -1 writes nothing.
+The SDK's own JSON Schemas accept too much: with a `batch_size` of -1, for example, no row is
+written.
 """
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from singer_sdk.helpers._batch import BatchConfig
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import boolean, integer
-from tap_cobrowser.shape import mismatch
+from tap_cobrowser.shape import NotJsonError, mismatch, parse, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -41,7 +41,7 @@ _BATCH_CONFIG: dict[str, Any] = {
             "required": ["root"],
             "additionalProperties": False,
             "properties": {
-                "root": {"type": "string", "minLength": 1},
+                "root": {"type": "string", "pattern": r"\S"},
                 "prefix": _TEXT,
                 "params": {"type": ["object", "null"]},
             },
@@ -56,12 +56,14 @@ _STREAM_MAPS = {
         "type": ["object", "string", "null"],
         "properties": {
             "__else__": _ELSE,
+            "__alias__": {"type": "string"},
+            "__source__": {"type": "string"},
             "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
         },
         "additionalProperties": _TEXT,
     },
 }
-# Instead of the SDK's own schemas, of which the second is not even one.
+# These replace the SDK's own schemas, the second of which is not a valid JSON Schema.
 _STRICTER = {"batch_config": _BATCH_CONFIG, "stream_maps": _STREAM_MAPS}
 _LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 
@@ -69,15 +71,15 @@ _LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 def check(
     config: Mapping[str, Any], schemas: Mapping[str, Any], streams: Collection[str]
 ) -> dict[str, Any]:
-    """Check the SDK's settings and give them their types; those left out are not returned.
+    """Check the SDK's settings and convert them to their types; those not set are left out.
 
     Args:
-        config: The values as they came, from any source.
-        schemas: JSON Schema of each setting of the SDK's.
+        config: The values as they were passed in, from any source.
+        schemas: JSON Schema of each setting of the SDK.
         streams: The names that a stream map may have.
 
     Raises:
-        SettingError: If one is wrong.
+        SettingError: If one is invalid.
     """
     values = {
         name: _typed(config[name], name, schema)
@@ -85,6 +87,9 @@ def check(
         if not _is_left_out(config.get(name))
     }
     for name, value in values.items():
+        if reason := unwritable(value):
+            msg = f"Setting '{name}' is not valid: {reason}"
+            raise SettingError(msg, advice="Give text and numbers that can be written as JSON.")
         schema = _STRICTER.get(name, schemas[name])
         if found := mismatch(schema, value, name):
             msg = f"Setting '{found[0]}' is not valid: {found[1]}"
@@ -110,16 +115,16 @@ def _is_left_out(value: object) -> bool:
 
 
 def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
-    """Return a value with its type, where text spells it."""
+    """Return a value in its type; text is converted."""
     if "boolean" in schema["type"]:
         return boolean(value, name)
     if "integer" in schema["type"]:
         return integer(value, name, _LEAST.get(name, 0))
     if "object" in schema["type"] and isinstance(value, str):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            msg = f"Setting '{name}' is not valid: it is text, but not JSON"
+            return parse(value)
+        except NotJsonError as error:
+            msg = f"Setting '{name}' is not valid: {error}"
         raise SettingError(msg, advice="Give it as a JSON object.")
     return value
 
@@ -129,6 +134,7 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     if "batch_size" in checked:
         checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
     checked["storage"] = {key: part for key, part in value["storage"].items() if part is not None}
+    checked["storage"]["root"] = checked["storage"]["root"].strip()
     if value["encoding"]["format"] == "parquet" and not find_spec("pyarrow"):
         msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
         raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")

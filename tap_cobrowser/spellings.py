@@ -1,8 +1,8 @@
-"""Pure: the ways in which a text may be spelled, and texts as they read once escapes are undone.
+"""Pure: the encodings in which a text may be echoed, and the views of a text with escapes undone.
 
 A server may echo what it was sent in any encoding, in any letter case, broken over lines and cut
-at either end. What is searched for is therefore spelled in each encoding that is in use, and what
-is searched is read at each depth of its escapes, with the place of every character in the original.
+at either end. The secret is therefore spelled in each encoding that is in use, and the text is
+searched at each depth of its escapes, with the place of every character in the original.
 """
 
 from __future__ import annotations
@@ -10,29 +10,38 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
 import re
+import unicodedata
 from contextlib import suppress
 from functools import lru_cache
 from html.entities import html5
 from itertools import chain, product
-from typing import TYPE_CHECKING, NamedTuple
+from math import lcm
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SHORTEST = 4
-"""Characters below which a spelling says too little: it would be found in everything."""
+"""Minimum length of a spelling: a shorter one would be found in every text."""
 PIECE = 6
-"""Characters in a row that show a part of a text."""
+"""Number of consecutive characters that count as a piece of a text."""
 
-_PER_BYTE = ("%{:02x}", r"\x{:02x}", "={:02x}", "{:02x}", "{:02x}:")
+_PER_BYTE = (
+    *("%{:02x}", r"\x{:02x}", r"\{:03o}", "={:02x}"),
+    *("{:02x}", "{:02x}:", "{:02x}-", "0x{:02x},"),
+)
 _PER_CHARACTER = (
     *("&#{};", "&#{:03};", "&#{:04};", "&#x{:x};", "&#x{:04x};"),
     *(r"\u{:04x}", r"\u{{{:x}}}", r"\U{:08x}"),
 )
+_FRAMES = {r"\u0000", "u00000", "000000", "??????"}
+"""Pieces of escapes that do not depend on the text."""
 _UNQUOTED = ("", "/", "+", "/+&=", "!*'()~", ";/?:@&=+$,#!*'()~")
-"""What libraries leave as it is in an address."""
+"""Characters that libraries do not escape in a URL."""
+_NORMAL_FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
 _MOST_VIEWS = 16
 _HEX = "[0-9a-fA-F]"
 _UNIT = re.compile(rf"(?:%|\\+x)({_HEX}{{2}})|\\+u({_HEX}{{4}})")
@@ -45,8 +54,8 @@ _ESCAPES = (
     ),
     re.compile(rf"&(?:#\d{{1,7}}|#[xX]{_HEX}{{1,6}}|[a-zA-Z][a-zA-Z0-9]{{1,30}});?"),
 )
-"""Those of addresses, of programs and JSON, and of HTML."""
-# What may break a line, or is not seen.
+"""Escapes of URLs, of programs and JSON, and of HTML."""
+# Line breaks, and characters that are not visible.
 _BREAKS = re.compile(
     r"=?[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]+"
     r"|\\+[nrt]|</?w?br\s*/?>"
@@ -58,8 +67,8 @@ class Spellings(NamedTuple):
 
     Attributes:
         whole: The whole text, one spelling each.
-        pieces: What shows a part of it: every six characters in a row of a spelling, and
-            spellings that are shorter than that.
+        pieces: Every six consecutive characters of a spelling, and spellings that are shorter than
+            that.
     """
 
     whole: frozenset[str]
@@ -82,7 +91,7 @@ class View(NamedTuple):
 
 @lru_cache(maxsize=8)
 def spell(text: str) -> Spellings:
-    """Return a text in all encodings that services echo what they were sent in."""
+    """Return a text in all encodings in which services echo what they were sent."""
     raw = text.encode("utf-8", "surrogatepass")
     plain = {
         text,
@@ -90,39 +99,52 @@ def spell(text: str) -> Spellings:
         repr(text)[1:-1],
         ascii(text)[1:-1],
         repr(raw)[2:-1],
-        raw.decode("latin-1"),
-        html.escape(text),
+        *_in_other_letters(text),
+        *_html(text),
         *_json(text),
         *_named(text),
+        *(quopri.encodestring(raw, quotetabs=tabs).decode("ascii") for tabs in (False, True)),
         *("".join(form.format(ord(each)) for each in text) for form in _PER_CHARACTER),
         "".join(rf"\u{unit}" for unit in re.findall("....", text.encode(*_UTF_16).hex())),
     }
     for coding in ("utf-8", "latin-1", "cp1252"):
         with suppress(UnicodeEncodeError):
             coded = text.encode(coding, "surrogatepass" if coding == "utf-8" else "strict")
-            plain |= {"".join(form.format(byte) for byte in coded) for form in _PER_BYTE}
+            by_bytes = {"".join(form.format(byte) for byte in coded) for form in _PER_BYTE}
+            plain |= {form.rstrip(":-,") for form in by_bytes}
             for safe, code in product(_UNQUOTED, (quote, quote_plus)):
                 plain.add(code(coded, safe=safe))
-    plain |= {again for each in plain for again in (quote(each, safe=""), html.escape(each))}
+    plain |= {
+        again
+        for each in plain
+        for again in (quote(each, safe="", errors="surrogatepass"), html.escape(each))
+    }
     plain |= {again for each in plain for again in (repr(each)[1:-1], *_json(each))}
     ends: set[str] = set()
-    for coded in {raw, quote(raw, safe="").encode(), quote_plus(raw).encode()}:
+    for coded in {
+        *(raw, base64.b64encode(raw), text.encode("utf-16-le", "surrogatepass")),
+        *(quote(raw, safe="").encode(), quote_plus(raw).encode()),
+    }:
         plain.add(coded.hex())
         for form, end in _base64(coded):
             plain.add(form)
             ends.add(end)
+    for form, end in _grouped(raw, 5, base64.b32encode):
+        plain.add(form)
+        ends.add(end)
     folded = {_fold(form) for each in plain for form in (each, _BREAKS.sub("", each))}
     whole = frozenset(each for each in folded if len(each.strip()) >= SHORTEST)
     pieces = {each for each in whole if len(each) < PIECE}
     for each in chain(whole, map(_fold, ends)):
         pieces.update(each[at : at + PIECE] for at in range(len(each) - PIECE + 1))
+    pieces -= {frame for frame in _FRAMES if frame not in _fold(text)}
     return Spellings(whole, frozenset(pieces))
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield a text as it is and with its escapes undone, each also without breaks of lines.
+    """Yield a text as it is and with its escapes undone, each also without line breaks.
 
-    Escapes of one kind are undone at a time, in every order: those of another kind may be meant.
+    Escapes of one kind are undone at a time, in every order, because kinds may be nested.
     """
     found = {text: View(_fold(text), range(len(text)), range(1, len(text) + 1))}
     unread = [text]
@@ -156,8 +178,16 @@ def _json(text: str) -> Iterator[str]:
         yield form.replace("/", r"\/")
 
 
+def _html(text: str) -> Iterator[str]:
+    """Yield a text as HTML, with its quotes escaped in each way, or not at all."""
+    without_quotes = html.escape(text, quote=False)
+    double = without_quotes.replace('"', "&quot;")
+    yield from (without_quotes, double, html.escape(text))
+    yield from (double.replace("'", name) for name in ("&#39;", "&#039;", "&apos;"))
+
+
 def _named(text: str) -> Iterator[str]:
-    """Yield a text with the names that HTML has for its characters: some have several."""
+    """Yield a text with HTML's names for its characters, of which some have several."""
     names: dict[str, list[str]] = {}
     for name, character in html5.items():
         if name.endswith(";") and character in text:
@@ -167,20 +197,38 @@ def _named(text: str) -> Iterator[str]:
         yield "".join(named.get(each, each) for each in text)
 
 
-def _base64(raw: bytes) -> Iterator[tuple[str, str]]:
-    """Yield bytes as base64 has them wherever they stand among others, and that part's ends.
+def _in_other_letters(text: str) -> Iterator[str]:
+    """Yield a text in upper case, in each normal form, and read in another charset."""
+    yield from (text.upper(), text.casefold())
+    yield from (unicodedata.normalize(form, text) for form in _NORMAL_FORMS)
+    raw = text.encode("utf-8", "surrogatepass")
+    for coding in ("latin-1", "cp1252"):
+        yield raw.decode(coding, "replace")
+        yield text.encode(coding, "replace").decode(coding)
+    yield from (text.encode("ascii", errors).decode() for errors in ("replace", "ignore"))
 
-    The ends include the characters that the bytes share with their neighbours, whatever those are.
+
+def _base64(raw: bytes) -> Iterator[tuple[str, str]]:
+    for code in (base64.b64encode, base64.urlsafe_b64encode):
+        for form, end in _grouped(raw, 6, code):
+            yield form, end
+            yield form.replace("+", " "), end
+
+
+def _grouped(raw: bytes, bits: int, code: Callable[[bytes], bytes]) -> Iterator[tuple[str, str]]:
+    """Yield an encoding of bytes at each position among others, and its possible ends.
+
+    The ends include the characters that the bytes share with their neighbours.
     """
-    for shift in range(3):
+    for shift in range(lcm(bits, 8) // 8):
         begin, end = shift * 8, (shift + len(raw)) * 8
         for neighbour in range(16):
-            before, after = bytes([neighbour]) * shift, bytes([neighbour << 4]) * 3
-            for code in (base64.b64encode, base64.urlsafe_b64encode):
-                coded = code(before + raw + after).decode("ascii")
-                ends = coded[begin // 6 : -(-end // 6)]
-                yield coded[-(-begin // 6) : end // 6], ends[:PIECE]
-                yield coded[-(-begin // 6) : end // 6].replace("+", " "), ends[-PIECE:]
+            before, after = bytes([neighbour]) * shift, bytes([neighbour << 4]) * 5
+            coded = code(before + raw + after).decode("ascii")
+            ends = coded[begin // bits : -(-end // bits)]
+            inner = coded[-(-begin // bits) : end // bits]
+            yield inner, ends[:PIECE]
+            yield inner, ends[-PIECE:]
 
 
 def _joined(view: View) -> View:
@@ -217,7 +265,7 @@ def _unescaped(text: str, view: View, escapes: re.Pattern[str]) -> tuple[str, Vi
 
 
 def _characters(escapes: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the characters that escapes in a row stand for, and where each begins and ends."""
+    """Yield the characters of consecutive escapes, and where each begins and ends."""
     units = list(_UNIT.finditer(escapes))
     if not units:
         if escapes[0] == "&":

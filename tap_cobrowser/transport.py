@@ -1,7 +1,7 @@
-"""One HTTP request: a reply of our own, or a typed error that never quotes the URL.
+"""One HTTP request: a `Reply`, or a typed error that never quotes the URL.
 
-The API takes its key in the URL. So the exceptions of the HTTP libraries, which quote the URL,
-end here: none of them is the cause or the context of an error that leaves this module.
+The API takes its key in the URL, and the exceptions of the HTTP libraries quote the URL. None of
+them is therefore the cause or the context of an error that leaves this module.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ import codecs
 import gzip
 import re
 import ssl
+import sys
 import threading
 import zlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from tap_cobrowser.errors import (
     CertificateError,
@@ -32,11 +35,19 @@ from tap_cobrowser.errors import (
 )
 from tap_cobrowser.redaction import quote
 
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from io import BufferedReader
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
+_MOST_SKIPPED = 100
+_HEADER_NAME = re.compile(rb"[!-9;-~]+")
 _WITH_ROWS = {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
 _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
@@ -48,7 +59,7 @@ _CUT_SHORT = (
     zlib.error,
 )
 _TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-# What is wrong with them is wrong with each request, so there is no use in a retry.
+# These errors would be the same in a retry.
 _NEVER_SENT = (
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidProxyURL,
@@ -60,13 +71,13 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response, read to its end.
+    """A complete HTTP response, before it is parsed.
 
     Attributes:
         status: Status code.
         reason: Reason phrase, as the server wrote it.
-        headers: Header fields; their names match in any letter case.
-        body: The body, decompressed. Of a response that has no rows, at most 64 KiB.
+        headers: Header fields; their names are not case-sensitive.
+        body: The body, decompressed. For other statuses than 200, at most 64 KiB.
     """
 
     status: int
@@ -76,19 +87,19 @@ class Reply:
 
     @property
     def date(self) -> datetime | None:
-        """The moment in the `Date` header, None if there is none."""
+        """The date-time in the `Date` header, None if there is none."""
         return _http_date(self.headers.get("Date"))
 
     @property
     def charset(self) -> str | None:
-        """The charset that `Content-Type` names, None if it names none."""
+        """The charset in `Content-Type`, None if there is none."""
         found = re.search(
             r"charset=[\"']?([\w-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE
         )
         return found[1] if found else None
 
     def retry_after(self, now: datetime) -> float | None:
-        """Return the seconds that `Retry-After` asks for, None if it does not ask.
+        """Return the seconds to wait by the `Retry-After` header, None if there is none.
 
         Args:
             now: This machine's time. A date counts from the response's own `Date`, if it has one.
@@ -101,7 +112,7 @@ class Reply:
 
 
 class Transport:
-    """Sends requests to one address. Safe to use from many threads."""
+    """Sends requests to one URL. Safe to use from many threads."""
 
     def __init__(
         self, url: str, *, user_agent: str, timeout: float, on_bytes: Callable[[int], None]
@@ -109,20 +120,20 @@ class Transport:
         """Prepare; nothing is sent yet.
 
         Args:
-            url: Address without a query.
+            url: URL without a query.
             user_agent: `User-Agent` header.
-            timeout: Seconds of silence after which a request has failed.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            timeout: Seconds without data after which a request fails.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
         self._url = url
         self._timeout = timeout
         self._on_bytes = on_bytes
         self._headers = {
             "Accept": "text/csv",
-            # These two can be checked for their end.
+            # For these two, a missing end can be detected.
             "Accept-Encoding": "gzip, deflate",
-            # The `Date` of a stored response would be of the day on which it was stored.
+            # A stored response would have the `Date` of the day on which it was stored.
             "Cache-Control": "no-cache",
             "User-Agent": user_agent,
         }
@@ -133,8 +144,8 @@ class Transport:
 
         Raises:
             ConnectionFailedError: If a retry may help.
-            CertificateError: If the server is not trusted.
-            RequestError: If it cannot be sent at all.
+            CertificateError: If the server's certificate is not trusted.
+            RequestError: If it cannot be sent.
         """
         failure: TapCobrowserError | None = None
         try:
@@ -148,7 +159,7 @@ class Transport:
             zlib.error,
         ) as error:
             failure = _failure(error, self._timeout)
-        # Outside of the `except`: the original error quotes the URL, and the key with it.
+        # Outside the `except`, because the original error quotes the URL, and with it the key.
         raise failure
 
     def _get(self, parameters: Mapping[str, str]) -> Reply:
@@ -176,14 +187,18 @@ class Transport:
                 body = raw.read(_MOST_OF_AN_ERROR)
             whole = with_rows
         finally:
-            # Back to the pool if it was read to its end; what is left is not worth reading.
+            # The connection returns to the pool if all was read; the rest is not worth reading.
             if whole:
                 raw.release_conn()
             else:
                 raw.close()
         size = len(body)
-        read = _decompress if with_rows else _legible
-        body = read(body, encoding)
+        if not with_rows:
+            body = _legible(body, encoding)
+        elif body or not _ends_with_connection(response):
+            body = _decompress(body, encoding)
+        elif _encodings(encoding):
+            raise EOFError  # even compressed data of length 0 have a trailer
         self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
@@ -194,7 +209,7 @@ class Transport:
 
     @cached_property
     def _options(self) -> dict[str, Any]:
-        """What `Session.request` does and an adapter does not: proxies and a custom CA."""
+        """Return the proxies and the custom CA, which an adapter does not look up by itself."""
         options = requests.Session().merge_environment_settings(
             self._url, {}, stream=True, verify=None, cert=None
         )
@@ -206,14 +221,85 @@ class Transport:
     def _session(self) -> requests.Session:
         # `requests` does not promise that threads can share one.
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session = session = requests.Session()
+            session.mount("https://", _Adapter())
+            session.mount("http://", _Adapter())
         return cast("requests.Session", self._local.session)
+
+
+class _Adapter(HTTPAdapter):
+    """Sends requests, and rejects a response whose headers are incomplete."""
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _with_whole_headers(pool.ConnectionCls)
+        return pool
+
+
+@lru_cache(maxsize=8)
+def _with_whole_headers(connection: type) -> type:
+    if issubclass(getattr(connection, "response_class", object), _Response):
+        return connection
+    return type(connection.__name__, (connection,), {"response_class": _Response})
+
+
+class _Response(HTTPResponse):
+    """An HTTP response whose headers are complete.
+
+    If a connection ends within the headers, the standard library returns a response without a body,
+    and the rows would be lost.
+    """
+
+    @override
+    def begin(self, **kwargs: Any) -> None:
+        lines = _Lines(self.fp)
+        self.fp = cast("BufferedReader", lines)
+        try:
+            super().begin(**kwargs)
+        finally:
+            self.fp = lines.file
+        if not (line := lines.last):
+            self.close()
+            raise IncompleteRead(line)
+
+
+class _Lines:
+    """A file that skips lines which are no headers, and keeps the last line that was read.
+
+    The standard library ignores all headers after such a line, the length of the body among them.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.file = file
+        self.last = b""
+
+    def readline(self, size: int) -> bytes:
+        is_status = not self.last.strip()  # the first line, also after an interim response
+        for _ in range(_MOST_SKIPPED):
+            self.last = line = self.file.readline(size)
+            name, colon, value = line.partition(b":")
+            if is_status or not line.strip() or line[:1].isspace() or len(line) >= size:
+                return line
+            if colon and _HEADER_NAME.fullmatch(name.rstrip()):
+                return name.rstrip() + colon + value
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+def _ends_with_connection(response: requests.Response) -> bool:
+    """Return whether a body ends where the connection does."""
+    return response.status_code != HTTPStatus.NO_CONTENT and not (
+        {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
+    )
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
     """Return a body without its content encoding.
 
-    HTTP libraries take what came before a missing end; here that is an error.
+    HTTP libraries accept a body whose end is missing. Here that is an error.
 
     Args:
         body: The body as it was sent.
@@ -222,7 +308,7 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     Raises:
         RequestError: If the encoding is not one that was requested.
         EOFError: If the end is missing.
-        zlib.error: If it is not compressed that way, or its checksum does not fit.
+        zlib.error: If it is not in this encoding, or its checksum is wrong.
         gzip.BadGzipFile: The same.
     """
     for name in _encodings(encoding):
@@ -247,7 +333,7 @@ def _is_page(body: bytes) -> bool:
 
 
 def _legible(body: bytes, encoding: str) -> bytes:
-    """Return the beginning of an error page; nothing if it cannot be read, as its status can."""
+    """Return the beginning of an error page; empty if it cannot be decoded."""
     try:
         for _ in _encodings(encoding):
             body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
@@ -257,7 +343,7 @@ def _legible(body: bytes, encoding: str) -> bytes:
 
 
 def _encodings(header: str) -> list[str]:
-    """Return what `Content-Encoding` names, the last one applied first."""
+    """Return the encodings in `Content-Encoding`, the last one applied first."""
     names = [name.strip().lower() for name in header.split(",")]
     return [name for name in reversed(names) if name not in {"", "identity"}]
 
@@ -271,7 +357,7 @@ def _inflate(body: bytes, bits: int) -> bytes:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """Return the moment of an HTTP date, which is in GMT; None if it is not one."""
+    """Return the date-time of an HTTP date, which is in GMT; None if it is not one."""
     try:
         moment = parsedate_to_datetime(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
@@ -282,14 +368,12 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def _failure(error: Exception, timeout: float) -> TapCobrowserError:
-    """Return why a request failed, in words of our own and the system's, never the library's."""
+    """Return why a request failed, in the tap's or the system's words, never the library's."""
     if isinstance(error, TapCobrowserError):
         return error
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message.rstrip(".")
-            return CertificateError(f"The server's certificate is not trusted: {reason}")
+    if problem := next(filter(None, map(_certificate_problem, causes)), ""):
+        return CertificateError(problem)
     if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
         msg = "The environment sets a SOCKS proxy, which needs the package PySocks"
         return RequestError(msg, advice="Install PySocks with the tap, or use another proxy.")
@@ -303,23 +387,37 @@ def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     return ConnectionFailedError(_why_not_connected(error, causes, timeout))
 
 
+def _certificate_problem(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The server's certificate is not trusted: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError) and error.library in {"ASN1", "PEM", "X509"}:
+        reason = quote(error.reason or error, 100)
+        return f"The file of trusted certificates cannot be used: {reason}"
+    return ""
+
+
 def _why_not_connected(error: Exception, causes: list[BaseException], timeout: float) -> str:
-    if isinstance(error, _TIMED_OUT):
-        return f"The server did not respond within {timeout:g} seconds"
-    if isinstance(error, _CUT_SHORT):
-        return "The response was cut short"
-    if any(isinstance(each, ConnectionResetError) for each in causes):
-        return "The server closed the connection before it responded"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy could not be reached or rejected the connection"
+    def among(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in causes)
+
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
-    if reason := next((each for each in system if each), ""):
-        return f"The server could not be reached: {quote(reason, 100)}"
-    return f"The request failed ({type(error).__name__})"
+    reason = next((each for each in system if each), "")
+    found = {
+        f"The server did not respond within {timeout:g} seconds": isinstance(error, _TIMED_OUT),
+        "The response was cut short": isinstance(error, _CUT_SHORT) or among(IncompleteRead),
+        "The server closed the connection before it responded": among(ConnectionResetError),
+        "The response is not HTTP": among(HTTPException),
+        "The proxy could not be reached or rejected the connection": isinstance(
+            error, requests.exceptions.ProxyError
+        ),
+        f"The server could not be reached: {quote(reason, 100)}": bool(reason),
+        f"The request failed ({type(error).__name__})": True,
+    }
+    return next(text for text, applies in found.items() if applies)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it was made from, which libraries keep in different places."""
+    """Yield an error and all its causes, which libraries keep in different places."""
     found: deque[object] = deque([error])
     seen: set[int] = set()
     while found:

@@ -1,4 +1,4 @@
-"""The requests of an examination: sent by the tap's client, counted, and stopped in time."""
+"""The requests of an examination: sent with the tap's client, counted, and limited."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from tap_cobrowser.doctor.seen import see
 from tap_cobrowser.doctor.writing import how_written
 from tap_cobrowser.errors import (
     BrokenAnswerError,
+    CellError,
+    CredentialsError,
     ExaminationError,
+    MissingColumnError,
     NotCsvError,
+    RefusedError,
     RetriableError,
     TapCobrowserError,
 )
@@ -40,17 +44,25 @@ MOST_AT_ONCE = 4
 _LONGEST_REFUSAL = 300
 _TOO_MANY = "The server returned 429 (too many requests)"
 _BROKEN = "Responses are incomplete, or HTML pages"
+# What ends an extraction, too, but no other request.
+_ABOUT_THE_REQUEST = (
+    CellError,
+    CredentialsError,
+    MissingColumnError,
+    NotCsvError,
+    RefusedError,
+)
 
 
 class StoppedError(Exception):
-    """The examination ends with what it has."""
+    """The examination ends early, and reports what it has found so far."""
 
 
 class Client:
-    """Sends requests, and keeps what was seen. Safe to use from many threads.
+    """Sends requests, and keeps the observations. Safe to use from many threads.
 
     Attributes:
-        case: What was seen.
+        case: The observations.
         ledger: Digests of the days that were read.
         failure: The error that ended the examination.
         exchanges: The requests and their replies.
@@ -72,9 +84,9 @@ class Client:
             settings: The settings of the tap.
             commands: The commands of the API, by name.
             time: This machine's time.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
             on_request: Called with the number of a request and its command.
-            on_retry: Called before a repetition.
+            on_retry: Called before a retry.
         """
         self.case = Case(settings, commands)
         self.ledger = Ledger(settings.timezone, earlier)
@@ -90,17 +102,17 @@ class Client:
             on_retry=on_retry,
             on_reply=self._keep,
         )
-        # A refusal may quote the request.
+        # The text of an error may quote the request.
         self._quotable = len(settings.user) >= MIN_KEY_LENGTH
         if self._quotable:
             protect(settings.user)
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._broken = 0
+        self._broken: set[str] = set()
 
     @property
     def left(self) -> int:
-        """How many more requests may be made."""
+        """Number of requests that are left."""
         return MOST_REQUESTS - self.case.requests
 
     @property
@@ -119,7 +131,7 @@ class Client:
         return self._see(name, numbers, lambda: self._api.ask(self._of(name), window))
 
     def probe(self, name: str, start: int, stop: int) -> Seen:
-        """Send numbers that the server may refuse; see `_see`."""
+        """Send numbers that the server may reject; see `_see`."""
         return self._see(
             name,
             {"start": start, "stop": stop},
@@ -155,13 +167,13 @@ class Client:
         once: bool = False,
         first: bool = False,
     ) -> Seen:
-        """Make a request and keep what is to be kept of its response.
+        """Make a request and keep the observations of its response.
 
         Args:
             name: The command.
             numbers: `start` and `stop`.
             ask: Makes the request.
-            once: Whether a failure tells of the request rather than of the server.
+            once: Whether a failure is due to the request rather than to the server.
             first: Whether an error ends the examination.
 
         Raises:
@@ -176,12 +188,15 @@ class Client:
         except TapCobrowserError as error:
             if first:
                 raise
-            self._broken += isinstance(error, BrokenAnswerError) and not once
-            lasting = isinstance(error, BrokenAnswerError) and self._broken == 1
-            if isinstance(error, RetriableError) and not once and not lasting:
+            broken = isinstance(error, BrokenAnswerError)
+            if broken and not once:
+                self._broken.add(name)
+            one_command = broken and len(self._broken) == 1
+            stops = not isinstance(error, _ABOUT_THE_REQUEST) and not one_command
+            if stops and not (once and isinstance(error, RetriableError)):
                 self.failure = error
-                # What is quoted may be rows.
-                why = _BROKEN if isinstance(error, BrokenAnswerError) else error.what
+                # The text may quote rows.
+                why = _BROKEN if broken else error.what
                 raise StoppedError(why) from None
             failure = error
         exchange: Exchange | None = self._local.last
@@ -198,6 +213,7 @@ class Client:
             error=failure,
             said=self._said(exchange, failure, once=once) if exchange else "",
             written=written,
+            probed=once,
         )
         with self._lock:
             self.case.seen.append(seen)
@@ -206,7 +222,7 @@ class Client:
         return seen
 
     def _said(self, exchange: Exchange, failure: TapCobrowserError | None, *, once: bool) -> str:
-        """Return what the server said where it refused: no rows that nobody could read."""
+        """Return what the server said when it rejected a request, never rows."""
         reply = exchange.reply
         text = " ".join(decode(reply.body[:_LONGEST_REFUSAL], reply.charset).split())
         refused = reply.status >= HTTPStatus.BAD_REQUEST

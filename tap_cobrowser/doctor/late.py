@@ -1,8 +1,7 @@
-"""Whether rows of completed days still change: digests of days, and an earlier report's."""
+"""Digests of days, compared with those of an earlier report: do completed days still change?"""
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +13,7 @@ from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
 from tap_cobrowser.doctor.seen import as_letters, digests
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.shape import parse
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -42,7 +42,7 @@ class Days:
     streams: dict[str, dict[date, tuple[int, str]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as a report holds them; numbers of rows are rounded."""
+        """Return them as in a report; numbers of rows are rounded."""
         return {
             "salt": self.salt,
             "timezone": self.zone,
@@ -62,14 +62,14 @@ def _new_salt() -> str:
 
 
 class Ledger:
-    """Keeps digests of the completed days that are read, and of those of an earlier report."""
+    """Keeps digests of the completed days that are read, and those of an earlier report."""
 
     def __init__(self, zone: ZoneInfo, earlier: Days | None) -> None:
-        """Begin without any.
+        """Start without digests.
 
         Args:
             zone: The zone of the days.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
         """
         self.days: Days | None = None
         self.compared: Days | None = None
@@ -82,7 +82,7 @@ class Ledger:
 
         Args:
             subject: The command.
-            response: The response, whose window tells its days.
+            response: The response; its window has its days.
             today: The server's day.
         """
         window = response.window
@@ -103,7 +103,7 @@ class Ledger:
             self._alone |= {(subject.name, day) for day in days}
 
     def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
-        """Drop the days that were not read whole.
+        """Drop the days that were not read completely.
 
         Args:
             days_fit: Whether the server's days are those of the zone.
@@ -121,24 +121,27 @@ class Ledger:
                     del kept.streams[name]
 
 
+_YEARS = range(2000, 9000)
+
+
 def read_report(path: str) -> Days:
     """Return the digests in a report.
 
     Raises:
-        InputFileError: If it is none.
+        InputFileError: If it is not a report.
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON"
     try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        report = parse(Path(path).read_bytes())
         if report["version"] == 1:
             days = report["days"]
             return Days(
                 str(days["salt"]),
                 str(days["timezone"]),
-                date.fromisoformat(days["today"]),
+                _date(days["today"]),
                 {
                     str(name): {
-                        date.fromisoformat(day): (int(each["count"]), str(each["digest"]))
+                        _date(day): (int(each["count"]), str(each["digest"]))
                         for day, each in of_stream.items()
                     }
                     for name, of_stream in days["streams"].items()
@@ -146,10 +149,17 @@ def read_report(path: str) -> Days:
             )
     except OSError as error:
         reason = error.strerror or "there is no such file"
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
+
+
+def _date(text: str) -> date:
+    day = date.fromisoformat(text)
+    if day.year not in _YEARS:
+        raise ValueError
+    return day
 
 
 def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
@@ -157,12 +167,12 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
 
     Args:
         settings: The settings of the tap.
-        earlier: What the earlier report holds, if there is one.
-        now: The same days, with the same salt; None if they were not read.
+        earlier: Digests from the earlier report, if there is one.
+        now: Digests of the same days, with the same salt; None if they were not read.
     """
     if earlier is None:
         advice = (
-            "To find out, keep this report in JSON, and give it with `--against` in a few days."
+            "To find out, keep this report in JSON, and pass it with `--against` in a few days."
         )
         return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
     both = [
@@ -185,15 +195,15 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
     most = least + min(passed, _WEEK)
     names = ", ".join(sorted({name for name, _ in changed}))
     evidence = (
-        f"{spoken}; {len(changed)} have changed ({names}), the latest between {least} and "
-        f"{least + passed} days after the day."
+        f"{spoken}; {len(changed)} have changed ({names}), the last one between {least} and "
+        f"{least + passed} days later."
     )
     if (oldest := min(day for _, day, _ in both)) in {day for _, day in changed}:
         age = (earlier.today - oldest).days
-        evidence += f" The oldest day was {age} days old, so older ones may change, too."
+        evidence += f" The oldest compared day was {age} days old; older ones may change, too."
     if settings.lookback_days >= most:
         return Finding("late", _QUESTION, "yes", evidence, PROVEN)
-    advice = f"Set `lookback_days` to {most}: later changes are not extracted."
+    advice = f"Set `lookback_days` to {most}; otherwise late changes are not extracted."
     wanted = {"lookback_days": most}
     loses = settings.lookback_days < least
     return Finding("late", _QUESTION, "yes", evidence, PROVEN, advice, wanted, loses=loses)

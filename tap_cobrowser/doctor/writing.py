@@ -1,6 +1,6 @@
-"""How a response is written: header, encoding, line ends, quoting, dates, numbers; no cell of it.
+"""The format of a response: header, encoding, line ends, quoting, dates, numbers; never a cell.
 
-Its cells come from the reader that the tap uses.
+The cells are parsed by the same reader as in the tap.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _ENOUGH = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a response is written; a field is empty where it does not show.
+    """The format of a response; a field is empty if it is not known.
 
     Attributes:
-        header: `documented`, or in what it differs.
+        header: `documented`, or how it differs.
         encoding: Name of the encoding.
         line_ends: `LF` or `CRLF`.
         quoting: How quotes are written.
-        dates: How date-times are written, all ways that were met.
+        dates: The formats of date-times.
         offsets: UTC offsets of the date-times; `none` for those without.
         numbers: How numbers are written.
     """
@@ -51,7 +51,7 @@ class Written:
 
 
 def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
-    """Return how a response is written.
+    """Return the format of a response.
 
     Args:
         command: The command.
@@ -112,7 +112,7 @@ def _encoding(reply: Reply) -> str:
 def _header(
     command: Command, rows: Sequence[Sequence[str]], first_line: str
 ) -> tuple[str, dict[str, int]]:
-    """Return what the header is like, and where its columns are; nowhere if there is none."""
+    """Return how the header is written, and the positions of its columns; none without a header."""
     separated = re.fullmatch(r'"?sep=(.)"?.?', first_line)
     row = rows[1] if separated and len(rows) > 1 and rows[0][0].startswith("sep=") else rows[0]
     documented = [column.name for column in command.columns]

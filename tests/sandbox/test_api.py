@@ -31,7 +31,7 @@ WINDOW = DateWindow(days_ago(4), days_ago(3))
 
 
 class Client:
-    """An API client whose waits pass at once, and what it did."""
+    """An API client that does not wait, and a record of what it did."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.waits = Waited()

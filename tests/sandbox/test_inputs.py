@@ -1,4 +1,4 @@
-"""What is handed in, through the whole tap: refused before any request, or every row comes."""
+"""Settings, catalogs and states, through the whole tap: rejected in time, or every row arrives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
@@ -18,6 +18,7 @@ from tests.conftest import (
     Command,
     Output,
     days_ago,
+    examples,
     expected,
     mutated,
     ordered,
@@ -67,7 +68,7 @@ def config_of(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def outcome(sandbox: Sandbox, config: Any, **inputs: Any) -> Output | None:
-    """Run the tap; return None if it refused what was handed in, before any request."""
+    """Run the tap; return None if it rejected its input before any request."""
     sandbox.requests.clear()
     try:
         return run(config, **inputs)
@@ -82,7 +83,7 @@ def rows(output: Output, stream: str) -> int:
     return len(output.records(stream))
 
 
-MANY_RUNS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_RUNS = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(catalog=mutated(CATALOG))
@@ -157,7 +158,7 @@ def test_whatever_a_setting_holds_it_is_refused_or_every_row_comes(
         JSON,
     )
 )
-@settings(max_examples=30)
+@examples(30)
 def test_no_setting_stops_discovery(config: dict[str, Any]) -> None:
     tap = TapCobrowser(config=config, validate_config=False, setup_mapper=False)
     assert len(tap.catalog_dict["streams"]) in {11, 15}
@@ -205,7 +206,7 @@ def test_the_sdk_s_settings_mean_the_same_in_the_environment(
         None, "--config", "ENV", catalog=catalog, **{**variables, "TAP_COBROWSER_STREAM_MAPS": "{"}
     )
     assert refused.code == 1
-    assert "Setting 'stream_maps' is not valid: it is text, but not JSON." in refused.last_line
+    assert "Setting 'stream_maps' is not valid: it is not JSON (line 1" in refused.last_line
 
 
 def test_a_setting_that_there_is_not_is_warned_of_with_one_that_is_like_it(
@@ -241,6 +242,65 @@ def test_a_proxy_that_cannot_be_used_is_no_matter_of_the_connection(
     assert "retry" not in output.stderr
 
 
+@pytest.mark.parametrize("name", ["config", "state", "catalog"])
+def test_files_are_json_in_any_encoding_and_say_why_if_they_are_not(
+    sandbox: Sandbox, config: dict[str, Any], command: Command, tmp_path: Path, name: str
+) -> None:
+    contents = {"config": config, "catalog": select("accounts"), "state": STATE}
+    text = json.dumps(contents[name])
+    path = tmp_path / "passed-in-config.json"
+    paths = {**contents, name: None}
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        output = command(
+            paths["config"], f"--{name}", str(path), catalog=paths["catalog"], state=paths["state"]
+        )
+        assert output.code == 0
+        assert output.records("accounts")
+    sandbox.requests.clear()
+    for wrong, said in {
+        text[:-1]: "it is not JSON (line 1",
+        f'{text[:-1]}, "x": NaN}}': "it contains NaN",
+        f'{text[:-1]}, "x": "\\ud83d"}}': "it contains an unpaired surrogate",
+        f"{text[:-1]}, {text[1:]}": "an object has a duplicate name",
+    }.items():
+        path.write_text(wrong, encoding="utf-8")
+        output = command(
+            paths["config"], f"--{name}", str(path), catalog=paths["catalog"], state=paths["state"]
+        )
+        assert output.code == 1
+        assert said in output.last_line
+        assert not sandbox.requests
+
+
+def test_a_number_with_a_fraction_is_one_in_a_catalog_and_a_stream_map(
+    config: dict[str, Any], command: Command
+) -> None:
+    catalog = select("accounts")
+    catalog["streams"][0]["schema"]["multipleOf"] = 0.5
+    config |= {
+        "stream_map_config": {"share": 0.5},
+        "stream_maps": {"accounts": {"x": "float(config['share'] * 1.5)"}},
+    }
+    output = command(config, catalog=catalog)
+    assert output.code == 0, output.stderr
+    assert {record["x"] for record in output.records("accounts")} == {0.75}
+
+
+def test_empty_variables_of_the_log_count_as_unset(
+    config: dict[str, Any], command: Command
+) -> None:
+    output = command(
+        config,
+        catalog=select("accounts"),
+        LOGLEVEL="",
+        TAP_COBROWSER_LOGLEVEL="",
+        SINGER_SDK_LOG_CONFIG="",
+    )
+    assert output.code == 0, output.stderr
+    assert "| INFO" in output.stderr
+
+
 # A bookmark and its rows
 
 
@@ -254,7 +314,7 @@ def test_a_bookmark_does_not_move_past_rows_that_went_nowhere(
     monkeypatch.setattr("tap_cobrowser.emission.batch_files", lambda *_, **__: iter(()))
     for settings_of_run in (config, {**config, "stream_maps": {"emails": {"subject": "to"}}}):
         outputs: list[Output] = []
-        with pytest.raises(RuntimeError, match="rows of stream 'emails' came, 0 were emitted"):
+        with pytest.raises(RuntimeError, match="rows of stream 'emails', 0 were emitted"):
             run(settings_of_run, catalog=select("emails"), output=outputs)
         assert not outputs[0].states
     monkeypatch.setattr("tap_cobrowser.emission.record_lines", lambda *_, **__: iter(()))
@@ -305,13 +365,54 @@ def test_an_expression_that_fails_on_a_row_ends_the_run_with_the_setting_s_name(
 
 @pytest.mark.parametrize(
     "stream_map",
-    [{"x": "("}, {"x": ""}, {"id": None}, {"__key_properties__": ["nothing"]}, {"__filter__": "="}],
+    [
+        *({"x": "("}, {"x": ""}, {"id": None}, {"__filter__": "="}),
+        *({"__key_properties__": ["nothing"]}, {"__source__": "emails"}),
+        *({"__alias__": alias} for alias in ("5", "''", "[1]", "1/0", "accounts")),
+    ],
 )
 def test_a_stream_map_that_cannot_be_is_refused_before_any_request(
     sandbox: Sandbox, config: dict[str, Any], stream_map: dict[str, Any]
 ) -> None:
     with pytest.raises(SettingError, match=r"^Setting 'stream_maps' cannot be used: "):
-        run({**config, "stream_maps": {"emails": stream_map}}, catalog=select("emails"))
+        run({**config, "stream_maps": {"emails": stream_map}}, catalog=select("emails", "accounts"))
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    "stream_maps",
+    [
+        {"*": {"__alias__": "all"}},
+        {"accounts": {"__source__": "emails"}},
+        {"all": {"__source__": "emails"}, "accounts": {"__alias__": "all"}},
+        {"all": {"__source__": "emails"}, "emails": {"__alias__": "all"}},
+    ],
+)
+def test_no_two_streams_get_one_name(
+    sandbox: Sandbox, config: dict[str, Any], stream_maps: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingError, match="would be used twice"):
+        run({**config, "stream_maps": stream_maps}, catalog=select("emails", "accounts"))
+    assert not sandbox.requests
+    alone = {**stream_maps, "emails": None}
+    if "all" in stream_maps:
+        del alone["all"]
+    output = run({**config, "stream_maps": alone}, catalog=select("accounts"))
+    assert len({message["stream"] for message in output.of_type("RECORD")}) == 1
+
+
+def test_a_map_of_a_stream_that_is_not_selected_is_no_matter(config: dict[str, Any]) -> None:
+    maps = {"*": {"note": "'new'"}, "agentperformance": {"agent_id": "agent_id.upper()"}}
+    output = run({**config, "stream_maps": maps}, catalog=select("accounts"))
+    assert {record["note"] for record in output.records("accounts")} == {"new"}
+
+
+def test_a_shortened_key_is_refused(sandbox: Sandbox, config: dict[str, Any]) -> None:
+    config |= {"flattening_enabled": True, "flattening_max_depth": 1}
+    config |= {"flattening_max_key_length": 5}
+    config["stream_maps"] = {"hosts": {"__key_properties__": ["account_id"]}}
+    with pytest.raises(SettingError, match="lack its key column 'account_id'"):
+        run(config, catalog=select("hosts"))
     assert not sandbox.requests
 
 

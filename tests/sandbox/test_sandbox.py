@@ -1,4 +1,4 @@
-"""The sandbox: it keeps the rules of the API's page, and its data is coherent and lifelike."""
+"""The sandbox: it follows the API's page, and its data is coherent and lifelike."""
 
 from __future__ import annotations
 

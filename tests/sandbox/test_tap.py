@@ -1,4 +1,4 @@
-"""The tap as its users run it: what it emits, how it takes its settings, what it says."""
+"""The tap as its users run it: its output, its settings, its messages."""
 
 from __future__ import annotations
 
@@ -212,6 +212,17 @@ def test_settings_mean_the_same_in_a_file_and_in_the_environment(
     assert without_time[0] == without_time[1] == without_time[2]
 
 
+def test_an_empty_variable_does_not_replace_a_setting_of_the_file(
+    sandbox: Sandbox, config: dict[str, Any], command: Command
+) -> None:
+    empty = {f"TAP_COBROWSER_{name.upper()}": " " for name in SETTINGS_AS_TYPES}
+    output = command(config, "--config", "ENV", catalog=select("emails"), **empty)
+    assert output.code == 0
+    assert ordered(output.records("emails")) == ordered(
+        expected(sandbox.world, "emails", days_ago(8))
+    )
+
+
 def _timeless(message: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name != "time_extracted"}
 
@@ -273,7 +284,7 @@ def test_a_wrong_command_line_gets_one_line_too(
     assert "Traceback" not in output.stderr
 
 
-@pytest.mark.parametrize("text", ["[]", '[["user", "somebody"]]', "null", "5", ""])
+@pytest.mark.parametrize("text", ["[]", '[["user", "somebody"]]', "null", "5"])
 def test_a_configuration_that_is_no_object_is_not_taken_for_an_empty_one(
     command: Command, tmp_path: Path, text: str
 ) -> None:
@@ -293,7 +304,7 @@ def test_a_broken_state_or_catalog_file_gets_one_line(
     assert f"The {name} file" in output.last_line
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"streams": []}', "[", "null"])
+@pytest.mark.parametrize("text", ["{}", '{"streams": []}', "[]", "null"])
 def test_a_catalog_without_streams_is_no_reason_to_extract_nothing(
     sandbox: Sandbox, command: Command, config: dict[str, Any], tmp_path: Path, text: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Signals and standard streams: whatever a run waits for, it ends as its user wants."""
+"""Signals and standard streams: a run can be stopped, whatever it waits for."""
 
 from __future__ import annotations
 
@@ -231,6 +231,36 @@ def test_a_signal_while_starting_ends_it_without_a_traceback(signum: signal.Sign
         codes = set(pool.map(ends, range(6)))
     assert 128 + signum in codes
     assert codes <= {0, 128 + signum}
+
+
+DEAF = """
+import ctypes, sys
+from tap_cobrowser.tap import TapCobrowser
+def wait(*_, **__):
+    mutex, library = ctypes.create_string_buffer(256), ctypes.CDLL(None)
+    library.pthread_mutex_lock(mutex)
+    print("up", flush=True)
+    library.pthread_mutex_lock(mutex)  # which nothing interrupts
+TapCobrowser.sync_all = wait
+TapCobrowser.cli.main(["--config", sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a wait that nothing interrupts")
+def test_a_second_signal_ends_what_waits_inside_a_library(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-c", DEAF, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as waiting:
+        assert waiting.stdout
+        assert waiting.stdout.readline() == b"up\n"
+        for _ in range(2):
+            waiting.send_signal(signal.SIGTERM)
+            time.sleep(0.05)  # two at once would be one
+        assert waiting.wait(1) == 128 + signal.SIGTERM
 
 
 DEFECTS = {

@@ -102,7 +102,7 @@ def test_any_table_is_read_back_or_a_warning_names_another_way(
         # One way has rows where another has a text with line ends and all that makes a row.
         assert any("\n" in cell and '"' in cell for row in rows for cell in row)
         return
-    assert found == rows or "more than one way of quoting" in note
+    assert found == rows or "ambiguous" in note
 
 
 @given(rows=TABLES, separator=SEPARATORS, data=st.data())
@@ -123,7 +123,7 @@ def test_no_cut_of_a_table_is_read_in_another_way(
             found, note = read(body[:at], separator)
         except BrokenAnswerError:
             continue
-        if found == rows[: len(found)] or "more than one way of quoting" in note:
+        if found == rows[: len(found)] or "ambiguous" in note:
             continue
         # Cut behind a quote, or in a value without quotes: the line end that is missing shows it.
         # With a line end, what is left is what PHP writes of another table.
@@ -171,7 +171,7 @@ def test_values_without_escapes_are_read_as_they_are_with_a_warning() -> None:
     rows = [["1000", 'he said "hallo"', '"a"\n"b"', "\r\n"], ["1001", "\\", "'", 'x "y" z']]
     found, note = read(write("bare", rows))
     assert found == rows
-    assert "leaves quotes as they are" in note
+    assert "quotes that are not escaped" in note
 
 
 @pytest.mark.parametrize("way", ["doubled", "slashes", "bare"])

@@ -1,4 +1,4 @@
-"""The key is struck out of everything that is put out, however it is spelled."""
+"""The key is removed from all output, in any encoding."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def _nothing_protected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 KEYS = st.text(st.characters(codec="utf-8"), min_size=4, max_size=40).map(str.strip)
+ANY_KEYS = st.text(st.characters(), min_size=4, max_size=40).map(str.strip)
 HARD_KEYS = st.text("%+*#~.x\\ '\"&=;/[](){}^$|25é€😀", min_size=4, max_size=20).map(str.strip)
 USUAL_KEYS = st.text(ascii_letters + digits + "+/=&%_-", min_size=6, max_size=40)
 BREAKS = st.sampled_from(["\n", "\r\n", " ", "\t", "\\n", "<br />", "=\n", "\u200b", "\x00"])
@@ -54,6 +55,23 @@ def test_no_spelling_of_the_key_survives(key: str) -> None:
             # and begin or end like what stands beside it
             assert line.startswith(before[:-1])
             assert line.endswith(after[1:])
+
+
+@given(key=ANY_KEYS.filter(lambda key: len(key) >= 4))
+@example(key="\udcffhalf of a \ud83d")
+def test_a_key_that_cannot_even_be_sent_is_struck_out(key: str) -> None:
+    redaction._masks.clear()
+    protect(key)
+    assert key not in redact(f"<{key}>")
+    assert key not in quote(f"<{key}>")
+
+
+@pytest.mark.parametrize("number", ["1764000000", "0.000000125", "2026-11-22T00:00:00.000000"])
+def test_zeros_are_no_piece_of_a_key_without_them(number: str) -> None:
+    protect("quite-A-Hidden-4242")
+    assert quote(number) == f"'{number}'"
+    protect("a000000b")
+    assert "000000" not in quote(number)
 
 
 def test_the_key_beside_itself_leaves_nothing() -> None:

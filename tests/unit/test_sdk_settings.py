@@ -1,4 +1,4 @@
-"""The SDK's settings: given their types, or refused in one line that names the setting."""
+"""The SDK's settings: converted to their types, or rejected in one line that names the setting."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def test_an_empty_value_is_a_setting_left_out(name: str, nothing: object) -> Non
         ("stream_maps", {"e*": {"x": "__NULL__"}}, {"e*": {"x": "__NULL__"}}),
         ("stream_map_config", {"seed": 1}, {"seed": 1}),
         ("batch_config", batches(batch_size="2"), batches(batch_size=2)),
+        ("batch_config", batches(storage={"root": f" {ROOT}\n"}), BATCHES),
         ("batch_config", batches(batch_size=5.0), batches(batch_size=5)),
         ("batch_config", batches(batch_size=None), BATCHES),
         (
@@ -85,6 +86,11 @@ def test_a_value_has_its_type_wherever_it_comes_from(
         ("stream_maps", "{", "stream_maps"),
         ("stream_maps", "[1]", "stream_maps"),
         ("stream_maps", {"emails": 5}, "stream_maps"),
+        ("stream_maps", {"copy": {"__source__": None}}, "stream_maps"),
+        ("stream_maps", {"emails": {"__alias__": None}}, "stream_maps"),
+        ("stream_maps", {"emails": {"\ud83d": "to"}}, "stream_maps"),
+        ("stream_maps", '{"emails": null, "emails": {}}', "stream_maps"),
+        ("flattening_separator", "\ud83d", "flattening_separator"),
         ("stream_maps", {"emails": {"subject": 5}}, "stream_maps"),
         ("stream_maps", {"mails": {}}, "stream_maps"),
         ("stream_maps", {"copy": {"__source__": "mails"}}, "stream_maps"),
@@ -109,6 +115,7 @@ def test_a_value_has_its_type_wherever_it_comes_from(
         ("batch_config", batches(storage=None), "batch_config.storage"),
         ("batch_config", batches(storage={}), "batch_config.storage"),
         ("batch_config", batches(storage={"root": ""}), "batch_config.storage.root"),
+        ("batch_config", batches(storage={"root": " "}), "batch_config.storage.root"),
         ("batch_config", batches(storage={"root": 5}), "batch_config.storage.root"),
         ("batch_config", batches(storage={"root": "nowhere://x"}), "batch_config.storage"),
         ("batch_config", batches(storage={"root": "s3://x", "prefix": 5}), "batch_config.storage"),

@@ -1,4 +1,4 @@
-"""From the text of an answer to typed rows: what is understood, and what is refused."""
+"""From the text of a response to typed rows: what is accepted, and what is rejected."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def rows_or_error(body: str | bytes) -> list[tuple[Any, ...]] | TapCobrowserErro
 
 
 def cell(column: str, text: str) -> Any:
-    """Return what a text becomes in a column."""
+    """Return the value of a text in a column."""
     row = tuple(text if name == column else value for name, value in zip(NAMES, ROW, strict=True))
     return rows(read(answer(row)))[0][NAMES.index(column)]
 
@@ -577,4 +577,4 @@ def test_single_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
     body = answer((*ROW[:6], "Müller Zoë é@")).encode().replace(b"@", b"\xc3")
     table = read(body)
     assert rows(table)[0][6] == "Müller Zoë é\ufffd"
-    assert "broken characters" in table.notes[0]
+    assert "invalid characters" in table.notes[0]

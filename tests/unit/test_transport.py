@@ -1,18 +1,143 @@
-"""One HTTP request: what is read of its response."""
+"""A reply is whole, or there is none: whatever a server sends, and wherever it stops."""
 
 from __future__ import annotations
 
+import gzip
+import re
+import socketserver
 import threading
 import zlib
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tap_cobrowser.errors import ConnectionFailedError, RequestError
 from tap_cobrowser.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+BODY = b'"id";"label"\n"1";"a"\n"2";"b"\n'
+OK = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 13:30:00 GMT\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CLOSE = b"Connection: close\r\n"
+END = b"\r\n"
+
+
+def chunked(*chunks: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+
+def deflated(bits: int) -> bytes:
+    compressor = zlib.compressobj(wbits=bits)
+    return compressor.compress(BODY) + compressor.flush()
+
+
+def encoded(name: bytes, body: bytes, *headers: bytes) -> bytes:
+    return OK + CLOSE + b"Content-Encoding: " + name + END + b"".join(headers) + END + body
+
+
+@contextmanager
+def transport(sent: bytes) -> Iterator[Transport]:
+    """Yield a transport to a server that sends these bytes and closes the connection."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while b"\r\n\r\n" not in self.request.recv(65536):
+                pass
+            self.request.sendall(sent)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/csv.php"
+        yield Transport(url, user_agent="test", timeout=5, on_bytes=lambda _: None)
+        server.shutdown()
+
+
+def body_of(sent: bytes) -> bytes:
+    with transport(sent) as sender:
+        return sender.get({"c": "hosts"}).body
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        OK + LENGTH + END + BODY,
+        OK + CLOSE + END + BODY,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(BODY[:9], BODY[9:]) + b"0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK + LENGTH + END + BODY,
+        OK.replace(b"\r\n", b"\n") + LENGTH.replace(b"\r\n", b"\n") + b"\n" + BODY,
+        OK + b"no header\r\nno name: x\r\n: x\r\n\xe9: x\r\n" + LENGTH + END + BODY + b"more",
+        OK + b"Content-Length : %d\r\n\r\n" % len(BODY) + BODY + b"more",
+        encoded(b"gzip", gzip.compress(BODY)),
+        encoded(b"GZip", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:])),
+        encoded(b"deflate", deflated(15)),
+        encoded(b"deflate", deflated(-15)),
+        encoded(b"gzip, gzip", gzip.compress(gzip.compress(BODY))),
+        encoded(b"identity", BODY),
+    ],
+)
+def test_a_whole_response_is_read(sent: bytes) -> None:
+    assert body_of(sent) == BODY
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        OK + CLOSE + END,
+        OK + b"Content-Length: 0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        encoded(b"gzip", gzip.compress(b"")),
+        encoded(b"gzip", b"", b"Content-Length: 0\r\n"),
+        b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n",
+    ],
+)
+def test_a_response_of_nothing_has_an_empty_body(sent: bytes) -> None:
+    assert body_of(sent) == b""
+
+
+WHOLE = {
+    "length": OK + LENGTH + END + BODY,
+    "chunks": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(BODY) + b"0\r\n\r\n",
+    "gzip": encoded(b"gzip", gzip.compress(BODY)),
+    "deflate": encoded(b"deflate", deflated(15)),
+    "deflate without a header": encoded(b"deflate", deflated(-15)),
+}
+
+
+@pytest.mark.parametrize("sent", WHOLE.values(), ids=WHOLE.keys())
+def test_a_response_that_is_cut_anywhere_is_none(sent: bytes) -> None:
+    line_ends = [found.end() for found in re.finditer(b"\r\n", sent[: sent.index(b"\r\n\r\n")])]
+    # up to where nothing but the end of the chunks is missing
+    for end in (*line_ends, *range(5, len(sent) - 4, 11)):
+        with pytest.raises(ConnectionFailedError):
+            body_of(sent[:end])
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"", "closed the connection before it responded"),
+        (b"hello\r\n\r\n", "The response is not HTTP"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "The response is not HTTP"),
+        (b"HTTP/2 200 OK\r\n\r\n", "The response is not HTTP"),
+        (OK + b"X: y\r\n" * 200 + END, "The response is not HTTP"),
+        (encoded(b"gzip", BODY), "The response was cut short"),
+    ],
+)
+def test_what_is_no_response_is_said_to_be_none(sent: bytes, said: str) -> None:
+    with pytest.raises(ConnectionFailedError, match=said):
+        body_of(sent)
+
+
+def test_an_encoding_that_was_not_requested_is_no_matter_of_the_connection() -> None:
+    with pytest.raises(RequestError, match=re.escape("not requested: 'br'")):
+        body_of(encoded(b"br", b"\x8b\x02\x80abc\x03"))
+
+
+# What is no table
 
 PAGE = (
     b"\n<br />\n<b>Warning</b>:  feof() expects parameter 1 to be resource in csv.php on line 9\n"
