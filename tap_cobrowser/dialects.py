@@ -231,9 +231,8 @@ def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
 
 
 def _parse(text: str, separator: str) -> list[list[str]]:
-    reader = csv.reader(_lines(text), delimiter=separator, strict=True)
-    rows = list(reader if len(text) < _LARGE else _sparing(reader))
-    return rows if all(rows) else [row for row in rows if row]
+    rows = filter(None, csv.reader(_lines(text), delimiter=separator, strict=True))
+    return list(rows if len(text) < _LARGE else _sparing(rows))
 
 
 def _doubled(text: str, separator: str) -> Written:
