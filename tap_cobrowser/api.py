@@ -268,7 +268,7 @@ class Api:
         if begin != end:
             msg = "The server's day changed while it responded"
             raise ClockError(msg)
-        return Response(None, self._read(command, reply), begin, self._time.now())
+        return Response(None, self._read(command, [reply]), begin, self._time.now())
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""
@@ -291,13 +291,18 @@ class Api:
                 reply, asked, today = self._request(command, window)
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
-                table = self._read(command, reply)
+                # Only a body without a line end may be doubted. Any other need not be kept.
+                ended = reply.body.endswith((b"\n", b"\r"))
+                body = b"\n" if ended else reply.body
+                replies = [reply]
+                del reply
+                table = self._read(command, replies)
                 whole = self._line_ends.show_whole(
-                    command.name, reply.body, doubted, has_rows=len(table) > 0
+                    command.name, body, doubted, has_rows=len(table) > 0
                 )
                 if whole or (number > most and self._line_ends.are_unknown(command.name)):
                     return Response(asked, table, today, self._time.now())
-                doubted.append(reply.body)
+                doubted.append(body)
                 msg = (
                     "The response ends without a line feed, unlike other responses to this command"
                 )
@@ -386,11 +391,15 @@ class Api:
             raise (CccAgentError if command.ccc_only else CredentialsError)(said)
         raise RefusedError(said)
 
-    def _read(self, command: Command, reply: Reply) -> Table:
-        if reply.status == HTTPStatus.NO_CONTENT:
-            return Table(blank=True)
+    def _read(self, command: Command, replies: list[Reply]) -> Table:
+        """Read the only one of some replies, and take it out, so that its body is not kept."""
         with self._reading:
-            return self.reader(command).read(reply.body, reply.charset)
+            reader, reply = self.reader(command), replies.pop()
+            if reply.status == HTTPStatus.NO_CONTENT:
+                return Table(blank=True)
+            bodies, charset = [reply.body], reply.charset
+            del reply
+            return reader.read(bodies.pop(), charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
         """Return the seconds to wait before a retry: what the server asks for, or a growing time.
