@@ -4,7 +4,8 @@ The plan covers all streams of a run, so that the first windows of the next stre
 while one is being emitted. The number of responses that wait for delivery is limited to the number
 of requests that may be in flight: a slow target stops the requests, and memory is bounded.
 
-It is also bounded in bytes. A request is made ahead only if there is room for a response as large
+It is also bounded in bytes, together with the response that is being read or emitted: as rows, it
+takes several times as much. A request is made ahead only if there is room for a response as large
 as earlier ones of its source. If a response turns out to be too large, it is dropped, and requested
 again when it is its turn. No thread ever waits for room, so there is no deadlock.
 """
@@ -66,7 +67,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
                 and those of all later sources.
             fetch: Makes a request; called from several threads. It reports progress to `received`.
             most: Maximum number of requests that are in flight or wait for delivery.
-            room: Maximum number of bytes of responses that are fetched ahead.
+            room: Maximum number of bytes of responses. The one whose turn it is may have more.
         """
         self._make_plan = plan
         self._fetch = fetch
@@ -78,7 +79,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         self._work: SimpleQueue[_Request[_Source, _Page, _Response] | None] = SimpleQueue()
         self._threads = 0
         self._sizes: dict[_Source, int] = {}
-        self._awaited: _Request[_Source, _Page, _Response] | None = None
+        self._current: _Request[_Source, _Page, _Response] | None = None
         self._of_thread = threading.local()
 
     @property
@@ -97,7 +98,8 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         """
         request = self._of_thread.request
         request.size += size
-        if request is not self._awaited and self._ahead() > self._room:
+        # The error keeps this frame, so no local variable may hold another request.
+        if request is not self._current and self._taken() > self._room:
             raise PutOffError
 
     def dropped(self) -> None:
@@ -123,8 +125,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             if not (one_by_one and self._under_way):
                 self._fill(1 if one_by_one else self._most)
             request, *_ = self._under_way
-            if not request.planned.end:
-                self._awaited = request
+            self._current = None if request.planned.end else request
             self._under_way = self._under_way[1:]
             if request.planned.end:
                 break
@@ -133,12 +134,12 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             try:
                 response = self._result(request)
             except BaseException:
+                self._current = None
                 self._end()
                 raise
-            finally:
-                self._awaited = None
             yield response
             del response, request  # before the next one is read
+            self._current = None
         if not self._under_way:
             self._end()
 
@@ -159,13 +160,15 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         self._sizes[source] = max(request.size, self._sizes.get(source, 0) * 7 // 8)
         return response
 
-    def _ahead(self) -> int:
-        return sum(request.size for request in self._under_way)
+    def _taken(self) -> int:
+        current = self._current
+        return sum(each.size for each in self._under_way) + (current.size if current else 0)
 
     def _has_room(self, source: _Source) -> bool:
+        there = (*self._under_way, self._current) if self._current else self._under_way
         likely = (
             max(request.size, self._sizes.get(request.planned.source, 0))
-            for request in self._under_way
+            for request in there
             if not request.planned.end
         )
         return sum(likely) + self._sizes.get(source, 0) <= self._room
@@ -188,7 +191,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             # The next request in the order of the plan is made in any case.
             if (
                 not planned.end
-                and (self._under_way or self._awaited)
+                and (self._under_way or self._current)
                 and not self._has_room(planned.source)
             ):
                 self._plan = chain([planned], self._plan)

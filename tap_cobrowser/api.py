@@ -141,8 +141,7 @@ class _LineEnds:
             doubted: The bodies that the same request got before, none of which was whole.
             table: What was read from the body.
         """
-        # A blank line may come after it, and in UTF-16 a zero.
-        ends = body[-_LONGEST_BLANK_LINE:].rstrip(b" \t\0").endswith((b"\n", b"\r"))
+        ends = _ends_line(body)
         with self._lock:
             if ends and table:  # a header may end where rows do not
                 self._written[command] = True
@@ -166,6 +165,11 @@ class _LineEnds:
             if grown or alike or len(self._without[command]) > 1:
                 self._written[command] = False
             return True
+
+
+def _ends_line(body: bytes) -> bool:
+    # A blank line may come after it, and in UTF-16 a zero.
+    return body[-_LONGEST_BLANK_LINE:].rstrip(b" \t\0").endswith((b"\n", b"\r"))
 
 
 def _continues(before: bytes, body: bytes) -> bool:
@@ -276,7 +280,7 @@ class Api:
         if begin != end:
             msg = "The server's day changed while it responded"
             raise ClockError(msg)
-        return Response(None, self._read(command, reply), begin, self._time.now())
+        return Response(None, self._read(command, [reply]), begin, self._time.now())
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""
@@ -299,12 +303,16 @@ class Api:
                 reply, asked, today = self._request(command, window)
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
-                table = self._read(command, reply)
-                whole = self._line_ends.show_whole(command.name, reply.body, doubted, table)
+                # Only a body without a line end may be doubted. Any other need not be kept.
+                body = b"\n" if _ends_line(reply.body) else reply.body
+                replies = [reply]
+                del reply
+                table = self._read(command, replies)
+                whole = self._line_ends.show_whole(command.name, body, doubted, table)
                 doubtful = not table or self._line_ends.are_unknown(command.name)
                 if whole or (number > most and doubtful):
                     return Response(asked, table, today, self._time.now())
-                doubted.append(reply.body)
+                doubted.append(body)
                 msg = "The response ends without a line feed, so it may be cut short"
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
@@ -391,11 +399,15 @@ class Api:
             raise (CccAgentError if command.ccc_only else CredentialsError)(said)
         raise RefusedError(said)
 
-    def _read(self, command: Command, reply: Reply) -> Table:
-        if reply.status == HTTPStatus.NO_CONTENT:
-            return Table(blank=True)
+    def _read(self, command: Command, replies: list[Reply]) -> Table:
+        """Read the only reply of a list, and remove it, so that its body is not kept."""
         with self.turn:
-            return self.reader(command).read(reply.body, reply.charset)
+            reader, reply = self.reader(command), replies.pop()
+            if reply.status == HTTPStatus.NO_CONTENT:
+                return Table(blank=True)
+            bodies, charset = [reply.body], reply.charset
+            del reply
+            return reader.read(bodies.pop(), charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
         """Return the seconds to wait before a retry: those in `Retry-After`, or a growing time.

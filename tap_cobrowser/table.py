@@ -160,6 +160,8 @@ class TableReader:
             CellError: If a cell does not fit its column.
         """
         text, separator, above = self._text(body, charset)
+        invalid = "\ufffd" in text and b"\xef\xbf\xbd" not in body
+        del body  # which can be large, as can what is made of it
         if not text or text.isspace():
             return Table(notes=("The response is empty, without even a header",), blank=True)
         if _says_nothing(text):
@@ -167,7 +169,7 @@ class TableReader:
         written = self._written(text, separator)
         rows = written.rows
         notes = [written.note] if written.note else []
-        if "\ufffd" in text and b"\xef\xbf\xbd" not in body:
+        if invalid:
             notes.append("The response has invalid characters, which are shown as \ufffd")
         header = [name.strip() for name in rows[0]]
         known = self._known(header)
@@ -187,6 +189,7 @@ class TableReader:
         cells = list(zip(*rows[first_row:], strict=True)) or [()] * len(header)
         if first_row and len(header) > 1 and rows[0][1] in cells[1]:
             _reject_another_header(written, above)
+        rows.clear()  # their cells are in the columns now
         try:
             converted = self._converted(cells, positions, notes)
         except _ColumnError as error:

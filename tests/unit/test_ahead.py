@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,3 +131,29 @@ def test_threads_do_not_hold_the_exit_and_end_with_the_run(*, failing: bool) -> 
     for worker in workers:
         worker.join(5)
         assert not worker.is_alive()
+
+
+def test_what_is_emitted_takes_room_from_what_is_fetched_ahead() -> None:
+    there: list[weakref.ref[Large]] = []
+
+    def fetch(_: str, number: int | None) -> Large:
+        ahead.received(6)
+        there.append(weakref.ref(response := Large(number)))
+        return response
+
+    ahead: FetchAhead[str, int, int, Large] = FetchAhead(Fetches().plan, fetch, 4, room=10)
+    numbers: list[int | None] = []
+    for response in ahead.responses("first"):
+        threading.Event().wait(0.01)  # a slow target
+        if len(numbers) >= 4:  # those that were requested before any size was known
+            assert [each() for each in there if each()] == [response]
+        numbers.append(response.number)
+        del response
+    assert numbers == list(range(7))
+
+
+@dataclass
+class Large:
+    """A response that is large."""
+
+    number: int | None
