@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 3600.0
 _LONGEST_WAIT = 60.0
 _CALENDAR = range(2000, 9000)
+_LONGEST_BLANK_LINE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,29 +125,34 @@ class _LineEnds:
     def __init__(self) -> None:
         self._written: dict[str, bool] = {}
         self._without: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._without_rows: defaultdict[str, set[bytes]] = defaultdict(set)
         self._lock = threading.Lock()
 
     def are_unknown(self, command: str) -> bool:
         """Return whether it is still unknown how the responses to a command end."""
         return command not in self._written
 
-    def show_whole(
-        self, command: str, body: bytes, doubted: list[bytes], *, has_rows: bool
-    ) -> bool:
+    def show_whole(self, command: str, body: bytes, doubted: list[bytes], table: Table) -> bool:
         """Return whether a body is whole.
 
         Args:
             command: The name of the command.
             body: The body.
             doubted: The bodies that the same request got before, none of which was whole.
-            has_rows: Whether it has rows.
+            table: What was read from the body.
         """
-        ends = body.endswith((b"\n", b"\r"))
+        # A blank line may come after it, and in UTF-16 a zero.
+        ends = body[-_LONGEST_BLANK_LINE:].rstrip(b" \t\0").endswith((b"\n", b"\r"))
         with self._lock:
-            if ends and has_rows:  # a header may end where rows do not
+            if ends and table:  # a header may end where rows do not
                 self._written[command] = True
-            if ends or not body or self._written.get(command) is False:
+            if ends or table.blank or self._written.get(command) is False:
                 return True
+            if not table:
+                # The header is the same in all responses, and shows nothing about rows.
+                if body in doubted:
+                    self._without_rows[command].add(body)
+                return body in self._without_rows[command]
             if command in self._written:
                 return False
             # A last line that is followed by another one now was whole, without a line end. The
@@ -164,6 +170,7 @@ class _LineEnds:
 
 def _continues(before: bytes, body: bytes) -> bool:
     """Return whether the last line of a body is followed by another line in a later one."""
+    before, body = before.replace(b"\0", b""), body.replace(b"\0", b"")  # of UTF-16
     last = before[before.rfind(b"\n") + 1 :]
     return any(b"\n" + last + end in body for end in (b"\n", b"\r\n"))
 
@@ -206,13 +213,14 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that parse in turns need more time and memory than one after the other.
-        self._reading = threading.Lock()
+        # For work on rows: threads that interrupt each other in it need more time and memory than
+        # one after the other.
+        self.turn = threading.Lock()
         self._lock = threading.Lock()
         self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
-        self._repair = Repair(settings.timezone)
+        self._repair = Repair(settings.timezone, pairs=settings.window_days > 1)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, and return the checked response.
@@ -292,16 +300,12 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                # "No results found" may lack a line feed.
-                whole = table.blank or self._line_ends.show_whole(
-                    command.name, reply.body, doubted, has_rows=len(table) > 0
-                )
-                if whole or (number > most and self._line_ends.are_unknown(command.name)):
+                whole = self._line_ends.show_whole(command.name, reply.body, doubted, table)
+                doubtful = not table or self._line_ends.are_unknown(command.name)
+                if whole or (number > most and doubtful):
                     return Response(asked, table, today, self._time.now())
                 doubted.append(reply.body)
-                msg = (
-                    "The response ends without a line feed, unlike other responses to this command"
-                )
+                msg = "The response ends without a line feed, so it may be cut short"
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
                 wait = self._backoff(error, number)
@@ -390,7 +394,7 @@ class Api:
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
             return Table(blank=True)
-        with self._reading:
+        with self.turn:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:

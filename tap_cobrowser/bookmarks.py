@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day
+from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day, whole_day
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.redaction import quote
 
@@ -71,8 +71,11 @@ def read(
     where = f"State of stream '{stream}'"
 
     def day_of(name: str) -> date:
+        # In another zone than that of the run that wrote it, it is no midnight: the rest of a day
+        # does not make that day complete.
+        parse = whole_day if name == _COMPLETE else parse_day
         try:
-            return parse_day(state[name], zone)
+            return parse(state[name], zone)
         except (ValueError, TypeError, AttributeError):
             msg = f"Its '{name}' is {quote(state[name], 60)}, which is not a date"
         raise StateError(msg, where=where)
@@ -191,7 +194,9 @@ def _begin(bookmark: Bookmark | None, read: DateWindow) -> date:
 
 def look_back(bookmark: Bookmark, days: int) -> date:
     """Return the first day that is read again, `days` before the bookmark."""
-    day = min(bookmark.day, bookmark.lookback_from or bookmark.day)
+    # A run reads no day after the one on which it began, so an older `lookback_from` belongs to an
+    # earlier bookmark: Meltano merges states, and entries that are no longer written stay.
+    day = min(bookmark.day, max(bookmark.lookback_from or bookmark.day, bookmark.day - ONE_DAY))
     # The margin of a year keeps every later calculation within the calendar.
     return day - timedelta(days=min(days, day.toordinal() - 366))
 

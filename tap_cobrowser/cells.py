@@ -152,22 +152,25 @@ _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
 _RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
-    r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?,? )? ?(\d{1,2}) "
+    r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
     rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
-    r"(\d{4}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{4}|[A-Z]+))?",
+    r"(\d{4}|\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([+-]\d\d:?\d\d)| ([A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    r"(?: ?(Z|[+-]\d\d(?::?\d\d)?)| ([A-Z]{3,4}))?",
     re.ASCII | re.IGNORECASE,
 )
 _UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
 # MySQL's zero date, and how PHP writes it: 30 November of the year -1
 _ZERO_DATE = re.compile(r"0|0000-00-00.*|-0001-11-30.*|(?:\w{3}, )?30 Nov -0001.*", re.ASCII)
-# RFC 2822, section 4.3
+# What RFC 2822 allows at the end
+_COMMENT = re.compile(r" ?\([^()]*\)\Z")
+# RFC 2822, section 4.3, and those of the Netherlands
 _ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6}
 _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
+_ZONE_NAMES |= {"CET": 1, "CEST": 2, "MET": 1, "MEST": 2}
 _MINUTES = {f":{m:02}:{s:02}": f":{m:02}:{s:02}+00:00" for m in range(60) for s in range(60)}
 _A_DAY = timedelta(days=1)
 
@@ -206,7 +209,7 @@ class Moments:
             return _each(cells, self._moment, "a date-time")
 
     def _moment(self, cell: str) -> str | None:
-        cell = cell.strip()
+        cell = _COMMENT.sub("", " ".join(cell.split()))
         if not cell or _ZERO_DATE.fullmatch(cell):
             return None
         return self.parse(cell).isoformat()
@@ -220,11 +223,13 @@ class Moments:
         if _UNIX_SECONDS.fullmatch(cell):
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
-            day, month, year, hour, minute, second, offset = found.groups()
+            day, month, year, hour, minute, second, digits, name = found.groups()
+            if len(year) == 2:  # noqa: PLR2004 - RFC 2822, section 4.3
+                year = f"{'20' if year < '50' else '19'}{year}"
             month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
         elif found := _ISO_8601.fullmatch(cell):
-            year, month, day, hour, minute, second, fraction, offset = found.groups()
+            year, month, day, hour, minute, second, fraction, digits, name = found.groups()
         else:
             raise ValueError
         local = datetime(  # noqa: DTZ001 - its offset is what comes next
@@ -236,6 +241,7 @@ class Moments:
             int(second or 0),
             int((fraction or "0")[:6].ljust(6, "0")),
         )
+        offset = digits or name
         if offset is None:
             return local.replace(tzinfo=self._zone).astimezone(timezone.utc)
         moment = self._with_offset(local, offset.upper())

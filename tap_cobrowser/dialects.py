@@ -1,6 +1,6 @@
 """From the text of a response to rows of cells, in each way that a PHP service may quote.
 
-There are four ways. Each text is converted to the first of them, doubled quotes, which Python's csv
+There are five ways. Each text is converted to the first of them, doubled quotes, which Python's csv
 module parses fast: a quote that is part of a value is replaced with a character that the text does
 not have, and is restored in the cells.
 
@@ -30,7 +30,10 @@ _LARGE, _PIECE, _MOST_KNOWN = 8 * 2**20, 2**20, 50_000
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _LINE_END = r"(?:\r\n|\n|\r)"
 _SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
+_SLASHED_QUOTE = re.compile(r"\\(.?)", re.DOTALL)
 
+# Maximum number of quotes or backslashes in a cell that is matched as a whole; each takes memory.
+_MOST_REPEATS = "{0,50000}"
 # Maximum number of quotes, separators and line ends to search one by one; it takes seconds.
 _MOST_STEPS = 1_000_000
 
@@ -40,7 +43,10 @@ _NAMES = {
     "fputcsv": "PHP's `fputcsv`",
     "slashes": "PHP's `addslashes`",
     "bare": "quotes that are not escaped",
+    "escapes": "a backslash before quotes and backslashes",
 }
+
+_DOUBTFUL = {"bare", "escapes"}  # where other ways have failed
 
 
 class QuotingError(ValueError):
@@ -88,13 +94,11 @@ class Written:
             begins = reader.line_num + 1
         return begins
 
-    def is_all_quoted(self) -> bool:
-        """Return whether all cells are quoted."""
-        cells = sum(map(len, self.rows))
-        quoted = self.text.count('"') - 2 * sum(
-            cell.count('"') for row in self.rows for cell in row
-        )
-        return quoted == 2 * cells
+    def count_unquoted(self) -> int:
+        """Return how many cells are not quoted."""
+        # The rows of the text itself: what stands for a quote in it is no quote.
+        cells = [cell for row in _parse(self.text, self.separator) for cell in row]
+        return len(cells) - self.text.count('"') // 2 + sum(cell.count('"') for cell in cells)
 
 
 class Quoting:
@@ -130,14 +134,16 @@ class Quoting:
                 found["fputcsv"] = _fputcsv(text, separator, width, begin)
         if state is _State.MALFORMED:
             found["bare"] = _bare(text, separator, width, begin)
+            if '\\"' in text and found["slashes"].state is _State.MALFORMED:
+                found["escapes"] = _slashes(text, separator, begin, way="escapes")
         likely = {way: each for way, each in found.items() if way not in self._impossible}
         possible = _possible(likely) or _possible(found)
         header = text[:begin]
         line_end = header[len(header.rstrip("\r\n")) :] or text[-1]
         ended = text[len(text.rstrip("\r\n")) :].startswith(line_end) and line_end in "\r\n"
         chosen = _choose(possible, ended=ended, begin=begin)
-        if chosen.way == "bare" or any(
-            each.way != "bare" and each.rows != chosen.rows and _is_likely(each, begin)
+        if chosen.way in _DOUBTFUL or any(
+            each.way not in _DOUBTFUL and each.rows != chosen.rows and _is_likely(each, begin)
             for each in possible.values()
         ):
             return replace(chosen, note=AMBIGUOUS.format(_NAMES[chosen.way]))
@@ -172,16 +178,26 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
         order = ["slashes", "fputcsv"] if ended else []
     elif "slashes" in found:
         order = ["fputcsv", "slashes"]
+    elif "escapes" in found:
+        order = ["fputcsv", "escapes"]
     elif by_php or "fputcsv" not in found:
         order = ["fputcsv", "bare"]
     for way in order:
-        # If there is a choice, `fputcsv` has to quote exactly where PHP does.
-        if way in whole and (way != "fputcsv" or len(found) == 1 or _is_likely(whole[way], begin)):
+        if way in whole and (way != "fputcsv" or _is_fputcsv(whole[way], found, begin)):
             # A way with more rows is more likely than one in which they are part of a value.
             if max(each.size for each in found.values()) > whole[way].size:
                 break
             return whole[way]
     raise QuotingError
+
+
+def _is_fputcsv(read: Written, found: Mapping[str, Written], begin: int) -> bool:
+    """Return whether a text is as PHP writes it; where it need not be, it has doubled quotes."""
+    return (
+        len(found) == 1
+        or _is_likely(read, begin)
+        or any('"' in cell for row in _parse(read.text, read.separator) for cell in row)
+    )
 
 
 # Doubled quotes (RFC 4180), in quotes always or only where needed
@@ -235,22 +251,28 @@ def _doubled(text: str, separator: str) -> Written:
     elif len(set(map(len, rows))) != 1:
         width, last = len(rows[0]), len(rows[-1])
         before = set(map(len, rows[1:-1]))
-        if state is _State.CUT or text[-1] not in "\r\n":
-            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
-        elif before | {last} == {width + 1} and not any(row[-1] for row in rows[1:]):
+        after_header = before | {last}
+        if after_header == {width + 1} and not any(row[-1] for row in rows[1:]):
             rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
+        elif after_header == {width - 1} and not rows[0][-1] and text[-1] in '"\r\n':
+            rows = [rows[0][:-1], *rows[1:]]  # one ends the header alone
+        elif state is _State.CUT or text[-1] not in "\r\n":
+            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
         else:
             state = _State.UNEVEN
     size = len(rows) - (state is _State.CUT and len(rows[-1]) == 1)
     return Written("doubled", state, rows, text, separator, size)
 
 
-# Quotes, apostrophes and backslashes behind a backslash (`addslashes`), all cells quoted
+# Quotes and backslashes (with `addslashes` apostrophes, too) behind a backslash, all cells quoted
 
 
-def _slashes(text: str, separator: str, begin: int) -> Written:
+def _slashes(text: str, separator: str, begin: int, way: str = "slashes") -> Written:
+    """Read what `addslashes` writes, or what leaves apostrophes and NUL as they are."""
     quote, nul = _marks(text)
-    values = {'"': quote, "'": "'", "\\": "\\", "0": nul}
+    values = {'"': quote, "\\": "\\"}
+    if way == "slashes":
+        values |= {"'": "'", "0": nul}
 
     def unslash(found: re.Match[str]) -> str:
         if found[1] in values:
@@ -260,10 +282,11 @@ def _slashes(text: str, separator: str, begin: int) -> Written:
         raise QuotingError
 
     try:
-        marked = text[:begin] + _SLASHED.sub(unslash, text[begin:])
+        escape = _SLASHED if way == "slashes" else _SLASHED_QUOTE
+        marked = text[:begin] + escape.sub(unslash, text[begin:])
     except QuotingError:
-        return Written("slashes", _State.MALFORMED, [], text, separator)
-    read = replace(_doubled(marked, separator), way="slashes")
+        return Written(way, _State.MALFORMED, [], text, separator)
+    read = replace(_doubled(marked, separator), way=way)
     rows = read.rows[1:] if begin else read.rows
     cells = sum(map(len, rows)) - len(rows) * (not read.rows[0][-1] if read.rows else 0)
     unquoted = cells - (marked.count('"', begin) + 1) // 2
@@ -361,7 +384,8 @@ class _Places:
         self._quotes = re.compile(r'(\\?)("+)')
         self._any = re.compile(rf'(\\?)("+)|{sep}|{_LINE_END}')
         self._unquoted = re.compile(r"[^\\\t ]*")
-        plain = rf'(?:"[^"\\]*(?:(?:""|\\+(?!["\\]))[^"\\]*)*"|[^{sep}"\\\r\n\t ]*)'
+        special = rf'(?:(?:""|\\+(?!["\\]))[^"\\]*){_MOST_REPEATS}'
+        plain = rf'(?:"[^"\\]*{special}"|[^{sep}"\\\r\n\t ]*)'
         self._plain_row = re.compile(rf"{plain}(?:{sep}{plain}){{{width - 1}}}{_LINE_END}")
 
     @property
@@ -456,7 +480,7 @@ def _is_likely(read: Written, begin: int) -> bool:
     `fputcsv` quotes only where it has to, and a cell that contains a quote is always quoted.
     """
     sep = re.escape(read.separator)
-    cell = re.compile(rf'"([^"]*(?:""[^"]*)*)"|[^{sep}\r\n]+')
+    cell = re.compile(rf'"([^"]*(?:""[^"]*){_MOST_REPEATS})"|[^{sep}\r\n]+')
     special = re.compile(rf'[{sep}"\\\r\n\t ]' if read.way == "fputcsv" else "")
     if read.state is not _State.WHOLE:
         return False
@@ -472,13 +496,13 @@ def _is_likely(read: Written, begin: int) -> bool:
 def _bare(text: str, separator: str, width: int, begin: int) -> Written:
     """Read cells whose quotes are not escaped: the width of the rows decides."""
     malformed = Written("bare", _State.MALFORMED, [], text, separator)
-    trailing = separator if text[:begin].rstrip("\r\n").endswith(separator) else ""
-    columns = width - len(trailing)
-    body = text[begin:].rstrip("\r\n")
-    close = f'"{trailing}'
+    columns = width - text[:begin].rstrip("\r\n").endswith(separator)
+    body = text[begin:].strip("\r\n")
+    close = f'"{separator}' if body.endswith(f'"{separator}') else '"'
     if columns < 2 or not body.startswith('"') or not body[1:].endswith(close):  # noqa: PLR2004
         return malformed  # nothing tells rows of one cell from texts
-    line_end = "\r\n" if text[:begin].endswith("\r\n") else _LINE_END
+    like_header = text[:begin].endswith("\r\n") and f"{close}\r\n" in text[begin:]
+    line_end = "\r\n" if like_header else _LINE_END
     between = f'"{separator}"'
     # The first cell of a row is an id, or another value without quotes and line ends.
     begins_row = rf'(?=[^"\r\n]*{re.escape(between)})'

@@ -5,6 +5,7 @@ The functions return how many rows were handled: written, or removed by a stream
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._batch import SDKBatchMessage
@@ -15,16 +16,56 @@ from tap_cobrowser.batches import batch_files, in_columns
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.messages import record_lines
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.mapper import StreamMap
 
     from tap_cobrowser.messages import LineWriter
-    from tap_cobrowser.table import Table
+
+_MOST_ENCODED = 10_000
+"""Rows of a window up to which table and messages fit into memory at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Table):
+    """A table whose rows are RECORD messages already; it has no columns.
+
+    Attributes:
+        rows: The number of rows.
+        lines: The messages, in blocks of whole lines.
+    """
+
+    rows: int = 0
+    lines: tuple[bytes, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.rows
+
+
+def encode(stream_maps: Iterable[StreamMap], table: Table, extracted: datetime) -> Table:
+    """Return a table with its rows encoded, unless a stream map changes them or they are too many.
+
+    The thread that has read the rows still has them in its cache. For another thread, encoding them
+    takes twice as long.
+
+    Args:
+        stream_maps: The maps of the stream.
+        table: Its rows.
+        extracted: When they were received, in UTC.
+    """
+    plain = _plain(_kept(stream_maps))
+    if plain is None or not 0 < len(table) <= _MOST_ENCODED:
+        return table
+    lines = record_lines(
+        plain.stream_alias, table.names, table.columns, time_extracted=extracted, version=None
+    )
+    return Encoded(table.names, (), table.notes, table.blank, len(table), tuple(lines))
 
 
 def records_of(table: Table) -> Iterator[dict[str, Any]]:
@@ -48,21 +89,25 @@ def write_records(
         stream_maps: The maps of the stream.
         table: Its rows.
         extracted: When they were received, in UTC.
-        version: Version of the table, for ACTIVATE_VERSION.
+        version: Version of the table, for ACTIVATE_VERSION; None if its rows are encoded.
 
     Raises:
         SettingError: If a stream map fails.
     """
     maps = _kept(stream_maps)
     rows = 0
-    if len(maps) == 1 and _is_identity(maps[0]):
-        # The usual case: without a stream map, rows need not become dicts.
-        for lines in record_lines(
-            maps[0].stream_alias,
-            table.names,
-            table.columns,
-            time_extracted=extracted,
-            version=version,
+    # The usual case: without a stream map, rows need not become dicts.
+    if plain := _plain(maps):
+        for lines in (
+            table.lines
+            if isinstance(table, Encoded)
+            else record_lines(
+                plain.stream_alias,
+                table.names,
+                table.columns,
+                time_extracted=extracted,
+                version=version,
+            )
         ):
             writer.write_lines(lines)
             rows += lines.count(b"\n")
@@ -139,6 +184,11 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
 
 def _kept(stream_maps: Iterable[StreamMap]) -> list[StreamMap]:
     return [each for each in stream_maps if not isinstance(each, RemoveRecordTransform)]
+
+
+def _plain(maps: Sequence[StreamMap]) -> StreamMap | None:
+    """Return the only map of a stream if it changes nothing."""
+    return maps[0] if len(maps) == 1 and _is_identity(maps[0]) else None
 
 
 def _is_identity(stream_map: StreamMap) -> bool:

@@ -11,7 +11,7 @@ import logging
 import sys
 from abc import ABC
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -24,7 +24,7 @@ from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
 from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.emission import records_of, write_batches, write_records
+from tap_cobrowser.emission import encode, records_of, write_batches, write_records
 from tap_cobrowser.paginator import WindowPaginator
 from tap_cobrowser.progress import StreamProgress
 from tap_cobrowser.table import Column
@@ -93,6 +93,7 @@ class Extraction:
         progress: The progress of the run.
         windowed: Returns the selected streams with days, in the order in which they are synced.
         warned: The warnings that were logged, as pairs of stream and kind.
+        planned_on: The server's day, as far as it was known, on which each pass was planned.
     """
 
     settings: Settings
@@ -101,6 +102,7 @@ class Extraction:
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
+    planned_on: dict[Pass, date] = field(default_factory=dict)
 
     def warn(self, stream: CobrowserStream, response: Response) -> None:
         """Log what is unusual about a response, once per stream and kind."""
@@ -113,6 +115,16 @@ class Extraction:
             if (stream.name, kind) not in self.warned:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
+
+    def encode(self, stream: CobrowserStream, response: Response) -> Response:
+        """Return a response with its rows as RECORD messages, where they go out as they are."""
+        if not (stream.windowed and stream.is_incremental) or stream.get_batch_config(
+            stream.config
+        ):
+            return response
+        with self.api.turn:
+            table = encode(stream.stream_maps, response.table, response.extracted)
+            return replace(response, table=table)
 
     def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
         """Log which earlier days of a stream are filled in, and why."""
@@ -137,12 +149,13 @@ class Extraction:
         """Yield the windows that a pass still needs, in order; None is the whole table.
 
         While the server's clock is a guess, a first day in its future is requested nevertheless:
-        only the response shows whether it is in the future.
+        only the response shows whether it is in the future. The same holds for a default start.
 
         Args:
             of: The pass.
             after: The last day that it has read already; for earlier days, the first.
         """
+        self.planned_on[of] = self.api.clock.run_day
         days, end = of.days, self.settings.end_date
         if not of.stream.windowed:
             yield None
@@ -156,11 +169,19 @@ class Extraction:
             days.first, days.last, self.settings.window_days, newest_first=of.earlier
         )
         guessed = not (self.api.clock.known or after or of.earlier)
-        if paginator.finished and guessed and (not end or days.first <= end):
+        default = not (self.settings.start_date or of.stream.bookmark)
+        if paginator.finished and guessed and (not end or days.first <= end or default):
             yield DateWindow(days.first, days.first)
         while not paginator.finished:
             yield paginator.current_value
             paginator.advance()
+
+    def begins_elsewhere(self, of: Pass, window: DateWindow | None, after: date | None) -> bool:
+        """Return whether the windows that a pass still needs do not begin with a window."""
+        first = next(self.windows(of, after), None)
+        if window is None or first is None:
+            return first is not window
+        return first.last != window.last if of.earlier else first.first != window.first
 
     def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
         """Return all days of a pass, given its first window."""
@@ -192,7 +213,7 @@ class Extraction:
             dry: Whether the run only tests its streams (`--test`).
         """
         bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
+        if bookmark and bookmark.day > today + ONE_DAY and self.api.clock.known:
             stream.log(
                 "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
                 "then are not read, unless you set it back or remove it.",
@@ -224,6 +245,9 @@ class CobrowserStream(Stream, ABC):
 
     reaches_back: ClassVar[bool] = False
     """Whether rows may begin before the requested days, and last into them."""
+
+    ends: ClassVar[str | None] = None
+    """The column that holds when such a row ended, if there is one."""
 
     ccc_only: ClassVar[bool] = False
     """Whether only CCC agents may use the command."""
@@ -281,14 +305,18 @@ class CobrowserStream(Stream, ABC):
         """The days of the daily work; empty if `last` is before `first`; None without windows."""
         if not self.windowed:
             return None
-        settings, run_day = self._settings, self._shared.api.clock.run_day
+        settings, clock = self._settings, self._shared.api.clock
+        run_day, end = clock.run_day, settings.end_date
         first = bookmarks.first_day(
             self.bookmark,
             start=settings.start_date,
             lookback_days=settings.lookback_days,
             run_day=run_day,
         )
-        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
+        last = bookmarks.last_day(end=end, run_day=run_day)
+        if end and last < end < first and not clock.known:
+            last = end  # no response to these days will show that the server's day is a later one
+        return DateWindow(first, last)
 
     @property
     def earlier_days(self) -> DateWindow | None:
@@ -337,10 +365,10 @@ class CobrowserStream(Stream, ABC):
         """Yield the responses in order.
 
         If the server's clock turns out to be on another day than this machine's, the requests are
-        planned again, from the current position of this stream.
+        planned again, from the current position of this stream. A first response that is not the
+        first of the new plan is dropped.
         """
-        api, ahead = self._shared.api, self._shared.ahead
-        planned_on = api.clock.run_day
+        shared, ahead = self._shared, self._shared.ahead
         dry = self.ABORT_AT_RECORD_COUNT is not None
         earlier = self._pass.earlier
         read: date | None = None
@@ -350,19 +378,21 @@ class CobrowserStream(Stream, ABC):
                 pending = False
                 for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
-                    self._shared.warn(self, response)
+                    shared.warn(self, response)
                     self._pass.progress.checked(response.extra)
-                    if response.window:
-                        read = response.window.first if earlier else response.window.last
-                    if response.window or not self.windowed:
-                        yield response
-                    if api.clock.run_day != planned_on:
-                        planned_on, pending = api.clock.run_day, self.windowed
+                    pending = shared.api.clock.run_day != shared.planned_on[self._pass]
+                    if not (pending and shared.begins_elsewhere(self._pass, response.window, read)):
+                        if response.window:
+                            read = response.window.first if earlier else response.window.last
+                        if response.window or not self.windowed:
+                            yield response
+                    if pending:
+                        pending = self.windowed
                         ahead.plan_again()
                         break
                     del response  # which can be large, before the next one is read
         if not earlier:
-            self._shared.finish(self, read=read is not None, dry=dry)
+            shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
@@ -415,7 +445,7 @@ class CobrowserStream(Stream, ABC):
     ) -> None:
         """Emit the rows of each window, then move the bookmark past it."""
         blank: DateWindow | None = None
-        windows, whole = 0, True
+        whole: bool | None = None  # unless there is no window
         begun: DateWindow | None = None
         for response in self._responses():
             begun = begun or response.window
@@ -423,12 +453,11 @@ class CobrowserStream(Stream, ABC):
             emitted = emit(table, response.extracted)
             counter.increment(emitted)
             self._finish(response, table, emitted, begun)
-            windows += 1
             blank = blank or response.blank
-            whole = whole and not (table.blank or blank)
+            whole = whole is not False and not (table.blank or blank)
             del response, table  # which can be large, before the next one is read
         version = version and self._new_version()  # by the server's clock, which is known now
-        if version is not None and windows and whole:
+        if version is not None and whole:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
@@ -489,7 +518,7 @@ class CobrowserStream(Stream, ABC):
             window,
             emitted,
             days=begun and self._shared.days_since(begun, self._pass),
-            bookmark=state.get("replication_key_value"),
+            bookmark=state.get("replication_key_value") if self.is_incremental else None,
             complete_from=state.get("complete_from"),
         )
 
@@ -525,7 +554,11 @@ def _command(stream: CobrowserStream) -> Command:
         for name, definition in stream.schema["properties"].items()
     )
     subject = Subject(
-        stream.name, tuple(stream.primary_keys), stream.replication_key, stream.reaches_back
+        stream.name,
+        tuple(stream.primary_keys),
+        stream.replication_key,
+        stream.reaches_back,
+        stream.ends,
     )
     return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 

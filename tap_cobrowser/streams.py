@@ -285,6 +285,7 @@ class AgentActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
+    ends = "time_end"
     schema = th.PropertiesList(
         th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
         th.Property(

@@ -7,7 +7,9 @@ check per cell would cost more than the rest of the parsing.
 
 from __future__ import annotations
 
+import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -33,20 +35,31 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _SEPARATORS = ";,:|\t"
-_SEP_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\n|\r)', re.IGNORECASE)
+# A script in several files puts out what stands around its tags: marks, blanks and blank lines.
+_ABOVE = re.compile(r"[\ufeff \t\r\n]*")
+_ENDED = re.compile(r"[^ \t\r\n](?:\r\n|\n|\r)?\Z")
+_BELOW = re.compile(r"[ \t]*(?:\r\n|\n|\r)")
+_SEP_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"([^\r\n]*)(?:\r\n|\n|\r|\Z)")
 # One line of these words only. Any other text, such as "unknown user", is an error.
 _THINGS = (
     r"(?:results?|data|rows?|records?|entries|items|matches|conversations?|chats?|e-?mails?"
-    r"|resulta(?:at|ten)|gegevens|rijen|regels|records|gesprek(?:ken)?|e-?mails?)"
+    r"|messages|sessions|activity|activities|statistics"
+    r"|resulta(?:at|ten)|gegevens|rijen|regels|records|gesprek(?:ken)?|e-?mails?"
+    r"|berichten|sessies|activiteit(?:en)?|statistieken)"
 )
+_DATE = r"\d[\d/-]{5,9}"
 _NOTHING = re.compile(
-    rf"""["']?(?:(?:there (?:is|are) |er zijn |er is )?(?:no|geen|0) (?:\w+ )?{_THINGS}"""
-    r"""|(?:nothing|niets|empty result|empty set|leeg)"""
+    r"""["']?(?:(?:sorry|helaas),? )?"""
+    r"""(?:(?:there (?:is|are|was|were) |er (?:is|zijn|waren|werden) )?"""
+    rf"""(?:no|geen|0) (?:\w+ )?{_THINGS}"""
+    r"""|(?:nothing|niets|empty(?: result| set)?|leeg)"""
     r""")(?: (?:were |was |is |are )?(?:found|available|returned|gevonden|beschikbaar|aanwezig))?"""
+    r"""(?: to (?:display|show|export))?"""
     r"""(?: (?:for|in|within|voor|binnen|over) (?:(?:this|the|that|deze|die|de|het|dit) )?"""
-    r"""(?:\w+ )?(?:period|range|date range|selection|interval|periode|selectie|datums?))?"""
-    r"""\s?[.!]*["']?""",
+    r"""(?:\w+ )?(?:period|range|date range|selection|interval|query|periode|selectie|datums?))?"""
+    rf"""(?: (?:for|on|op|voor|between|from|van|tussen) {_DATE}(?: (?:and|to|en|tot) {_DATE})?)?"""
+    r"""\s?[.!]*["']?(?: ?<br ?/?>)?""",
     re.IGNORECASE,
 )
 _LONGEST_LINE = 100
@@ -146,7 +159,7 @@ class TableReader:
             CellError: If a cell does not fit its column.
         """
         text, separator, above = self._text(body, charset)
-        if not text.strip():
+        if not text or text.isspace():
             return Table(notes=("The response is empty, without even a header",), blank=True)
         if _says_nothing(text):
             return Table(notes=(f"The response has no rows but says {quote(text)}",), blank=True)
@@ -164,7 +177,7 @@ class TableReader:
             # With these names it is no row of data, and with so few of them no usable header.
             msg = f"The header has only {known} of {len(self._columns)} documented columns"
             raise MissingColumnError(msg)
-        elif len(header) == len(self._columns) and written.is_all_quoted():
+        elif len(header) == len(self._columns) and not written.count_unquoted():
             first_row = 0
             positions = {column.name: at for at, column in enumerate(self._columns)}
             notes.append("The response has no header, so its columns are taken by position")
@@ -193,11 +206,17 @@ class TableReader:
     def _text(self, body: bytes, charset: str | None) -> tuple[str, str, int]:
         """Return the text, the separator, and the number of lines that were skipped above it."""
         text = decode(body, charset)
-        found = _SEP_LINE.match(text)
-        if not found:
-            return text, self._separator, 0
-        separator = found[1] if found[1] in _SEPARATORS else self._separator
-        return text[found.end() :], separator, 1
+        separator = self._separator
+        begin = _end_of(_ABOVE, text, 0)
+        if found := _SEP_LINE.match(text, begin):
+            separator = found[1] if found[1] in _SEPARATORS else separator
+            begin = _end_of(_ABOVE, text, found.end())
+        end = len(text)
+        if not _ENDED.search(text, max(end - 3, 0)):
+            last = len(text.rstrip(" \t\r\n"))
+            end = _end_of(_BELOW, text, last) or end
+        above = len(re.findall(r"\r\n|\n|\r", text[:begin]))
+        return text[begin:end], separator, above
 
     def _converted(
         self, cells: Sequence[Sequence[str]], positions: Mapping[str, int], notes: list[str]
@@ -237,22 +256,21 @@ class TableReader:
             BrokenAnswerError: If the text is incomplete, or is an HTML page.
             NotCsvError: If the text is not CSV.
         """
-        first = _FIRST_LINE.match(text, len(text) - len(text.lstrip("\r\n")))
+        first = _FIRST_LINE.match(text)
         line = first[1].rstrip() if first else ""
         names = [name.strip(' "') for name in line.split(separator)]
         headed = self._known(names) > 1 or self._is_header(names)
         width, begin = len(self._columns), 0
         if first and headed:
             width, begin = len(names), first.end()
-            if _says_nothing(text[begin:]):
+            if _says_nothing(text[begin : begin + _LONGEST_LINE + 1]):
                 text = text[:begin]
-        # A script that is stopped leaves a body that is cut at any byte, but complete for HTTP. If
-        # the header is quoted and the last line has no line end, a complete row ends with a quote.
-        if not (line.endswith('"') and text[-1] not in '"\r\n'):
-            try:
-                return self._quoting.read(text, separator, width, begin)
-            except QuotingError:
-                pass
+        with suppress(QuotingError):
+            written = self._quoting.read(text, separator, width, begin)
+            # A script that is stopped leaves a body that is cut at any byte, but complete for HTTP.
+            # If the last line has no line end and only its last cell is not quoted, it is cut.
+            if text[-1] in '"\r\n' or not line.endswith('"') or written.count_unquoted() != 1:
+                return written
         if _HTML.match(text) or _JSON.match(text):
             raise _not_csv(text)
         if headed or text.lstrip().startswith('"'):
@@ -303,20 +321,32 @@ class TableReader:
         return {"integer": integers, "number": numbers, "boolean": booleans}[column.kind]
 
 
+def utf_16(body: bytes) -> str:
+    """Return the name of the encoding if a body is UTF-16, with or without its byte-order mark."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    # The header begins with two characters of ASCII.
+    even, odd = body[:4:2], body[1:4:2]
+    if b"\0" not in even and odd == b"\0\0":
+        return "utf-16-le"
+    return "utf-16-be" if b"\0" not in odd and even == b"\0\0" else ""
+
+
 def decode(body: bytes, charset: str | None) -> str:
     """Return the text of a body.
 
-    It is UTF-16 if it begins with that byte-order mark; UTF-8 if all but a few bytes are valid;
-    otherwise the charset decides, and without one it is Windows-1252.
+    It is UTF-16 if it begins so; UTF-8 if all but a few bytes are valid; otherwise the charset
+    decides, and without one it is Windows-1252.
     """
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
+    if name := utf_16(body):
+        return body.decode(name, "replace")
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return body.decode("utf-8-sig")
+        return body.decode()
     except UnicodeDecodeError:
         pass
     # Text in another encoding has hardly any character that is valid UTF-8.
-    text = body.decode("utf-8-sig", "replace")
+    text = body.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     beyond_ascii = sum(not character.isascii() for character in text)
     says_so = (charset or "").lower().replace("-", "").replace("_", "") == "utf8"
@@ -331,10 +361,18 @@ def decode(body: bytes, charset: str | None) -> str:
     return body.decode("cp1252", "backslashreplace")
 
 
+def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Return where a match ends, 0 if there is none."""
+    found = pattern.match(text, position)
+    return found.end() if found else 0
+
+
 def _says_nothing(text: str) -> bool:
     """Return whether a text is one short line that says that there are no rows."""
+    if len(text) > _LONGEST_LINE:
+        return False
     text = text.strip()
-    return len(text) < _LONGEST_LINE and bool(_NOTHING.fullmatch(text))
+    return bool(_NOTHING.fullmatch(re.sub(r"[ \t]+", " ", text)))
 
 
 def _reject_another_header(written: Written, above: int) -> None:

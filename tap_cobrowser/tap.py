@@ -54,6 +54,8 @@ class TapCobrowser(CommandLineTap):
     time: ClassVar[Time] = SYSTEM_TIME
     """This machine's time. A subclass may replace it."""
 
+    _emits = False
+
     def __init__(
         self,
         *,
@@ -128,7 +130,9 @@ class TapCobrowser(CommandLineTap):
         )
 
         def fetch(each: Pass, window: DateWindow | None) -> Response:
-            return api.fetch(each.stream.command, window)
+            response = api.fetch(each.stream.command, window)
+            # Whoever asks a stream for its records wants its rows.
+            return self.extraction.encode(each.stream, response) if self._emits else response
 
         # One more, so that a response is parsed while all requests are in flight. With a maximum
         # of one, there is only one.
@@ -159,10 +163,14 @@ class TapCobrowser(CommandLineTap):
     @override  # type: ignore[misc]
     def sync_all(self) -> None:
         """Do the daily work of all streams, then fill in earlier days."""
-        super().sync_all()
-        for stream in self._streams_in_order():
-            if stream.selected:
-                stream.fill_in()
+        self._emits = True
+        try:
+            super().sync_all()
+            for stream in self._streams_in_order():
+                if stream.selected:
+                    stream.fill_in()
+        finally:
+            self._emits = False
 
     def _streams_in_order(self) -> Iterator[CobrowserStream]:
         for stream in self.streams.values():

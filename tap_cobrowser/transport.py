@@ -6,6 +6,7 @@ them is therefore the cause or the context of an error that leaves this module.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 import ssl
@@ -172,8 +173,18 @@ class Transport:
         response = session.get_adapter(url).send(request, timeout=self._timeout, **self._options)
         with_rows = response.status_code in _WITH_ROWS
         raw, whole = response.raw, False
+        encoding = response.headers.get("Content-Encoding", "")
         try:
-            body = b"".join(self._chunks(raw)) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            if with_rows:
+                chunks = self._chunks(raw)
+                body = next(chunks, b"")
+                if with_rows := not _is_page(_legible(body, encoding)):
+                    body = b"".join([body, *chunks])
+                else:  # an error of PHP's own in a loop may go on for gigabytes
+                    self._on_bytes(-len(body))
+                    body = body[:_MOST_OF_AN_ERROR]
+            else:
+                body = raw.read(_MOST_OF_AN_ERROR)
             whole = with_rows
         finally:
             # The connection returns to the pool if all was read; the rest is not worth reading.
@@ -182,7 +193,6 @@ class Transport:
             else:
                 raw.close()
         size = len(body)
-        encoding = response.headers.get("Content-Encoding", "")
         if not with_rows:
             body = _legible(body, encoding)
         elif body or not _ends_with_connection(response):
@@ -321,6 +331,11 @@ def _decompress(body: bytes, encoding: str) -> bytes:
             except zlib.error:  # some servers leave out the header of zlib
                 body = _inflate(body, -zlib.MAX_WBITS)
     return body
+
+
+def _is_page(body: bytes) -> bool:
+    """Return whether a body begins as a page does, errors of PHP's included, and no table."""
+    return body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
 
 
 def _legible(body: bytes, encoding: str) -> bytes:

@@ -47,6 +47,19 @@ settings.register_profile("project", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=100_000)
 settings.load_profile("project")
 
+
+def examples(most: int, **more: Any) -> settings:
+    """Return the settings of a test whose examples take long: no more of them, unless in a search.
+
+    Args:
+        most: How many examples there are otherwise.
+        more: Other settings.
+    """
+    if settings.get_current_profile_name() == "long":
+        most = settings().max_examples
+    return settings(max_examples=most, **more)
+
+
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
 TODAY = NOW.date()

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
+
+from tap_cobrowser.audit import is_suspicious
+from tap_cobrowser.errors import (
+    BrokenAnswerError,
+    CellError,
+    CredentialsError,
+    MissingColumnError,
+    NotCsvError,
+    RefusedError,
+    TapCobrowserError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,11 +35,20 @@ _OFFSETS = [
     *range(-720, 841, 60),
     *(-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765),
 ]
+_HOURS = "hourBegin_time"
 _USUAL = (
     *("UTC", "Europe/Amsterdam", "Europe/London", "Europe/Athens", "Europe/Istanbul"),
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
     *("Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "Africa/Lagos"),
 )
+_REASONS: dict[type[TapCobrowserError], str] = {
+    BrokenAnswerError: "the response is incomplete, or an HTML page",
+    CellError: "a cell does not fit",
+    CredentialsError: "the request is rejected",
+    MissingColumnError: "the header lacks a column of the key, or has it twice",
+    NotCsvError: "the response is not CSV",
+    RefusedError: "the request is rejected",
+}
 
 
 @dataclass
@@ -64,6 +85,27 @@ class Case:
     def of(self, command: str) -> list[Seen]:
         """Return the responses to a command."""
         return [each for each in self.seen if each.command == command]
+
+    def failing(self) -> dict[str, str]:
+        """Return the commands that the tap cannot extract, and why, without a word of a response.
+
+        Commands for CCC agents count only if they are wanted.
+        """
+        ranges_rejected = self.tap_range_rejected() is not None
+        found: dict[str, str] = {}
+        for each in self.seen:
+            reason = next((_REASONS[kind] for kind in _REASONS if isinstance(each.error, kind)), "")
+            unwanted = self.commands[each.command].ccc_only and not self.settings.ccc_agent
+            if not reason or unwanted or each.probed:
+                continue
+            if each.is_range and ranges_rejected and self.rejects(each):
+                continue  # the same for all commands
+            if isinstance(each.error, CellError):
+                reason = f"{reason} ({each.error.where})"
+            elif each.status >= HTTPStatus.MULTIPLE_CHOICES:
+                reason = f"{reason} (status {each.status})"
+            found[each.command] = reason
+        return found
 
     # Days
 
@@ -103,13 +145,10 @@ class Case:
             if zone.utcoffset(None) not in own and all(each.fits(zone) for each in seen)
         ]
 
-    def likely_zone(self) -> str | None:
-        """Return the name of a zone whose days all rows fit."""
-        for name in (*_USUAL, *sorted(available_timezones())):
-            zone = ZoneInfo(name)
-            if all(each.fits(zone) for each in self.dated):
-                return name
-        return None
+    def likely_zone(self, seen: list[Seen]) -> ZoneInfo | None:
+        """Return a zone whose days all rows fit."""
+        zones = map(ZoneInfo, (*_USUAL, *sorted(available_timezones())))
+        return next((zone for zone in zones if all(each.fits(zone) for each in seen)), None)
 
     @property
     def zone(self) -> tzinfo | None:
@@ -117,9 +156,29 @@ class Case:
         recent = self.recent
         if self.own_zone_fits(recent):
             return self.settings.timezone
-        return next(iter(self.offsets(recent)), None)
+        # Where the clocks were changed lately, no single offset fits.
+        return next(iter(self.offsets(recent)), None) or self.likely_zone(recent)
 
     # Ranges
+
+    def rejects(self, each: Seen) -> bool:
+        """Return whether the server rejected a range of days as such."""
+        if each.refused:
+            return True
+        return isinstance(each.error, NotCsvError) and any(
+            one.error is None for one in self.of(each.command) if one.is_single
+        )
+
+    def tap_range_rejected(self) -> Seen | None:
+        """Return a rejected range of two days as the tap sends it, if none of them is accepted."""
+        sent = [
+            each
+            for each in self.seen
+            if each.start is not None and each.stop is not None and each.start - each.stop == 1
+        ]
+        if any(each.error is None for each in sent):
+            return None
+        return next((each for each in sent if self.rejects(each)), None)
 
     def ignored(self) -> tuple[Seen, Seen] | None:
         """Return two responses to different days that have rows of the same days."""
@@ -165,11 +224,12 @@ class Case:
                 continue
             if (each.stop > each.start) != stop_older or abs(each.start - each.stop) != 1:
                 continue
-            if each.error is not None and not each.refused:
+            if each.error is not None and not self.rejects(each):
                 continue  # whether that was the fault of the range does not show
             first, last = each.days(zone)
             for role, day in (("first", first), ("last", last)):
-                if (each.command, day) in known:
+                # A state may reach into a range that lacks the day on which it began.
+                if (each.command, day) in known and not (each.reaches_back and role == "first"):
                     yield each, role, each.rows_of(day, zone) > 0
 
     def order_works(self, *, stop_older: bool) -> bool | None:
@@ -200,30 +260,80 @@ class Case:
                     lacking.append(each)
         if not lacking:
             return None
-        # The largest number of rows of all may be a limit that cuts off the rest.
-        most = max(each.rows for each in self.seen)
-        return (False, True) if any(each.rows < most for each in lacking) else None
+        # As many rows as there ever are may be a limit that cuts off the rest.
+        return None if all(map(self.may_be_limit, lacking)) else (False, True)
+
+    def lacks_an_end(self) -> bool:
+        """Return whether ranges are sure to lack their first or their last day."""
+        return (False, True) in {self.end_included("first"), self.end_included("last")}
 
     # Row limits
 
-    def cut(self) -> Seen | None:
-        """Return a response to two days that has fewer rows than these days have alone."""
+    def may_be_limit(self, each: Seen) -> bool:
+        """Return whether a limit may have cut off a response: none has more rows.
+
+        A round number may be the limit of a command alone.
+        """
+        others = self.of(each.command) if is_suspicious(each.rows) else self.seen
+        return each.rows >= max(one.rows for one in others)
+
+    def alike(self) -> list[Seen]:
+        """Return responses with the same number of rows, which may be a limit."""
+        full = [
+            each
+            for each in self.seen
+            if each.start is not None and each.rows and self.may_be_limit(each)
+        ]
+        most = max((each.rows for each in full), default=0)
+        full = [each for each in full if each.rows == most]
+        # So many accounts or hosts in so many hours are no limit.
+        hourly = [each for each in full if self.commands[each.command].subject.dated == _HOURS]
+        if all(each.rows % len(each.quarters) == 0 for each in hourly):
+            full = [each for each in full if each not in hourly]
+        return [each for each in full if not (each.is_range and self.lacks_an_end())]
+
+    def cut(self) -> tuple[Seen, bool] | None:
+        """Return a response to two days that has fewer rows than these days have alone.
+
+        Returns:
+            The response, and whether a limit is proven: a range may lack a whole day without one.
+        """
         zone = self.zone
-        if zone is None or self.end_included("last") == (False, True):
+        if zone is None or self.lacks_an_end():
             return None
-        most = max((each.rows for each in self.seen), default=0)
+        doubtful: Seen | None = None
         for each in self.seen:
             days = each.days(zone) if each.is_range and each.rows else []
             # No response has more rows than a limit.
-            if len(days) != 2 or each.rows < most or each.reaches_back:  # noqa: PLR2004 - days
+            if len(days) != 2 or not self.may_be_limit(each):  # noqa: PLR2004 - days
                 continue
-            alone = [self.single(each.command, day) for day in days]
-            whole = [one.rows_of(day, zone) for one, day in zip(alone, days, strict=True) if one]
-            if len(whole) == len(days) and sum(whole) > sum(
-                each.rows_of(day, zone) for day in days
-            ):
-                return each
-        return None
+            alone, together = self._alone(each), [each.rows_of(day, zone) for day in days]
+            if sum(alone) <= sum(together):
+                continue
+            if all(together):
+                return each, True
+            if all(rows == each.rows for rows in alone):
+                doubtful = each
+        return (doubtful, False) if doubtful else None
+
+    def _alone(self, pair: Seen) -> list[int]:
+        """Return how many rows the days of a range have alone; nothing if that is not known."""
+        zone = self.zone
+        days = pair.days(zone) if zone else []
+        alone = [self.single(pair.command, day) for day in days]
+        found = [
+            one.rows_of(day, zone) for one, day in zip(alone, days, strict=True) if zone and one
+        ]
+        return found if len(found) == len(days) else []
+
+    def has_whole(self, rows: int) -> bool:
+        """Return whether two days with so many rows have no more when they are requested alone."""
+        zone = self.zone
+        return any(
+            max(alone) < rows and alone == [each.rows_of(day, zone) for day in each.days(zone)]
+            for each in self.seen
+            if zone and each.is_range and each.rows == rows and (alone := self._alone(each))
+        )
 
     def single(self, command: str, day: date) -> Seen | None:
         """Return the response to one day of a command."""

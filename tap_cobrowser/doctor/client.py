@@ -15,8 +15,12 @@ from tap_cobrowser.doctor.seen import see
 from tap_cobrowser.doctor.writing import how_written
 from tap_cobrowser.errors import (
     BrokenAnswerError,
+    CellError,
+    CredentialsError,
     ExaminationError,
+    MissingColumnError,
     NotCsvError,
+    RefusedError,
     RetriableError,
     TapCobrowserError,
 )
@@ -40,6 +44,14 @@ MOST_AT_ONCE = 4
 _LONGEST_REFUSAL = 300
 _TOO_MANY = "The server returned 429 (too many requests)"
 _BROKEN = "Responses are incomplete, or HTML pages"
+# What ends an extraction, too, but no other request.
+_ABOUT_THE_REQUEST = (
+    CellError,
+    CredentialsError,
+    MissingColumnError,
+    NotCsvError,
+    RefusedError,
+)
 
 
 class StoppedError(Exception):
@@ -96,7 +108,7 @@ class Client:
             protect(settings.user)
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._broken = 0
+        self._broken: set[str] = set()
 
     @property
     def left(self) -> int:
@@ -176,12 +188,15 @@ class Client:
         except TapCobrowserError as error:
             if first:
                 raise
-            self._broken += isinstance(error, BrokenAnswerError) and not once
-            lasting = isinstance(error, BrokenAnswerError) and self._broken == 1
-            if isinstance(error, RetriableError) and not once and not lasting:
+            broken = isinstance(error, BrokenAnswerError)
+            if broken and not once:
+                self._broken.add(name)
+            one_command = broken and len(self._broken) == 1
+            stops = not isinstance(error, _ABOUT_THE_REQUEST) and not one_command
+            if stops and not (once and isinstance(error, RetriableError)):
                 self.failure = error
                 # The text may quote rows.
-                why = _BROKEN if isinstance(error, BrokenAnswerError) else error.what
+                why = _BROKEN if broken else error.what
                 raise StoppedError(why) from None
             failure = error
         exchange: Exchange | None = self._local.last
@@ -198,6 +213,7 @@ class Client:
             error=failure,
             said=self._said(exchange, failure, once=once) if exchange else "",
             written=written,
+            probed=once,
         )
         with self._lock:
             self.case.seen.append(seen)

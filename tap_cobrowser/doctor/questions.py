@@ -5,6 +5,7 @@ The ids and the words of the answers are a contract, because programs rely on th
 
 from __future__ import annotations
 
+from datetime import timedelta
 from math import floor
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,11 @@ from typing import TYPE_CHECKING, Any
 from tap_cobrowser.audit import LEAST_LIMIT, is_suspicious
 from tap_cobrowser.doctor.case import SEASON
 from tap_cobrowser.doctor.finding import LIKELY, PROVEN, UNKNOWN, Finding, about, rounded
-from tap_cobrowser.errors import (
-    BrokenAnswerError,
-    CellError,
-    MissingColumnError,
-    NotCsvError,
-    RefusedError,
-    TapCobrowserError,
-)
+from tap_cobrowser.errors import MissingColumnError, NotCsvError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from zoneinfo import ZoneInfo
 
     from tap_cobrowser.doctor.case import Case
     from tap_cobrowser.doctor.seen import Seen
@@ -31,15 +26,10 @@ _ASK = "Ask CoBrowser.net"
 _ASK_TOO = "ask CoBrowser.net"
 _DECISIVE = ("UTF-8, broken", "fputcsv")
 _HOURS_OF_A_DAY = 24
+_A_DAY = timedelta(days=1)
 _SAME = 3
 _LEAST_SHARED = 10
 _STEADY = 2.0
-_REASONS: dict[type[TapCobrowserError], str] = {
-    BrokenAnswerError: "the response is incomplete, or an HTML page",
-    CellError: "a cell does not fit",
-    MissingColumnError: "the header lacks a column of the key, or has it twice",
-    NotCsvError: "the response is not CSV",
-}
 
 
 def _access(case: Case) -> Finding:
@@ -52,10 +42,11 @@ def _access(case: Case) -> Finding:
     advice = ""
     settings: dict[str, Any] = {}
     wants = case.settings.ccc_agent
-    failed = failing(case)
+    failed = case.failing()
     if answer == "unknown":
         advice = "Check `user` and `api_key`. "
-    if answer == "agent" and wants and sure == PROVEN:
+    if answer == "agent" and "cccagents" in failed:
+        failed = {name: why for name, why in failed.items() if not case.commands[name].ccc_only}
         settings = {"ccc_agent": False}
         advice = "Set `ccc_agent` to false; otherwise the CCC streams fail. "
     elif answer == "ccc" and not wants:
@@ -80,19 +71,22 @@ def _agent(case: Case) -> tuple[str, str, str]:
         evidence = f"User and key work; `cccagents` was rejected{_said(seen)}."
         return "agent", evidence, PROVEN
     if seen.error is not None:
+        text = isinstance(seen.error, NotCsvError)
         evidence = "User and key work; the response to `cccagents` is not CSV."
-        return "unknown", evidence, UNKNOWN
-    if any(each.blank for each in case.of("accounts")):
-        return "unknown", "The response to `accounts` is empty, so this is unknown.", UNKNOWN
-    if seen.blank:
-        return "agent", "User and key work; the response to `cccagents` was empty.", LIKELY
-    evidence = f"User and key work; `cccagents` has {about(seen.rows)} rows."
-    return "ccc", evidence, PROVEN if seen.rows else LIKELY
+        return ("agent", evidence, LIKELY) if text else ("unknown", evidence, UNKNOWN)
+    for name, command in case.commands.items():
+        if command.ccc_only and (rows := max((each.rows for each in case.of(name)), default=0)):
+            return "ccc", f"User and key work; `{name}` has {about(rows)} rows.", PROVEN
+    if any(each.rows for each in case.of("accounts")):
+        evidence = "User and key work; the responses to the commands for CCC agents have no rows."
+        return "agent", evidence, LIKELY
+    return "unknown", "The response to `accounts` has no rows, so this is unknown.", UNKNOWN
 
 
 def _range_order(case: Case) -> Finding:
     question = "Which of `start` and `stop` is the older day?"
     starts, stops = (case.order_works(stop_older=each) for each in (False, True))
+    rejected = case.tap_range_rejected() is not None
     words = {
         True: "rows of these days",
         False: "no rows of these days",
@@ -109,12 +103,19 @@ def _range_order(case: Case) -> Finding:
         return Finding("range_order", question, "start_older", evidence, sure)
     if stops:
         sure = PROVEN if starts is False else LIKELY
-        advice, settings = _one_day(case, "The tap sends the older day as `start`.")
-        return Finding("range_order", question, "stop_older", evidence, sure, advice, settings)
-    advice, settings = _one_day(case, "Ranges of days return no rows.")
-    if starts is not False:
-        return Finding("range_order", question, "unknown", evidence, UNKNOWN)
-    return Finding("range_order", question, "unknown", evidence, UNKNOWN, advice, settings)
+        advice, settings = _one_day(case, "The tap sends the older day as `start`.", loses=rejected)
+        loses = rejected and bool(settings)
+        return Finding(
+            "range_order", question, "stop_older", evidence, sure, advice, settings, loses=loses
+        )
+    if starts is False or rejected:
+        why = "Ranges of days are rejected." if rejected else "Ranges of days return no rows."
+        advice, settings = _one_day(case, why, loses=rejected)
+        loses = rejected and bool(settings)
+        return Finding(
+            "range_order", question, "unknown", evidence, UNKNOWN, advice, settings, loses=loses
+        )
+    return Finding("range_order", question, "unknown", evidence, UNKNOWN)
 
 
 def _range_end(case: Case) -> Finding:
@@ -180,12 +181,16 @@ def _range_most(case: Case) -> Finding:
     pairs = [each for each in case.seen if _span(each) == 2]  # noqa: PLR2004 - days
     three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
     alone = [each for each in case.seen if each.is_single and each.error is None]
+    empty = {case.order_works(stop_older=each) for each in (False, True)} == {False}
     answer, sure, evidence = 0, UNKNOWN, "There was not enough data to tell."
     if not pairs or case.ignored():
         pass
-    elif alone and all(each.refused for each in pairs):
+    elif alone and all(case.rejects(each) for each in pairs):
         answer, sure = 1, PROVEN
         evidence = f"Two days are rejected{_said(pairs[0])}; one day is not."
+    elif empty:
+        answer, sure = 1, LIKELY
+        evidence = "Two days get a response without rows, in either order; one day has rows."
     elif three and any(each.error is None for each in pairs):
         answer, sure, evidence = _three_days(case, three)
     advice: str | None = None
@@ -201,22 +206,22 @@ def _range_most(case: Case) -> Finding:
         sure,
         advice,
         settings,
-        loses=bool(settings),
+        loses=bool(settings) and not empty,
     )
 
 
 def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
     """Return what a request for three days shows: the answer, its confidence, the evidence."""
-    if three.error is not None:
+    if three.error is not None and three.status:
         sure = PROVEN if isinstance(three.error, RefusedError) else LIKELY
         return 2, sure, f"Two days are accepted; three are rejected{_said(three)}."
-    if case.zone is None:
-        return 0, UNKNOWN, "Three days are accepted, but the rows are of other days."
+    if case.zone is None or three.error is not None:
+        return 0, UNKNOWN, "The request for three days got no rows of these days."
     known, days = case.known_days(case.zone), three.days(case.zone)
     with_rows = {day for day in days if three.rows_of(day, case.zone)}
     expected = {day for day in days if (three.command, day) in known}
-    if case.end_included("last") == (False, True):
-        expected.discard(days[-1])
+    if case.lacks_an_end() or case.may_be_limit(three):
+        expected.clear()
     if expected and not with_rows:
         return 2, PROVEN, "Two days are accepted; a request for three returns no rows."
     if expected - with_rows:
@@ -254,10 +259,9 @@ def _day_zone(case: Case) -> Finding:
         return finding("matches", evidence, PROVEN if seasons else LIKELY)
     if fits:
         found = [_offset(zone) for zone in case.offsets(seasons)]
-        own = recent[0].at.astimezone(case.settings.timezone).strftime("%z")
-        answer = ", ".join([f"{own[:3]}:{own[3:]}", *found])
+        answer = ", ".join([_offsets_of(case.settings.timezone, recent), *found])
         evidence = f"The days of {key} fit now, but not in another part of the year."
-    elif not others:
+    elif not others and not case.likely_zone(recent):
         evidence = (
             f"Rows of {spoken} are of other days than those that were requested, and no UTC offset "
             "explains it. The server may return cached responses."
@@ -265,18 +269,20 @@ def _day_zone(case: Case) -> Finding:
         advice = f"{_ASK}, and check any cache or proxy in between. Rows are missing until then."
         return finding("unknown", evidence, UNKNOWN, advice, loses=True)
     else:
-        answer = ", ".join(_offset(zone) for zone in others)
+        answer = ", ".join(map(_offset, others)) or _offsets_of(case.likely_zone(recent), recent)
         evidence = f"Rows of {spoken} do not fit the days of `timezone` ({key})."
-    sure = LIKELY if len(others) > 1 else PROVEN
+    same = len({zone.utcoffset(None) % _A_DAY for zone in others}) <= 1
+    sure = PROVEN if same else LIKELY
     if len(others) > _SAME:
         answer, sure = "unknown", UNKNOWN
         evidence += f" {len(others)} other UTC offsets are possible."
-    name = case.likely_zone() if len(others) <= 1 else None
-    if name:
+    zone = case.likely_zone(case.dated) if same else None
+    if zone:
         advice = (
-            f"Set `timezone` to {name}, or to another zone with these offsets; {_ASK_TOO} which."
+            f"Set `timezone` to {zone.key}, or to another zone with these offsets; {_ASK_TOO} "
+            "which."
         )
-        settings = {"timezone": name}
+        settings = {"timezone": zone.key}
         return finding(answer, evidence, sure, advice, settings=settings, loses=True)
     advice = f"{_ASK} for the time zone of the account, and set `timezone` to it."
     return finding(answer, evidence, sure, advice, loses=True)
@@ -401,16 +407,16 @@ def _keys(case: Case) -> Finding:
 
 def _row_limit(case: Case) -> Finding:
     question = "Is there a row limit?"
-    most = max((each.rows for each in case.seen), default=0)
-    cut = case.cut()
-    full = [each for each in case.seen if each.is_single and each.rows == most and most]
-    if cut:
+    found = case.cut()
+    if found:
+        cut, sure = found
         evidence = (
             f"A response to two days has {cut.rows} rows, more than any other; requested alone, "
             "the days have more."
         )
         advice, settings = _one_day(case, f"The server limits a response to {cut.rows} rows.")
         loses = not is_suspicious(cut.rows)
+        full = [each for each in case.seen if each.is_single and each.rows == cut.rows]
         if full:
             more = f"Single days reach the limit and lack rows: {_ASK_TOO} for a higher limit."
             advice = f"{advice} {more}" if advice else more
@@ -419,21 +425,29 @@ def _row_limit(case: Case) -> Finding:
             question,
             cut.rows,
             evidence,
-            PROVEN,
+            PROVEN if sure else LIKELY,
             advice,
             settings,
             loses=bool(loses and settings) or bool(full),
         )
-    alike = [each for each in case.seen if each.rows == most and each.start is not None]
+    alike = case.alike()
+    most = max((each.rows for each in alike), default=0)
     requests = {(each.command, each.start, each.stop) for each in alike}
     several = len({each.command for each in alike}) > 1 and most >= _LEAST_SHARED
-    if len(requests) >= _SAME and (most >= LEAST_LIMIT or several) and most % _HOURS_OF_A_DAY:
+    countable = (most >= LEAST_LIMIT or several) and most % _HOURS_OF_A_DAY
+    days = {(each.start, each.stop) for each in alike}
+    if len(requests) >= _SAME and len(days) > 1 and countable and not case.has_whole(most):
         evidence = f"{len(requests)} responses have exactly {most} rows, and none has more."
         advice = f"{_ASK} for the row limit per request, and for a higher one."
         return Finding("row_limit", question, most, evidence, LIKELY, advice, loses=True)
-    if not most:
+    if not any(each.rows for each in case.seen):
         return Finding("row_limit", question, "unknown", "No rows were seen.", UNKNOWN)
+    most = max(each.rows for each in case.seen)
     evidence = f"The largest response has {about(most)} rows."
+    if is_suspicious(most) and not case.has_whole(most):
+        return Finding(
+            "row_limit", question, "none_seen", f"{evidence} A limit may be so.", UNKNOWN
+        )
     return Finding("row_limit", question, "none_seen", evidence, LIKELY)
 
 
@@ -502,20 +516,6 @@ QUESTIONS: tuple[Callable[[Case], Finding], ...] = (
 )
 
 
-def failing(case: Case) -> dict[str, str]:
-    """Return the commands that the tap cannot extract, and why, without quoting a response."""
-    found: dict[str, str] = {}
-    for each in case.seen:
-        if not (each.is_single or each.start is None):
-            continue
-        for kind, reason in _REASONS.items():
-            if isinstance(each.error, kind):
-                found.setdefault(each.command, reason)
-        if isinstance(each.error, CellError):
-            found[each.command] = f"a cell does not fit ({each.error.where})"
-    return found
-
-
 def _span(seen: Seen) -> int:
     """Return the number of days of a response; 0 for a command without a range."""
     if seen.start is None or seen.stop is None:
@@ -526,6 +526,13 @@ def _span(seen: Seen) -> int:
 def _offset(zone: Any) -> str:
     text = str(zone)
     return "+00:00" if text == "UTC" else text.removeprefix("UTC")
+
+
+def _offsets_of(zone: ZoneInfo | None, seen: Sequence[Seen]) -> str:
+    """Return the UTC offsets of a zone on the days that were requested."""
+    moments = [each.at - timedelta(days=each.start or 0) for each in seen]
+    found = sorted({f"{each.astimezone(zone):%z}" for each in moments})
+    return ", ".join(f"{each[:3]}:{each[3:]}" for each in found)
 
 
 def _one_day(case: Case, why: str, *, loses: bool = False) -> tuple[str | None, dict[str, Any]]:
@@ -550,7 +557,7 @@ def _refusals(case: Case, *, stop_older: bool) -> str:
             and each.stop is not None
             and (each.stop > each.start) == stop_older
             and _span(each) == 2  # noqa: PLR2004 - days
-            and each.refused
+            and case.rejects(each)
         ):
             return f", rejected{_said(each)}"
     return ""

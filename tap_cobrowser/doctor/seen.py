@@ -53,6 +53,7 @@ class Seen:
         quarters: Number of rows in each quarter of an hour, by its number since 1970.
         written: The format of the response.
         reaches_back: Whether rows may begin before the days that were requested.
+        probed: Whether the tap would not send such a request.
     """
 
     command: str
@@ -72,6 +73,7 @@ class Seen:
     quarters: Counter[int] = field(default_factory=Counter)
     written: Written | None = None
     reaches_back: bool = False
+    probed: bool = False
 
     @property
     def refused(self) -> bool:
@@ -137,6 +139,7 @@ def see(  # noqa: PLR0913 - what a response is made of
     error: TapCobrowserError | None = None,
     said: str = "",
     written: Written | None = None,
+    probed: bool = False,
 ) -> Seen:
     """Return the observations of a response.
 
@@ -149,6 +152,7 @@ def see(  # noqa: PLR0913 - what a response is made of
         error: Why the rows could not be read.
         said: The server's text if it rejected the request.
         written: The format of the response.
+        probed: Whether the tap would not send such a request.
     """
     reply = exchange.reply if exchange else None
     headers = reply.headers if reply else {}
@@ -172,6 +176,7 @@ def see(  # noqa: PLR0913 - what a response is made of
         quarters_of(subject, table),
         written,
         subject.reaches_back,
+        probed,
     )
 
 

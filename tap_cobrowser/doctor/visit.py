@@ -138,7 +138,7 @@ class Visit:
 
     def _limits(self) -> None:
         """Request each day of the largest response alone."""
-        pairs = [each for each in self._case.seen if each.is_range and not each.reaches_back]
+        pairs = [each for each in self._case.seen if each.is_range]
         largest = max(pairs, key=lambda each: each.rows, default=None)
         if largest and largest.rows:
             for ago in (2, 1):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.errors import TapCobrowserError
+from tap_cobrowser.table import utf_16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ _ENGLISH = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} (?:Mar|May|Oc
 _DUTCH = re.compile(r"(?:ma|di|wo|do|vr|za|zo)[a-z]*,? |\d{1,2} (?:mrt|mei|okt)", re.IGNORECASE)
 _OFFSET = re.compile(r" ?([+-]\d\d):?(\d\d)?$| ?(Z)$| ([A-Z]{1,5})$")
 _ENOUGH = 5_000
-_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
         return Written(encoding=encoding)
     if rows and len(rows[0]) < len(command.columns) // 2:  # words that say that there is nothing
         return Written(encoding=encoding)
-    wide = encoding.startswith("UTF-16")
-    text = reply.body.decode("utf-16" if wide else "latin-1", "replace")
+    text = reply.body.decode(utf_16(reply.body) or "latin-1", "replace")
     text = text.removeprefix("\xef\xbb\xbf")
     first_line = text.split("\n", 1)[0].strip("\r")
     header, names = _header(command, rows, first_line)
@@ -92,9 +91,8 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
 
 def _encoding(reply: Reply) -> str:
     body = reply.body
-    for mark, name in _MARKS.items():
-        if body.startswith(mark):
-            return name
+    if utf_16(body):
+        return "UTF-16"
     if body.isascii():
         return ""
     with suppress(UnicodeDecodeError):
@@ -143,8 +141,8 @@ def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], way: st
     everywhere = first_line.lstrip("\ufeff").startswith('"') and not first_line.startswith('"sep=')
     if not any('"' in cell for column in cells for cell in column):
         return ""
-    if way in {"slashes", "bare"}:
-        return way
+    if way in {"slashes", "escapes", "bare"}:
+        return "bare" if way == "bare" else "slashes"
     if way == "doubled" and '""' in text:
         return "doubled" if everywhere else "doubled, only where needed"
     return "fputcsv"

@@ -82,7 +82,7 @@ def _lines(
     first = next(rest, None)
     if first is None and readings.nothing != "header":
         if readings.nothing in _NOTHING:
-            yield _NOTHING[readings.nothing] + last
+            yield _NOTHING[readings.nothing]  # PHP's `die` ends no line
         return
     text, quote = _text(readings), _quote(readings.quoting, separator)
     trailing = separator if readings.trailing_separator else ""

@@ -19,6 +19,7 @@ from tap_cobrowser.doctor.late import read_report
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
 from tap_cobrowser.sandbox import Readings, Sandbox, World
 from tap_cobrowser.sandbox.readings import parse_reading
+from tap_cobrowser.sandbox.world import CCC_ONLY
 from tap_cobrowser.tap import TapCobrowser
 from tap_cobrowser.transport import Transport
 from tests.conftest import NOW, STREAMS, WINDOWED, days_ago, ordered, run, shows_key
@@ -266,6 +267,67 @@ def test_agents_of_both_kinds_get_the_setting_that_fits() -> None:
             found = examine(sandbox, **options)
             assert (found.answer("access"), found.settings) == (answer, wanted)
             assert bool(found.problem) == loses
+
+
+@pytest.mark.parametrize(("fault", "loses"), [("text", True), ("header-only", False)])
+def test_an_agent_is_known_by_what_the_commands_for_ccc_agents_say(fault: str, loses: bool) -> None:
+    with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
+        for name in CCC_ONLY:
+            sandbox.fail(fault, name)
+        found = examine(sandbox)
+        assert (found.answer("access"), found.finding("access")["confidence"]) == (
+            "agent",
+            "likely",
+        )
+        assert (found.settings, bool(found.problem)) == (
+            {"ccc_agent": False} if loses else {},
+            loses,
+        )
+        assert examine(sandbox, ccc_agent=False).problem == ""
+
+
+class RejectsStartOlder(Readings):
+    """Rejects the order in which the tap sends the ends of a range."""
+
+    def days(self, start: int, stop: int, window_days: int) -> tuple[int, int] | None:
+        if start > stop:
+            msg = "start must not be before stop"
+            raise ValueError(msg)
+        return super().days(start, stop, window_days)
+
+
+@pytest.mark.parametrize(("silent", "order"), [("", "stop_older"), ("all", "unknown")])
+def test_ranges_that_are_rejected_as_the_tap_sends_them_need_the_setting(
+    silent: str, order: str
+) -> None:
+    readings = RejectsStartOlder(order="stop_older", silent=silent)
+    with Sandbox(WORLD, clock=NOW, frozen=True, readings=readings) as sandbox:
+        found = examine(sandbox)
+        assert (found.answer("range_order"), found.settings) == (order, ONE_DAY)
+        assert "without, the extraction fails" in found.finding("range_order")["recommendation"]
+        assert "(range_order)" in found.problem
+        assert examine(sandbox, window_days=1).problem == ""
+
+
+def test_commands_that_cannot_be_extracted_are_named() -> None:
+    faults = {
+        "emails": ("status-403", "rejected (status 403)"),
+        "hosts": ("status-404", "rejected (status 404)"),
+        "agentactivity": ("text", "not CSV"),
+        "agentperformance": ("html", "HTML"),
+        "hostspecshourly": ("no-key", "lacks a column"),
+        "slotsactivity": ("bad-number", "a cell does not fit"),
+    }
+    with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
+        for name, (fault, _) in faults.items():
+            sandbox.fail(fault, name)
+        found = examine(sandbox)
+    evidence = found.finding("access")["evidence"]
+    for name, (_, why) in faults.items():
+        assert re.search(rf"'{name}': [^;]*{re.escape(why)}", evidence), name
+    assert "conversations" not in evidence
+    assert "(access, header)" in found.problem
+    assert found.error is None
 
 
 def test_a_window_that_is_too_large_for_the_server_is_recommended_smaller() -> None:

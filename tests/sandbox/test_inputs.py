@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
@@ -18,6 +18,7 @@ from tests.conftest import (
     Command,
     Output,
     days_ago,
+    examples,
     expected,
     mutated,
     ordered,
@@ -82,7 +83,7 @@ def rows(output: Output, stream: str) -> int:
     return len(output.records(stream))
 
 
-MANY_RUNS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_RUNS = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(catalog=mutated(CATALOG))
@@ -157,7 +158,7 @@ def test_whatever_a_setting_holds_it_is_refused_or_every_row_comes(
         JSON,
     )
 )
-@settings(max_examples=30)
+@examples(30)
 def test_no_setting_stops_discovery(config: dict[str, Any]) -> None:
     tap = TapCobrowser(config=config, validate_config=False, setup_mapper=False)
     assert len(tap.catalog_dict["streams"]) in {11, 15}

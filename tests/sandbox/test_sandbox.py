@@ -528,8 +528,8 @@ def test_stamps_numbers_and_encodings_are_written_as_the_reading_says(sandbox: S
     [
         ("header", 200, None),
         ("no_bytes", 200, b""),
-        ("text", 200, b"No results found\n"),
-        ("dutch_text", 200, b"Geen gegevens\n"),
+        ("text", 200, b"No results found"),
+        ("dutch_text", 200, b"Geen gegevens"),
         ("204", 204, b""),
     ],
 )
