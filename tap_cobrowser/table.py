@@ -63,6 +63,7 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_LINE = 100
+_FEW = 2
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
@@ -350,12 +351,13 @@ def decode(body: bytes, charset: str | None) -> str:
     broken = text.count("\ufffd")
     beyond_ascii = sum(not character.isascii() for character in text)
     says_so = (charset or "").lower().replace("-", "").replace("_", "") == "utf8"
-    if says_so or beyond_ascii >= 2 * broken:
+    # PHP says so of whatever it puts out: what has no such character is not UTF-8 all the same.
+    if beyond_ascii >= 2 * broken or (says_so and (beyond_ascii > broken or broken <= _FEW)):
         return text
     try:
         if charset:
             return body.decode(charset)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError):  # not all of its codecs raise the same
         pass
     # Five bytes are undefined in Windows-1252. They are shown as escapes rather than dropped.
     return body.decode("cp1252", "backslashreplace")

@@ -103,7 +103,7 @@ def _encoding(reply: Reply) -> str:
         return "UTF-8, broken"
     charset = (reply.charset or "").lower()
     if charset and charset not in {"utf-8", "utf8", "windows-1252", "cp1252"}:
-        with suppress(UnicodeDecodeError, LookupError):
+        with suppress(UnicodeError, LookupError):
             body.decode(charset)
             return codecs.lookup(charset).name
     return "Windows-1252"

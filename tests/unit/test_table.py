@@ -166,7 +166,7 @@ def test_rows_without_header_are_refused_unless_quoted_and_of_the_documented_wid
 
 def test_valid_utf_8_is_utf_8_whatever_the_charset_says() -> None:
     body = answer((*ROW[:6], "Zoë 😀")).encode()
-    for charset in ("iso-8859-1", "utf-8", "no such charset", None):
+    for charset in ("iso-8859-1", "utf-8", "no such charset", "undefined", None):
         assert rows(read(body, charset=charset))[0][6] == "Zoë 😀"
 
 
@@ -174,7 +174,10 @@ def test_the_charset_is_believed_next_and_windows_1252_is_the_last_resort() -> N
     body = answer((*ROW[:6], "Łódź € 5")).encode("iso-8859-2", "replace")
     assert rows(read(body, charset="iso-8859-2"))[0][6] == "Łódź ? 5"
     assert rows(read(answer((*ROW[:6], "€ 5 “é”")).encode("cp1252")))[0][6] == "€ 5 “é”"
-    assert decode(b"\x81", None) == "\\x81"
+    assert decode("Zoë, José, André".encode("latin-1"), "utf-8") == "Zoë, José, André"
+    assert decode(b"Zo\xc3", "utf-8") == "Zo\ufffd"
+    for charset in (None, "no such charset", "undefined"):
+        assert decode(b"\x81", charset) == "\\x81"
 
 
 # Quoting

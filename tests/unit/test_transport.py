@@ -138,6 +138,8 @@ def test_an_encoding_that_was_not_requested_is_no_matter_of_the_connection() -> 
         body_of(encoded(b"br", b"\x8b\x02\x80abc\x03"))
 
 
+# What is no table
+
 PAGE = (
     b"\n<br />\n<b>Warning</b>:  feof() expects parameter 1 to be resource in csv.php on line 9\n"
 )
