@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.table import Table
 
+_BLANK = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
 _NOT_ALL = (
     "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
     "that this run does not read, and would delete them."
@@ -463,8 +464,7 @@ class CobrowserStream(Stream, ABC):
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None and blank:  # for a table without days, `warn` has logged it
-            text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
-            self.log(text, blank, level=logging.WARNING)
+            self.log(_BLANK, blank, level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Skip rows before the bookmark and look-back, which a command without a range repeats."""
@@ -531,10 +531,8 @@ class CobrowserStream(Stream, ABC):
         """Return the version of the full table that this run makes, None if it makes none."""
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
-        days = self.daily_days
-        if days and (
-            self._settings.start_date is None or days.last < self._shared.api.clock.run_day
-        ):
+        days, settings = self.daily_days, self._settings
+        if days and (settings.start_date is None or days.last < self._shared.api.clock.run_day):
             self.log(_NOT_ALL, level=logging.WARNING)
             return None
         return self._initialized_at // 1000
