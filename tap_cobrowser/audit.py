@@ -146,7 +146,7 @@ def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) ->
 def shown_moments(
     subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo
 ) -> Sequence[str]:
-    """Return moments that rows show to be covered by the response to a window, at most one each.
+    """Return the moments that rows prove to be covered by a response, at most one per row.
 
     A row that may begin before the days is there because it ended within or after them. One that
     lasts from the first day into the next is in a response to that day alone as well.
@@ -259,7 +259,7 @@ def outside(
 def shift_of_days(
     moments: Sequence[str], window: DateWindow, zone: ZoneInfo
 ) -> tuple[timedelta, timedelta] | None:
-    """Return between which shifts of the server's days rows outside are explained by one.
+    """Return the least and the greatest shift of the server's days that explain rows outside.
 
     With a positive shift they begin after midnight of the zone. The least one is excluded. None if
     no time zone has days that explain the rows.
@@ -371,7 +371,7 @@ def distinct(subject: Subject, tables: Sequence[Table]) -> int:
 
 
 def _identities(subject: Subject, tables: Sequence[Table]) -> list[Iterable[tuple[Value, ...]]]:
-    """Return what tells the rows of each table from others.
+    """Return the values that identify the rows of each table.
 
     It is the key with the date-time, as long as these are unique in each table, else all cells.
     """
@@ -387,7 +387,7 @@ def _names_of(tables: Sequence[Table]) -> tuple[str, ...]:
 
 
 def _rows(table: Table, names: Sequence[str]) -> Iterable[tuple[Value, ...]]:
-    """Return the rows of a table with these columns, those that it lacks empty."""
+    """Return the rows of a table with these columns; missing columns are empty."""
     columns = [
         table.columns[table.names.index(name)] if name in table.names else [None] * len(table)
         for name in names

@@ -96,7 +96,7 @@ class Written:
 
     def count_unquoted(self) -> int:
         """Return how many cells are not quoted."""
-        # The rows of the text itself: what stands for a quote in it is no quote.
+        # The rows of the text itself, in which a mark that replaces a quote does not count.
         cells = [cell for row in _parse(self.text, self.separator) for cell in row]
         return len(cells) - self.text.count('"') // 2 + sum(cell.count('"') for cell in cells)
 
@@ -192,7 +192,7 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
 
 
 def _is_fputcsv(read: Written, found: Mapping[str, Written], begin: int) -> bool:
-    """Return whether a text is as PHP writes it; where it need not be, it has doubled quotes."""
+    """Return whether a text is quoted as PHP does, or else with doubled quotes."""
     return (
         len(found) == 1
         or _is_likely(read, begin)
@@ -231,9 +231,8 @@ def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
 
 
 def _parse(text: str, separator: str) -> list[list[str]]:
-    reader = csv.reader(_lines(text), delimiter=separator, strict=True)
-    rows = list(reader if len(text) < _LARGE else _sparing(reader))
-    return rows if all(rows) else [row for row in rows if row]
+    rows = filter(None, csv.reader(_lines(text), delimiter=separator, strict=True))
+    return list(rows if len(text) < _LARGE else _sparing(rows))
 
 
 def _doubled(text: str, separator: str) -> Written:
@@ -268,7 +267,7 @@ def _doubled(text: str, separator: str) -> Written:
 
 
 def _slashes(text: str, separator: str, begin: int, way: str = "slashes") -> Written:
-    """Read what `addslashes` writes, or what leaves apostrophes and NUL as they are."""
+    """Read what `addslashes` writes, or the same without escapes of apostrophes and NUL."""
     quote, nul = _marks(text)
     values = {'"': quote, "\\": "\\"}
     if way == "slashes":

@@ -50,7 +50,7 @@ def parse(raw: bytes | str) -> Any:
             reason = "it is empty"
     except RecursionError:
         reason = "it is nested too deeply"
-    except ValueError:  # Python's limit of digits
+    except ValueError:  # more digits than Python accepts
         reason = "it contains a number that is too large"
     else:
         if not reason:

@@ -365,9 +365,8 @@ class CobrowserStream(Stream, ABC):
     def _responses(self) -> Iterator[Response]:
         """Yield the responses in order.
 
-        If the server's clock turns out to be on another day than this machine's, the requests are
-        planned again, from the current position of this stream. A first response that is not the
-        first of the new plan is dropped.
+        If the server's day is not this machine's, the requests are planned again, from the current
+        position of this stream. A first response that does not begin the new plan is dropped.
         """
         shared, ahead = self._shared, self._shared.ahead
         dry = self.ABORT_AT_RECORD_COUNT is not None
@@ -481,13 +480,8 @@ class CobrowserStream(Stream, ABC):
     ) -> None:
         """Move the bookmark past a window whose rows were emitted, and send a STATE.
 
-        A bookmark moves only here, so that nothing can move it past rows that were not emitted.
-
-        Args:
-            response: The response to the window.
-            table: Its rows that are to be emitted.
-            emitted: Number of rows that were emitted.
-            begun: The first window of this pass.
+        A bookmark moves only here, so that nothing can move it past rows that were not emitted:
+        `emitted` of the rows of `table`. `begun` is the first window of this pass.
         """
         if emitted != len(table) or not (table.names or table.blank):
             msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"

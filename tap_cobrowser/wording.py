@@ -1,6 +1,6 @@
 """Pure: the texts of the warnings about responses that do not fit their requests.
 
-Each says what was requested, what came, what the tap does about it, and what the user should do.
+Each says what was requested and received, what the tap does, and what the user should do.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def of_outside(
         found: The rows outside.
         zone: The zone of the days.
         shift: The shifts of the server's days that explain the rows, None if none does.
-        reaches_back: Whether rows before the window are right.
+        reaches_back: Whether rows may begin before the window.
     """
     begins = datetime.fromisoformat(bounds(window, zone)[0])
     parts = []
@@ -75,8 +75,8 @@ def of_outside(
         )
     elif found.after and not found.latest and found.first == begins:
         text += (
-            "They are of the midnight at which these days end, which the server seems to include. "
-            "No row is missing, so there is nothing to do."
+            "Their time is the midnight at which these days end, which the server seems to "
+            "include. No row is missing, so there is nothing to do."
         )
     elif found.latest < ONE_DAY and found.after and reaches_back:
         text += (
@@ -166,12 +166,12 @@ def _hours(length: timedelta) -> str:
 
 
 def _begin_of_days(zone: ZoneInfo, begins: datetime, least: timedelta, most: timedelta) -> str:
-    """Return between which times of the day the server's days begin, in whole half hours."""
+    """Return the time of day at which the server's days begin, in whole half hours."""
     half_hour = timedelta(minutes=30)
     low = begins + (least // half_hour + 1) * half_hour
     high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
     local = [each.astimezone(zone) for each in (low, high)]
-    # Rows of whole hours show the hour at which the first of them begins.
+    # Hourly rows show the hour at which the first of them begins.
     if low == high or (high - low <= 2 * half_hour and not most % half_hour):
         return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
     return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"

@@ -87,7 +87,7 @@ class Case:
         return [each for each in self.seen if each.command == command]
 
     def failing(self) -> dict[str, str]:
-        """Return the commands that the tap cannot extract, and why, without a word of a response.
+        """Return the commands that the tap cannot extract, and why, without quoting a response.
 
         Commands for CCC agents count only if they are wanted.
         """
@@ -156,7 +156,7 @@ class Case:
         recent = self.recent
         if self.own_zone_fits(recent):
             return self.settings.timezone
-        # Where the clocks were changed lately, no single offset fits.
+        # After a recent clock change, no single offset fits.
         return next(iter(self.offsets(recent)), None) or self.likely_zone(recent)
 
     # Ranges
@@ -260,11 +260,11 @@ class Case:
                     lacking.append(each)
         if not lacking:
             return None
-        # As many rows as there ever are may be a limit that cuts off the rest.
+        # The largest number of rows of all may be a limit that cuts off the rest.
         return None if all(map(self.may_be_limit, lacking)) else (False, True)
 
     def lacks_an_end(self) -> bool:
-        """Return whether ranges are sure to lack their first or their last day."""
+        """Return whether ranges certainly lack their first or their last day."""
         return (False, True) in {self.end_included("first"), self.end_included("last")}
 
     # Row limits
@@ -286,7 +286,7 @@ class Case:
         ]
         most = max((each.rows for each in full), default=0)
         full = [each for each in full if each.rows == most]
-        # So many accounts or hosts in so many hours are no limit.
+        # The number of accounts or hosts times the number of hours is no limit.
         hourly = [each for each in full if self.commands[each.command].subject.dated == _HOURS]
         if all(each.rows % len(each.quarters) == 0 for each in hourly):
             full = [each for each in full if each not in hourly]
@@ -317,7 +317,7 @@ class Case:
         return (doubtful, False) if doubtful else None
 
     def _alone(self, pair: Seen) -> list[int]:
-        """Return how many rows the days of a range have alone; nothing if that is not known."""
+        """Return the numbers of rows of a range's days alone; empty if they are not known."""
         zone = self.zone
         days = pair.days(zone) if zone else []
         alone = [self.single(pair.command, day) for day in days]

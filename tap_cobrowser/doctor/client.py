@@ -44,7 +44,7 @@ MOST_AT_ONCE = 4
 _LONGEST_REFUSAL = 300
 _TOO_MANY = "The server returned 429 (too many requests)"
 _BROKEN = "Responses are incomplete, or HTML pages"
-# What ends an extraction, too, but no other request.
+# Errors that end an extraction, but do not concern other requests.
 _ABOUT_THE_REQUEST = (
     CellError,
     CredentialsError,

@@ -190,7 +190,7 @@ def _range_most(case: Case) -> Finding:
         evidence = f"Two days are rejected{_said(pairs[0])}; one day is not."
     elif empty:
         answer, sure = 1, LIKELY
-        evidence = "Two days get a response without rows, in either order; one day has rows."
+        evidence = "A request for two days returns no rows, in either order; one day has rows."
     elif three and any(each.error is None for each in pairs):
         answer, sure, evidence = _three_days(case, three)
     advice: str | None = None
@@ -216,7 +216,7 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
         sure = PROVEN if isinstance(three.error, RefusedError) else LIKELY
         return 2, sure, f"Two days are accepted; three are rejected{_said(three)}."
     if case.zone is None or three.error is not None:
-        return 0, UNKNOWN, "The request for three days got no rows of these days."
+        return 0, UNKNOWN, "The request for three days returned no rows of these days."
     known, days = case.known_days(case.zone), three.days(case.zone)
     with_rows = {day for day in days if three.rows_of(day, case.zone)}
     expected = {day for day in days if (three.command, day) in known}
@@ -446,7 +446,7 @@ def _row_limit(case: Case) -> Finding:
     evidence = f"The largest response has {about(most)} rows."
     if is_suspicious(most) and not case.has_whole(most):
         return Finding(
-            "row_limit", question, "none_seen", f"{evidence} A limit may be so.", UNKNOWN
+            "row_limit", question, "none_seen", f"{evidence} It may be a limit.", UNKNOWN
         )
     return Finding("row_limit", question, "none_seen", evidence, LIKELY)
 
