@@ -336,11 +336,18 @@ class Api:
                 self._pause.wait()
                 today = self.clock.today()
                 asked = window and window.until(today)
-                if window and not asked and known:
+                # The days up to that of the run are no future, whatever a later `Date` says.
+                past = window and known and window.until(self.clock.run_day)
+                set_back = past and (not asked or asked.last < past.last)
+                if window and not asked and known and not set_back:
                     return None, None, today
-                # If the window is in the future of a guessed clock, only the clock is of interest.
-                days = asked or (DateWindow(today, today) if window else None)
+                # If the window is in the future of a guessed or wrong clock, the request is only
+                # made to set the clock.
+                days = DateWindow(today, today) if window and (set_back or not asked) else asked
                 reply, begin, end = self._send(command, days.days_ago(today) if days else {})
+            if set_back:
+                msg = f"The server's clock went back to {today}"
+                raise ClockError(msg, retry_after=0.0)
             if window and not asked:
                 continue
             if window and not begin == today == end:

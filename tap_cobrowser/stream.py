@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.table import Table
 
+_BLANK = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
 _NOT_ALL = (
     "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
     "that this run does not read, and would delete them."
@@ -444,7 +445,7 @@ class CobrowserStream(Stream, ABC):
     ) -> None:
         """Emit the rows of each window, then move the bookmark past it."""
         blank: DateWindow | None = None
-        windows, whole = 0, True
+        whole: bool | None = None  # unless there is no window
         begun: DateWindow | None = None
         for response in self._responses():
             begun = begun or response.window
@@ -452,19 +453,17 @@ class CobrowserStream(Stream, ABC):
             emitted = emit(table, response.extracted)
             counter.increment(emitted)
             self._finish(response, table, emitted, begun)
-            windows += 1
             blank = blank or response.blank
-            whole = whole and not (table.blank or blank)
+            whole = whole is not False and not (table.blank or blank)
             del response, table  # which can be large, before the next one is read
         version = version and self._new_version()  # by the server's clock, which is known now
-        if version is not None and windows and whole:
+        if version is not None and whole:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None and blank:  # for a table without days, `warn` has logged it
-            text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
-            self.log(text, blank, level=logging.WARNING)
+            self.log(_BLANK, blank, level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
         """Skip rows before the bookmark and look-back, which a command without a range repeats."""
@@ -526,10 +525,8 @@ class CobrowserStream(Stream, ABC):
         """Return the version of the full table that this run makes, None if it makes none."""
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
-        days = self.daily_days
-        if days and (
-            self._settings.start_date is None or days.last < self._shared.api.clock.run_day
-        ):
+        days, settings = self.daily_days, self._settings
+        if days and (settings.start_date is None or days.last < self._shared.api.clock.run_day):
             self.log(_NOT_ALL, level=logging.WARNING)
             return None
         return self._initialized_at // 1000

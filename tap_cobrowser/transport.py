@@ -263,6 +263,12 @@ class _Response(HTTPResponse):
             self.close()
             raise IncompleteRead(line)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        # The standard library skips a 100 alone, but a server may send other interim responses.
+        is_interim = HTTPStatus.SWITCHING_PROTOCOLS < status < HTTPStatus.OK
+        return version, HTTPStatus.CONTINUE if is_interim else status, reason
+
 
 class _Lines:
     """A file that skips lines which are no headers, and keeps the last line that was read.

@@ -24,6 +24,7 @@ from tap_cobrowser.errors import (
     BrokenAnswerError,
     CellError,
     CertificateError,
+    ClockError,
     ConnectionFailedError,
     CredentialsError,
     MissingColumnError,
@@ -40,6 +41,7 @@ from tests.conftest import (
     NOW,
     TODAY,
     WINDOWED,
+    Output,
     days_ago,
     expected,
     ordered,
@@ -250,6 +252,26 @@ def test_words_that_say_that_there_is_nothing_need_no_line_end(
     output = run(config, catalog=select(STREAM))
     assert sum(each.start == start for each in sandbox.requests) == 1
     assert output.bookmark(STREAM) == midnight(0)
+
+
+@pytest.mark.parametrize("window_days", [1, 2])
+def test_a_clock_that_goes_back_does_not_make_past_days_future_ones(
+    sandbox: Sandbox, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, window_days: int
+) -> None:
+    def set_back(reply: Any, *_: str) -> None:
+        reply.headers["Date"] = format_datetime(NOW.astimezone(timezone.utc) - timedelta(6), True)
+
+    monkeypatch.setitem(KINDS, "set-back", set_back)
+    sandbox.fail("set-back", STREAM, start=4, times=1)
+    config |= {"window_days": window_days, "max_concurrent_requests": 1, "max_retries": 2}
+    output = run(config, catalog=select(STREAM))
+    rows = expected(sandbox.world, STREAM, days_ago(FIRST))
+    assert ordered(output.records(STREAM)) == ordered(rows)
+    sandbox.fail("set-back", STREAM, start=4)
+    outputs: list[Output] = []
+    with pytest.raises(ClockError, match=r"clock went back|day changed"):
+        run(config, catalog=select(STREAM), output=outputs)
+    assert (outputs[0].bookmark(STREAM) or "") <= midnight(4)
 
 
 def test_a_malformed_header_is_not_logged_with_a_traceback(

@@ -68,6 +68,7 @@ def body_of(sent: bytes) -> bytes:
         OK + CLOSE + END + BODY,
         OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(BODY[:9], BODY[9:]) + b"0\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" + OK + LENGTH + END + BODY,
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK + LENGTH + END + BODY,
         OK.replace(b"\r\n", b"\n") + LENGTH.replace(b"\r\n", b"\n") + b"\n" + BODY,
         OK + b"no header\r\nno name: x\r\n: x\r\n\xe9: x\r\n" + LENGTH + END + BODY + b"more",
         OK + b"Content-Length : %d\r\n\r\n" % len(BODY) + BODY + b"more",
