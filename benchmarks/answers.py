@@ -1,9 +1,10 @@
-"""The answers that all contestants get, and how Python usually reads them."""
+"""The responses that all programs get, and the usual way to read them in Python."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime, parsedate_to_datetime
 from random import Random
@@ -21,11 +22,11 @@ KEY = ("browse_id", DATE)
 
 
 def conversations(window: int, rows: int) -> bytes:
-    """Return the answer for two days: 21 columns, about 350 bytes a row, a few empty cells.
+    """Return the response to two days: 21 columns, about 350 bytes per row, a few empty cells.
 
     Args:
-        window: How many windows before the last one, today's, it lies.
-        rows: How many rows it has.
+        window: Number of windows between it and the last one, today's.
+        rows: Number of rows.
     """
     chance = Random(window)
     begin = datetime.now(ZONE).replace(hour=8, minute=0, second=0, microsecond=0)
@@ -60,8 +61,23 @@ def conversations(window: int, rows: int) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
+def earlier(body: bytes, days: int) -> bytes:
+    """Return an answer with its rows at the same hours, so many days earlier."""
+    moved: dict[bytes, bytes] = {}
+
+    def move(found: re.Match[bytes]) -> bytes:
+        day = found[1]
+        if day not in moved:
+            moment = parsedate_to_datetime(f"{day.decode()} 08:00:00 +0000").replace(tzinfo=ZONE)
+            then = format_datetime(moment - timedelta(days=days)).encode()
+            moved[day] = then.replace(b"08:00:00", b"%b")
+        return moved[day] % found[2]
+
+    return re.sub(rb"(\w{3}, \d\d \w{3} \d{4}) (\d\d:\d\d:\d\d) [+-]\d{4}", move, body)
+
+
 def usual_records(body: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the records of an answer, read as most taps do it: cell by cell, row by row."""
+    """Yield the records of a response, read as most taps do: cell by cell, row by row."""
     for row in csv.DictReader(io.StringIO(body.decode(), newline=""), delimiter=";"):
         record: dict[str, Any] = {}
         for name, cell in row.items():

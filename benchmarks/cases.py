@@ -1,4 +1,4 @@
-"""What is measured: each contestant's command, and what it is compared with."""
+"""The cases: the command of each program, and what it is compared with."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Case:
     """One line of the table.
 
     Attributes:
-        group: What all that it is compared with has in common.
-        name: Who runs.
+        group: The cases with which it is compared.
+        name: The program.
         command: The command of the tap.
-        rows: How many lines it has to give at least; 0 if it gives none.
+        rows: Minimum number of lines of its output; 0 if it has none.
         settings: Environment variables.
-        target: The command of what reads it.
+        target: The command that reads the output.
         files: JSON files in the folder, by name.
-        rounds: In how many rounds it runs at most.
-        runs: What the runs took.
+        rounds: Maximum number of rounds.
+        runs: The measured runs.
     """
 
     group: str
@@ -69,7 +69,7 @@ class Case:
         """Run once.
 
         Raises:
-            SystemExit: If it fails, or gives less than it has to.
+            SystemExit: If it fails, or its output has too few lines.
         """
         with tempfile.TemporaryDirectory() as folder:
             for name, content in self.files.items():
@@ -97,13 +97,13 @@ class Backfills:
     """Makes the cases, all of them over one server."""
 
     def __init__(self, address: str, catalog: str, windows: int, rows: int) -> None:
-        """Take what all cases share.
+        """Initialize with what all cases share.
 
         Args:
-            address: The address of the server of rendered answers.
-            catalog: Path of a catalog in which conversations alone are selected.
-            windows: How many windows a backfill has.
-            rows: How many rows a window has.
+            address: The address of the server of rendered responses.
+            catalog: Path of a catalog that selects only conversations.
+            windows: Number of windows of a backfill.
+            rows: Number of rows of a window.
         """
         self.address, self.catalog, self.windows, self.rows = address, catalog, windows, rows
         self.windows_into = max(windows // _SHARE, 2)
@@ -135,7 +135,7 @@ class Backfills:
         }
 
     def of_rows(self, latency: int, windows: int) -> Iterator[Case]:
-        """Yield backfills of one length by all contestants."""
+        """Yield backfills of one length by all programs."""
         for name, command in self._taps(windows, latency, "extract").items():
             rows = 0 if name == DLT else windows * self.rows
             group = length(windows, latency)
@@ -181,7 +181,7 @@ class Backfills:
         )
 
     def of_start_up(self) -> Iterator[Case]:
-        """Yield what makes a catalog and ends, in turns: runs so short differ much by chance."""
+        """Yield runs that only print a catalog; such short runs vary, so there are many."""
         own = Case("--discover", TAP, _module("tap_cobrowser", "--discover"))
         empty = Case("--discover", "empty SDK tap", _module("benchmarks.empty", "--discover"))
         yield from (own, empty) * 5

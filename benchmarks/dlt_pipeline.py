@@ -1,7 +1,7 @@
-"""dlt with the same source: typed records of two days a request, four requests at once.
+"""dlt with the same source: typed records, two days per request, four concurrent requests.
 
 Run as `python -m benchmarks.dlt_pipeline ADDRESS WINDOWS FOLDER extract|duckdb|postgres [URL]`:
-`extract` ends where a tap's work ends, with records that a loader can take.
+`extract` ends where a tap's work ends, with records that are ready to load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An SDK tap of no streams: what any tap's start costs. Run as `python -m benchmarks.empty`."""
+"""An SDK tap without streams: the start-up cost of any tap. Run as `python -m benchmarks.empty`."""
 
 from __future__ import annotations
 

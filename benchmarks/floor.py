@@ -1,4 +1,4 @@
-"""The least that reading the answers and writing Singer messages can cost: no SDK, no checks.
+"""A minimal program that reads the responses and writes Singer messages: no SDK, no checks.
 
 Run as `python -m benchmarks.floor ADDRESS WINDOWS IN_FLIGHT`.
 """

@@ -1,4 +1,4 @@
-"""Runs a tap, alone or into a target, and tells what it took. For systems with `os.wait4`."""
+"""Runs a tap, alone or into a target, and measures it. For systems with `os.wait4`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # of what ru_maxrss co
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run took.
+    """The resources that a run used.
 
     Attributes:
         wall: Seconds from its start to the end of whatever reads it.
@@ -56,8 +56,8 @@ def measure(
     Raises:
         SystemExit: If one of them fails.
     """
-    # Both are set in many containers; the one makes every print a write of its own, the other has
-    # every start compile anew.
+    # Many containers set both. The first makes each print a separate write, the second makes each
+    # start compile all modules.
     unwanted = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     environment |= settings or {}

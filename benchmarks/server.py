@@ -1,10 +1,10 @@
-"""A CoBrowser.net whose answers are rendered beforehand, so that it is never the bottleneck.
+"""A CoBrowser.net whose responses are rendered in advance, so that it is never the bottleneck.
 
-Those of other streams than conversations are rendered when they are first asked for, and kept.
+Responses to other commands than conversations are rendered at their first request, and kept.
 
 Run as `python -m benchmarks.server ROWS WINDOWS`; prints its address. The first part of a path is
-the latency in milliseconds: `/200/csv.php?...`. `/requests` tells how many there were since it
-was last asked.
+the latency in milliseconds: `/200/csv.php?...`. `/requests` returns the number of requests since it
+was last requested.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
-from benchmarks.answers import ZONE, conversations
+from benchmarks.answers import ZONE, conversations, earlier
 from benchmarks.floor import STREAM
 from tap_cobrowser.sandbox import World
 from tap_cobrowser.sandbox.writing import csv_of
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers from memory."""
+    """Responds from memory."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     counter = count()
 
     def do_GET(self) -> None:
-        """Answer after the latency."""
+        """Respond after the latency."""
         parts = urlsplit(self.path)
         if parts.path == "/requests":
             body = b"%d" % next(self.counter)
@@ -43,9 +43,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(int(parts.path.split("/")[1]) / 1000)
             query = dict(parse_qsl(parts.query))
             if query["c"] == STREAM:
-                # a history longer than what was rendered repeats it
+                # a history longer than what was rendered repeats it, on other days
                 stop = int(query["stop"])
-                body = self.windows[stop // 2 % len(self.windows)]
+                times, window = divmod(stop // 2, len(self.windows))
+                body = self.windows[window]
+                if times:
+                    body = earlier(body, 2 * len(self.windows) * times)
                 if query["start"] == query["stop"]:  # rows are of the older and the other in turns
                     header, *lines = body.splitlines(keepends=True)
                     body = b"".join([header, *lines[1 - stop % 2 :: 2]])
@@ -59,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""An SDK tap over the same API as it is usually written. Run as `python -m benchmarks.usual`."""
+"""A tap for the same API, written as most SDK taps are. Run as `python -m benchmarks.usual`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Conversations(RESTStream[int]):
         context: Context | None,  # noqa: ARG002 - the SDK's
         next_page_token: int | None,
     ) -> dict[str, Any]:
-        """Ask for two days."""
+        """Request two days."""
         days = 2 * ((next_page_token or 1) - 1)
         return {"c": self.name, "start": days + 1, "stop": days}
 

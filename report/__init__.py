@@ -1,1 +1,1 @@
-"""Draws the page of charts from the tables that the dbt project has built."""
+"""Draws the page of charts from the tables that the dbt project builds."""

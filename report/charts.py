@@ -1,4 +1,4 @@
-"""From figures to Altair charts: one function for each chart, which returns its Vega-Lite."""
+"""From figures to Altair charts: one function per chart, which returns its Vega-Lite."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hours(figures: dict[str, Rows]) -> Spec:
 
 
 def acceptance(figures: dict[str, Rows]) -> Spec:
-    """Return which share of requests was accepted, day by day."""
+    """Return the share of requests that were accepted, by day."""
     rows = [
         {
             "day": row["day"],
@@ -71,8 +71,8 @@ def acceptance(figures: dict[str, Rows]) -> Spec:
 
 
 def responses(figures: dict[str, Rows]) -> Spec:
-    """Return how long visitors waited for the first response, day by day."""
-    names = {"p50": "half of them within", "p90": "nine of ten within"}
+    """Return how long visitors waited for the first response, by day."""
+    names = {"p50": "median", "p90": "90th percentile"}
     rows = [
         {"day": row["day"], "of": name, "seconds": round(row[column], 1)}
         for row in figures["responses_by_day"]
@@ -80,7 +80,7 @@ def responses(figures: dict[str, Rows]) -> Spec:
         if row[column] is not None
     ]
     chart = (
-        _chart(rows, "Seconds until the first response, by day: median and ninth decile.")
+        _chart(rows, "Seconds until the first response, by day: median and 90th percentile.")
         .mark_line(point=True)
         .encode(
             x=_day_axis(),
@@ -93,7 +93,7 @@ def responses(figures: dict[str, Rows]) -> Spec:
 
 
 def agents(figures: dict[str, Rows]) -> Spec:
-    """Return which share of their time online agents had a chat."""
+    """Return the share of their time online in which agents had a chat."""
     names = labels(figures["agents"], "agent")
     rows = [
         {"agent": name, "occupancy": row["busy_seconds"] / row["online_seconds"]}
@@ -115,7 +115,7 @@ def agents(figures: dict[str, Rows]) -> Spec:
 
 
 def filters(figures: dict[str, Rows]) -> Spec:
-    """Return what became of the invitations of each filter."""
+    """Return the outcomes of the invitations of each filter."""
     names = labels(figures["filters"], "filter")
     rows = [
         {
@@ -128,12 +128,12 @@ def filters(figures: dict[str, Rows]) -> Spec:
         for number, outcome in enumerate(OUTCOMES)
     ]
     chart = (
-        _chart(rows, "What became of invitations, as shares, by filter.")
+        _chart(rows, "Outcomes of invitations, as shares, by filter.")
         .mark_bar()
         .encode(
             x=alt.X(
                 "invitations:Q",
-                title="Share of what became of invitations",
+                title="Share of outcomes",
                 stack="normalize",
                 axis=alt.Axis(format=".0%"),
             ),
@@ -147,7 +147,7 @@ def filters(figures: dict[str, Rows]) -> Spec:
 
 
 def coverage(figures: dict[str, Rows]) -> Spec:
-    """Return on which days each stream has rows, beside its own busiest day."""
+    """Return the rows of each stream by day, compared with its busiest day."""
     most: dict[str, float] = defaultdict(float)
     for row in figures["coverage"]:
         most[row["stream"]] = max(most[row["stream"]], row["row_count"])
@@ -172,7 +172,7 @@ def coverage(figures: dict[str, Rows]) -> Spec:
         alt.value(_RED),
         alt.Color(
             "share:Q",
-            title="Of busiest day",
+            title="Share of peak",
             scale=alt.Scale(scheme="greens", domain=[0, 1]),
             legend=alt.Legend(format=".0%"),
         ),
@@ -191,7 +191,7 @@ CHARTS = {
 
 
 def labels(rows: Rows, what: str) -> list[str]:
-    """Return a name for each row, with its id where others have that name or it has none."""
+    """Return a name for each row, with its id if the name is missing or not unique."""
     counted = Counter(row[f"{what}_name"] for row in rows)
     return [
         name if name and counted[name] == 1 else f"{name or ''} ({row[f'{what}_id']})".strip()

@@ -1,4 +1,4 @@
-"""From figures to one HTML page: texts, tables, and the charts with all that draws them."""
+"""From figures to one HTML page: texts, tables, charts, and the scripts that draw them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _day(value: str | None) -> str:
 
 
 def _json(value: object) -> str:
-    """Return JSON of which no text can end the script that it stands in."""
+    """Return JSON that cannot end the script element that contains it."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
@@ -76,7 +76,7 @@ def _total(rows: list[dict[str, Any]], column: str) -> float:
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table; what is in it is escaped here."""
+    """Return a table; its content is escaped here."""
     head = "".join(f"<th scope=col>{escape(each)}" for each in heads)
     body = "".join(
         f"<tr><th scope=row>{escape(first)}" + "".join(f"<td>{escape(cell)}" for cell in rest)
@@ -131,7 +131,7 @@ def _hours(figures: Figures) -> str:
         ]
         for weekday in sorted(chats)
     ]
-    return _table(["Weekday", "Chats", "A day", "Busiest hour"], rows)
+    return _table(["Weekday", "Chats", "Chats per day", "Busiest hour"], rows)
 
 
 def _acceptance(figures: Figures) -> str:
@@ -160,7 +160,7 @@ def _responses(figures: Figures) -> str:
         for row in figures["responses_by_account_id"]
     ]
     target = f"Within {_count(figures['target_seconds'])} s"
-    return _table(["Account", "Chats", "Median", "Nine of ten", target], rows)
+    return _table(["Account", "Chats", "Median", "90th percentile", target], rows)
 
 
 def _agents(figures: Figures) -> str:
@@ -176,7 +176,7 @@ def _agents(figures: Figures) -> str:
         ]
         for row, name in zip(figures["agents"], labels(figures["agents"], "agent"), strict=True)
     ]
-    heads = ["Agent", "Hours online", "Occupancy", "At once", "Chats", "Ignored", "Abandoned"]
+    heads = ["Agent", "Hours online", "Occupancy", "Concurrency", "Chats", "Ignored", "Abandoned"]
     return _table(heads, rows)
 
 
@@ -206,4 +206,4 @@ def _coverage(figures: Figures) -> str:
         rows.append(
             [stream, _count(total), _count(len(days) - len(gaps)), _count(len(gaps)), listed]
         )
-    return _table(["Stream", "Rows", "Days with rows", "Days without", "Which"], rows)
+    return _table(["Stream", "Rows", "Days with rows", "Days without rows", "Which days"], rows)

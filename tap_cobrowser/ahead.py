@@ -1,12 +1,12 @@
-"""Requests in flight: what is planned is fetched ahead by a few threads and delivered in order.
+"""Requests in flight: a few threads make the planned requests ahead, and deliver them in order.
 
-The plan runs over all streams of a run, so that the first windows of the next stream are under
-way while one is being emitted. What is fetched but not yet delivered is never more than the
-number of requests that may be in flight: a slow target stops the fetching, and memory is bounded.
+The plan covers all streams of a run, so that the first windows of the next stream are requested
+while one is being emitted. The number of responses that wait for delivery is limited to the number
+of requests that may be in flight: a slow target stops the requests, and memory is bounded.
 
-It is bounded in bytes, too. A request is made ahead only if there is room for a response as large
-as others of its source were. One that turns out to be too large is given up and made again when it
-is its turn: no thread ever waits for room, so none can wait for another that does.
+It is also bounded in bytes. A request is made ahead only if there is room for a response as large
+as earlier ones of its source. If a response turns out to be too large, it is dropped, and requested
+again when it is its turn. No thread ever waits for room, so there is no deadlock.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Planned(Generic[_Source, _Page]):
 
 
 class PutOffError(Exception):
-    """A response is too large to be fetched ahead: it is requested again when it is its turn."""
+    """A response is too large to be fetched ahead. It is requested again when it is its turn."""
 
 
 @dataclass(eq=False, slots=True)
 class _Request(Generic[_Source, _Page, _Response]):
-    """A request that is under way, and how many bytes of its response have come."""
+    """A request in flight, and the number of bytes of its response so far."""
 
     planned: Planned[_Source, _Page]
     future: Future[_Response]
@@ -50,7 +50,7 @@ class _Request(Generic[_Source, _Page, _Response]):
 
 
 class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
-    """Carries out a plan ahead of those who take its responses."""
+    """Makes the requests of a plan ahead of their use."""
 
     def __init__(
         self,
@@ -62,17 +62,17 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         """Prepare; nothing is requested yet.
 
         Args:
-            plan: Returns the requests from a source on: its own, behind what it has read already if
-                that is given, then those of all that follow.
-            fetch: Makes a request; called from several threads. It tells `received` what comes.
-            most: How many requests may be in flight or wait for delivery.
-            room: How many bytes of responses may be fetched ahead.
+            plan: Returns the requests of a source, after what it has read already if that is given,
+                and those of all later sources.
+            fetch: Makes a request; called from several threads. It reports progress to `received`.
+            most: Maximum number of requests that are in flight or wait for delivery.
+            room: Maximum number of bytes of responses that are fetched ahead.
         """
         self._make_plan = plan
         self._fetch = fetch
         self._most, self._room = most, room
         self._plan: Iterator[Planned[_Source, _Page]] = iter(())
-        # Replaced as a whole, never changed: the threads look at it, too.
+        # Replaced as a whole, never changed, because the threads read it, too.
         self._under_way: tuple[_Request[_Source, _Page, _Response], ...] = ()
         self._kept: dict[Planned[_Source, _Page], _Request[_Source, _Page, _Response]] = {}
         self._work: SimpleQueue[_Request[_Source, _Page, _Response] | None] = SimpleQueue()
@@ -87,10 +87,10 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         return cast("_Source", self._of_thread.request.planned.source)
 
     def received(self, size: int) -> None:
-        """Take note of what has come of the response to the request that this thread makes.
+        """Record the progress of the response to the request that this thread makes.
 
         Args:
-            size: The bytes that have come since the last call.
+            size: The bytes that were received since the last call.
 
         Raises:
             PutOffError: If there is no room for more.
@@ -101,7 +101,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             raise PutOffError
 
     def dropped(self) -> None:
-        """Take note that what has come is of no use: the request is repeated."""
+        """Record that the bytes so far are dropped, because the request is retried."""
         self._of_thread.request.size = 0
 
     def responses(
@@ -109,12 +109,12 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
     ) -> Iterator[_Response]:
         """Yield the responses of a source in the order of the plan.
 
-        An error of a request is raised in its turn, after all that precedes it was yielded.
+        An error of a request is raised in its turn, after all responses before it were yielded.
 
         Args:
-            source: The one whose turn it is.
-            after: What it has read already, where it is planned anew.
-            one_by_one: Whether to request nothing before it is asked for.
+            source: The current source.
+            after: What it has read already, if its requests are planned again.
+            one_by_one: Whether to make each request only when its response is needed.
         """
         if not self._under_way or self._under_way[0].planned.source != source:
             self.plan_again()
@@ -143,7 +143,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             self._end()
 
     def plan_again(self) -> None:
-        """Drop the plan. Of what is under way, only what the next plan has is kept."""
+        """Drop the plan. Of the requests in flight, those that the next plan has are kept."""
         self._kept.update({request.planned: request for request in self._under_way})
         self._under_way = ()
 
@@ -155,7 +155,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             self._submit(request)
             response = request.future.result()
         source = request.planned.source
-        # Windows of a source differ, by the day of the week for one; a rare one is forgotten.
+        # The windows of a source differ, for example by weekday; a rare size is forgotten.
         self._sizes[source] = max(request.size, self._sizes.get(source, 0) * 7 // 8)
         return response
 
@@ -171,7 +171,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         return sum(likely) + self._sizes.get(source, 0) <= self._room
 
     def _end(self) -> None:
-        """Let the threads end: there is no more to fetch, or no use for it."""
+        """Let the threads end: there are no more requests, or they are not needed."""
         for request in self._under_way:
             request.future.cancel()
         self._under_way = ()
@@ -185,7 +185,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
             planned = next(self._plan, None)
             if planned is None:
                 break
-            # The one whose turn is next is requested in any case.
+            # The next request in the order of the plan is made in any case.
             if (
                 not planned.end
                 and (self._under_way or self._awaited)
@@ -208,7 +208,7 @@ class FetchAhead(Generic[_Source, _Page, _Mark, _Response]):
         self._work.put(request)
         if self._threads < self._most:
             self._threads += 1
-            # Those of concurrent.futures would hold the exit until their requests end.
+            # Threads of concurrent.futures would delay the exit until their requests end.
             threading.Thread(
                 target=self._work_off, name=f"request-{self._threads}", daemon=True
             ).start()

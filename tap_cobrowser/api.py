@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE = 3600.0
 _LONGEST_WAIT = 60.0
 _CALENDAR = range(2000, 9000)
+_LONGEST_BLANK_LINE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its reply, for whoever looks at the server itself.
+    """A request and its reply, for programs that examine the server.
 
     Attributes:
         command: The name of the command.
         numbers: `start` and `stop` as they were sent; empty for a command without a range.
         reply: The reply, whatever its status.
         sent: This machine's time when the request was sent.
-        received: The same, when the reply was read to its end.
-        seconds: How long that took.
+        received: This machine's time when the reply was complete.
+        seconds: The time in between.
     """
 
     command: str
@@ -124,29 +125,34 @@ class _LineEnds:
     def __init__(self) -> None:
         self._written: dict[str, bool] = {}
         self._without: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._without_rows: defaultdict[str, set[bytes]] = defaultdict(set)
         self._lock = threading.Lock()
 
     def are_unknown(self, command: str) -> bool:
         """Return whether it is still unknown how the responses to a command end."""
         return command not in self._written
 
-    def show_whole(
-        self, command: str, body: bytes, doubted: list[bytes], *, has_rows: bool
-    ) -> bool:
+    def show_whole(self, command: str, body: bytes, doubted: list[bytes], table: Table) -> bool:
         """Return whether a body is whole.
 
         Args:
             command: The name of the command.
             body: The body.
             doubted: The bodies that the same request got before, none of which was whole.
-            has_rows: Whether it has rows.
+            table: What was read from the body.
         """
-        ends = body.endswith((b"\n", b"\r"))
+        # A blank line may come after it, and in UTF-16 a zero.
+        ends = body[-_LONGEST_BLANK_LINE:].rstrip(b" \t\0").endswith((b"\n", b"\r"))
         with self._lock:
-            if ends and has_rows:  # a header may end where rows do not
+            if ends and table:  # a header may end where rows do not
                 self._written[command] = True
-            if ends or not body or self._written.get(command) is False:
+            if ends or table.blank or self._written.get(command) is False:
                 return True
+            if not table:
+                # The header is the same in all responses, and shows nothing about rows.
+                if body in doubted:
+                    self._without_rows[command].add(body)
+                return body in self._without_rows[command]
             if command in self._written:
                 return False
             # A last line that is followed by another one now was whole, without a line end. The
@@ -164,6 +170,7 @@ class _LineEnds:
 
 def _continues(before: bytes, body: bytes) -> bool:
     """Return whether the last line of a body is followed by another line in a later one."""
+    before, body = before.replace(b"\0", b""), body.replace(b"\0", b"")  # of UTF-16
     last = before[before.rfind(b"\n") + 1 :]
     return any(b"\n" + last + end in body for end in (b"\n", b"\r\n"))
 
@@ -188,11 +195,11 @@ class Api:
             time: This machine's time.
             on_request: Called with the name of the command before each request.
             on_retry: Called before the wait that precedes a retry.
-            on_reply: Called with each reply, before it is judged.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            on_reply: Called with each reply, before its status is checked.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
-        # Users of this class without the tap quote the server as well.
+        # Programs that use this class without the tap quote the server, too.
         protect(settings.api_key)
         self.clock = ServerClock(settings.timezone, time)
         self._settings = settings
@@ -206,13 +213,14 @@ class Api:
         )
         self._pause = Pause(_LONGEST_PAUSE, time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Threads that parse in turns need more time and memory than one after the other.
-        self._reading = threading.Lock()
+        # For work on rows: threads that interrupt each other in it need more time and memory than
+        # one after the other.
+        self.turn = threading.Lock()
         self._lock = threading.Lock()
         self._quoting = Quoting()
         self._readers: dict[Command, TableReader] = {}
         self._line_ends = _LineEnds()
-        self._repair = Repair(settings.timezone)
+        self._repair = Repair(settings.timezone, pairs=settings.window_days > 1)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window, or the whole table, and return the checked response.
@@ -255,7 +263,7 @@ class Api:
         return response
 
     def probe(self, command: Command, start: int, stop: int) -> Response:
-        """Send these numbers of days ago, once, whatever the server makes of them.
+        """Send these numbers of days ago, once, without a check.
 
         The response is not checked against a window, and has none.
 
@@ -292,15 +300,12 @@ class Api:
                 if reply is None:
                     return Response(None, Table(), today, self._time.now())
                 table = self._read(command, reply)
-                whole = self._line_ends.show_whole(
-                    command.name, reply.body, doubted, has_rows=len(table) > 0
-                )
-                if whole or (number > most and self._line_ends.are_unknown(command.name)):
+                whole = self._line_ends.show_whole(command.name, reply.body, doubted, table)
+                doubtful = not table or self._line_ends.are_unknown(command.name)
+                if whole or (number > most and doubtful):
                     return Response(asked, table, today, self._time.now())
                 doubted.append(reply.body)
-                msg = (
-                    "The response ends without a line feed, unlike other responses to this command"
-                )
+                msg = "The response ends without a line feed, so it may be cut short"
                 raise BrokenAnswerError(msg, retry_after=0.0)
             except RetriableError as error:
                 wait = self._backoff(error, number)
@@ -363,7 +368,7 @@ class Api:
         }
 
     def _judge(self, command: Command, reply: Reply) -> None:
-        """Judge a reply by its status.
+        """Check the status of a reply.
 
         Raises:
             RetriableError: If a retry may help.
@@ -389,11 +394,11 @@ class Api:
     def _read(self, command: Command, reply: Reply) -> Table:
         if reply.status == HTTPStatus.NO_CONTENT:
             return Table(blank=True)
-        with self._reading:
+        with self.turn:
             return self.reader(command).read(reply.body, reply.charset)
 
     def _backoff(self, error: RetriableError, number: int) -> float:
-        """Return the seconds to wait before a retry: what the server asks for, or a growing time.
+        """Return the seconds to wait before a retry: those in `Retry-After`, or a growing time.
 
         Raises:
             PausedError: If the server asks for too long a pause.

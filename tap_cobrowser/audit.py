@@ -7,6 +7,7 @@ still not fit its request.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
@@ -16,13 +17,17 @@ from typing import TYPE_CHECKING, cast
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.cells import Value
     from tap_cobrowser.table import Table
 
 LEAST_LIMIT = 100
+# The UTC offsets of all time zones lie between these.
+_LEAST_OFFSET, _MOST_OFFSET = timedelta(hours=-12), timedelta(hours=14)
+_A_MOMENT = timedelta(microseconds=1)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,14 @@ class Subject:
         dated: The column that decides to which day a row belongs; None for a table without days.
         reaches_back: Whether rows may begin before the requested days: states or sessions that
             last into them.
+        ends: The column that holds when such a row ended, if there is one.
     """
 
     name: str
     keys: tuple[str, ...]
     dated: str | None = None
     reaches_back: bool = False
+    ends: str | None = None
 
 
 def is_suspicious(rows: int) -> bool:
@@ -111,12 +118,12 @@ def days_with_rows(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -
 def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) -> bool:
     """Return whether rows prove that a response covers all days of a window of several.
 
-    They do with rows on its first and on its last day that lie further apart than all days but one
-    last, of which one may have 25 hours: else the server's days may begin at another midnight, and
-    one of them be missing.
+    They do if there are rows on its first and on its last day, and if they span more time than all
+    days but one, of which one may have 25 hours. Otherwise the server's days may begin at another
+    midnight, and one of them may be missing.
 
     Args:
-        moments: ISO 8601 date-times in UTC, one per row.
+        moments: ISO 8601 date-times in UTC that are covered.
         window: The window.
         zone: The zone of its days.
     """
@@ -126,6 +133,59 @@ def proves_ranges(moments: Sequence[str], window: DateWindow, zone: ZoneInfo) ->
     within = [each for each in moments if begin <= each < end]
     span = datetime.fromisoformat(max(within)) - datetime.fromisoformat(min(within))
     return span > window.last - window.first + timedelta(hours=1)
+
+
+def shown_moments(
+    subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo
+) -> Sequence[str]:
+    """Return moments that rows show to be covered by the response to a window, at most one each.
+
+    A row that may begin before the days is there because it ended within or after them. One that
+    lasts from the first day into the next is in a response to that day alone as well.
+
+    Args:
+        subject: What was requested.
+        table: The rows.
+        window: The window.
+        zone: The zone of its days.
+    """
+    moments = moments_of(subject, table)
+    if not subject.reaches_back:
+        return moments
+    _, second = bounds(DateWindow(window.first, window.first), zone)
+    later = [begin for begin in moments if begin >= second]
+    rows = zip(moments, _ends_of(subject, table), strict=True)
+    return [*later, *(end for begin, end in rows if end and begin < second and end < second)]
+
+
+def last_moments(
+    subject: Subject, table: Table, window: DateWindow, zone: ZoneInfo
+) -> Sequence[str]:
+    """Return where rows lie. What may begin before a window counts as of its begin if it lasts.
+
+    Args:
+        subject: What was requested.
+        table: The rows.
+        window: The window.
+        zone: The zone of its days.
+    """
+    moments = moments_of(subject, table)
+    if not subject.reaches_back:
+        return moments
+    first, _ = bounds(window, zone)
+    rows = zip(moments, _ends_of(subject, table), strict=True)
+    return [begin if begin >= first else min(end or first, first) for begin, end in rows]
+
+
+def _ends_of(subject: Subject, table: Table) -> Sequence[str | None]:
+    """Return when each row ended, ISO 8601 in UTC, None if it did not or nothing shows it."""
+    if subject.ends not in table.names:
+        return [None] * len(table)
+    ends = table.columns[table.names.index(subject.ends)]
+    example = next((each for each in ends if each is not None), "")
+    if not (isinstance(example, str) and _INSTANT.match(example)):
+        return [None] * len(table)  # the catalog may have it as another type
+    return cast("Sequence[str | None]", ends)
 
 
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
@@ -191,9 +251,10 @@ def outside(
 def shift_of_days(
     moments: Sequence[str], window: DateWindow, zone: ZoneInfo
 ) -> tuple[timedelta, timedelta] | None:
-    """Return the least and the greatest shift of the server's days that explain rows outside.
+    """Return between which shifts of the server's days rows outside are explained by one.
 
-    With a positive shift they begin after midnight of the zone. None if no shift explains it.
+    With a positive shift they begin after midnight of the zone. The least one is excluded. None if
+    no time zone has days that explain the rows.
 
     Args:
         moments: ISO 8601 date-times in UTC, one per row.
@@ -201,10 +262,11 @@ def shift_of_days(
         zone: The zone of its days.
     """
     begins, ends = (datetime.fromisoformat(each) for each in bounds(window, zone))
-    # No row is before the server's first midnight, and none after its last one.
-    least = datetime.fromisoformat(max(moments)) - ends
-    most = datetime.fromisoformat(min(moments)) - begins
-    return (least, most) if -ONE_DAY < least <= most < ONE_DAY else None
+    offset = begins.astimezone(zone).utcoffset() or timedelta(0)
+    # All rows are before the server's last midnight, and none is before its first one.
+    least = max(datetime.fromisoformat(max(moments)) - ends, offset - _MOST_OFFSET - _A_MOMENT)
+    most = min(datetime.fromisoformat(min(moments)) - begins, offset - _LEAST_OFFSET)
+    return (least, most) if least < most else None
 
 
 def disproves_offset(
@@ -270,34 +332,59 @@ def colliding_keys(table: Table, keys: Sequence[str]) -> Collision | None:
     return Collision(len(colliding), colliding[0]) if colliding else None
 
 
-def join(tables: Sequence[Table]) -> Table:
-    """Return the rows of several tables as one, without duplicates."""
+def join(subject: Subject, tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables as one, each once.
+
+    A row that changed from one table to the next, as that of a state that lasts does, is there as
+    the last of them has it.
+    """
+    notes = tuple(dict.fromkeys(chain.from_iterable(table.notes for table in tables)))
     filled = [table for table in tables if len(table)]
     if len(filled) < 2:  # noqa: PLR2004 - nothing to join
-        return filled[0] if filled else tables[0]
-    names = filled[0].names
-    if any(table.names != names for table in filled):
-        names = tuple(dict.fromkeys(chain.from_iterable(table.names for table in filled)))
-    rows: dict[tuple[Value, ...], None] = {}
-    for table in filled:
-        columns = [
-            table.columns[table.names.index(name)] if name in table.names else [None] * len(table)
-            for name in names
-        ]
-        rows.update(dict.fromkeys(zip(*columns, strict=True)))
-    notes = tuple(dict.fromkeys(chain.from_iterable(table.notes for table in tables)))
+        return replace(filled[0] if filled else tables[0], notes=notes)
+    names = _names_of(filled)
+    rows: dict[tuple[Value, ...], tuple[Value, ...]] = {}
+    for table, identities in zip(filled, _identities(subject, filled), strict=True):
+        rows.update(zip(identities, _rows(table, names), strict=True))
     return replace(
-        filled[0], names=names, columns=tuple(zip(*rows, strict=True)), notes=notes, blank=False
+        filled[0],
+        names=names,
+        columns=tuple(zip(*rows.values(), strict=True)),
+        notes=notes,
+        blank=False,
     )
 
 
-def distinct(tables: Sequence[Table]) -> int:
+def distinct(subject: Subject, tables: Sequence[Table]) -> int:
     """Return how many different rows several tables have."""
     filled = [table for table in tables if len(table)]
-    if len({table.names for table in filled}) > 1:
-        return len(join(filled))
     # A set of the rows themselves would take as much memory as the tables.
-    return len({hash(row) for table in filled for row in zip(*table.columns, strict=True)})
+    return len({hash(each) for each in chain.from_iterable(_identities(subject, filled))})
+
+
+def _identities(subject: Subject, tables: Sequence[Table]) -> list[Iterable[tuple[Value, ...]]]:
+    """Return what tells the rows of each table from others.
+
+    It is the key with the date-time, as long as these are unique in each table, else all cells.
+    """
+    names = tuple(dict.fromkeys(filter(None, [*subject.keys, subject.dated])))
+    unique = subject.keys and all(
+        {*names} <= {*table.names} and not colliding_keys(table, names) for table in tables
+    )
+    return [_rows(table, names if unique else _names_of(tables)) for table in tables]
+
+
+def _names_of(tables: Sequence[Table]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(table.names for table in tables)))
+
+
+def _rows(table: Table, names: Sequence[str]) -> Iterable[tuple[Value, ...]]:
+    """Return the rows of a table with these columns, those that it lacks empty."""
+    columns = [
+        table.columns[table.names.index(name)] if name in table.names else [None] * len(table)
+        for name in names
+    ]
+    return zip(*columns, strict=True)
 
 
 def moments_of(subject: Subject, table: Table) -> Sequence[str]:
@@ -308,11 +395,11 @@ def moments_of(subject: Subject, table: Table) -> Sequence[str]:
     return cast("Sequence[str]", table.columns[table.names.index(subject.dated)])
 
 
-def whole(window: DateWindow, responses: Sequence[Response]) -> Response:
+def whole(subject: Subject, window: DateWindow, responses: Sequence[Response]) -> Response:
     """Return the responses to the days of a window as one response."""
     return Response(
         window,
-        join([each.table for each in responses]),
+        join(subject, [each.table for each in responses]),
         min(each.today for each in responses),
         max(each.extracted for each in responses),
     )

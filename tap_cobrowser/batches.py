@@ -1,8 +1,8 @@
-"""Writes the files of BATCH messages from columns, where the SDK's writers take a dict per row.
+"""Writes the files of BATCH messages from columns; the SDK's writers need a dict per row.
 
-The form is theirs: a JSON object a line, or Parquet, `batch_size` rows at most in a file. All the
-Parquet files of a stream have the columns and types of its schema, whatever their rows hold, so
-that they can be read as one table.
+The format is the SDK's: one JSON object per line, or Parquet, with at most `batch_size` rows per
+file. All Parquet files of a stream have the columns and types of its schema, whatever their rows
+contain, so that they can be read as one table.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
     version: int | None,
     properties: Mapping[str, Any],
 ) -> Iterator[tuple[str, int]]:
-    """Write rows into files, and yield the URL of each and how many rows it has.
+    """Write rows into files, and yield the URL and the number of rows of each file.
 
     Args:
-        config: What to write, and where to.
-        name: What the names of the files begin with.
+        config: Format and place of the files.
+        name: Prefix of the file names.
         names: Names of the columns.
         columns: Values of each column, all of one length.
-        version: Version of the table, for ACTIVATE_VERSION. Targets give it to records that come in
-            messages, and take those of files as they are: without it, all of them would be old.
+        version: Version of the table, for ACTIVATE_VERSION. Targets add it to RECORDs, but not to
+            the records of files. Without it, they would count as those of an older version.
         properties: The stream's schema: the JSON Schema of each column.
 
     Raises:
@@ -88,7 +88,7 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
 def in_columns(
     records: Sequence[Mapping[str, Any]],
 ) -> tuple[tuple[str, ...], tuple[list[Any], ...]]:
-    """Return the names and values of the columns of records; what one lacks is null."""
+    """Return the names and values of the columns of records; a missing value is null."""
     names = tuple(dict.fromkeys(chain.from_iterable(records)))
     return names, tuple([record.get(name) for record in records] for name in names)
 
@@ -133,7 +133,7 @@ def _write_parquet(
 def _arrow_type(definition: Mapping[str, Any]) -> pa.DataType:
     """Return the Arrow type of a column by its JSON Schema.
 
-    A date-time is text, as it is in a RECORD; so is whatever has no other type of Arrow's.
+    A date-time is text, as in a RECORD. So is any type that Arrow does not have.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ def _arrow_type(definition: Mapping[str, Any]) -> pa.DataType:
 
 
 def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Return the values as an array; what a stream map makes may have to be converted."""
+    """Return the values as an array. Values of a stream map may have to be converted."""
     import pyarrow as pa  # noqa: PLC0415
 
     if kind == pa.int64() and any(isinstance(value, float | Decimal) for value in values):
@@ -170,7 +170,7 @@ def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _text(value: Any) -> str | None:
-    """Return what a column of texts has for a value: its JSON, if that is no text itself."""
+    """Return a value as text: text as it is, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
     text = encoder.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Bookmarks, pure: which days a run reads, and how a finished window changes the state."""
+"""Pure: which days does a run read, and how does a finished window change the bookmark?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day
+from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day, whole_day
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.redaction import quote
 
@@ -32,16 +32,16 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """How far a stream is.
+    """The position of a stream.
 
     Attributes:
         day: The first day that is not finished.
-        lookback_from: The day from which the look-back counts, where that is not `day`: a run over
-            midnight moves the bookmark by its last response, and what it read before that midnight
-            may have changed since. So it is the day on which that run began.
-        complete_from: The first of the days before the bookmark that were read, without a gap up to
-            it. None where nothing says so: in a state of an older version or set by hand, and for a
-            stream without days.
+        lookback_from: The day from which the look-back counts, if that is not `day`. A run over
+            midnight moves the bookmark to the new day, but what it read before midnight may have
+            changed since. Then it is the day on which that run began.
+        complete_from: The first of the days that were read without a gap up to the bookmark. None
+            if that is not known: in a state of an older version or set by hand, and for a stream
+            without days.
     """
 
     day: date
@@ -50,7 +50,7 @@ class Bookmark:
 
     @property
     def begin(self) -> date:
-        """The first of the days that are complete; `day` if none is."""
+        """The first complete day; `day` if none is complete."""
         return min(self.complete_from or self.day, self.day)
 
 
@@ -60,19 +60,22 @@ def read(
     """Return the bookmark in the state of a stream, None if there is none.
 
     Args:
-        state: The state of the stream: what `bookmarks` holds under its name.
+        state: The state of the stream, from `bookmarks` in the state.
         stream: The name of the stream.
         replication_key: Its replication key.
         zone: The zone of its days.
 
     Raises:
-        StateError: If the state is not one to continue from.
+        StateError: If the state is not valid.
     """
     where = f"State of stream '{stream}'"
 
     def day_of(name: str) -> date:
+        # In another zone than that of the run that wrote it, it is no midnight: the rest of a day
+        # does not make that day complete.
+        parse = whole_day if name == _COMPLETE else parse_day
         try:
-            return parse_day(state[name], zone)
+            return parse(state[name], zone)
         except (ValueError, TypeError, AttributeError):
             msg = f"Its '{name}' is {quote(state[name], 60)}, which is not a date"
         raise StateError(msg, where=where)
@@ -86,20 +89,20 @@ def read(
         msg = "It has 'partitions', but this stream has none"
         raise StateError(msg, where=where)
     if state.get(_VALUE) is None:
-        # What the SDK marks on the way to a value cannot be continued from, nor is it no state.
+        # Markers of the SDK without a value are neither a bookmark nor an empty state.
         if marks := [name for name in _KNOWN - {_KEY} if state.get(name)]:
             msg = f"It has '{min(marks)}', but no '{_VALUE}'"
             raise StateError(msg, where=where)
         return None
     if state.get(_KEY, replication_key) != replication_key:
-        msg = f"It is of {quote(state[_KEY], 60)}, not of '{replication_key}'"
+        msg = f"Its replication key is {quote(state[_KEY], 60)}, not '{replication_key}'"
         raise StateError(msg, where=where)
     others = (None if state.get(name) is None else day_of(name) for name in (_BEGAN, _COMPLETE))
     return Bookmark(day_of(_VALUE), *others)
 
 
 def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[str, str]:
-    """Return the entries of a stream's state that hold a bookmark.
+    """Return the entries of a stream's state for a bookmark.
 
     The day is written as its midnight, an ISO 8601 instant in UTC, under the SDK's own keys.
     """
@@ -111,7 +114,7 @@ def write(bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> dict[s
 
 
 def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> None:
-    """Put a bookmark into the state of a stream, in place of the one that it has."""
+    """Set the bookmark in the state of a stream."""
     for name in (_BEGAN, _COMPLETE):
         state.pop(name, None)
     state |= write(bookmark, replication_key=replication_key, zone=zone)
@@ -125,9 +128,9 @@ def meet(
     run_day: date,
     zone: ZoneInfo,
 ) -> None:
-    """Note in the state of a stream with days from which day on it is complete, if it is not there.
+    """Add to the state of a stream with days the first complete day, if it is missing.
 
-    It counts as complete from the start of the run that meets it first.
+    The stream counts as complete from the start of the first run that uses the state.
 
     Args:
         state: The state of the stream.
@@ -149,17 +152,17 @@ def advance(
     run_day: date,
     since: date | None = None,
 ) -> Bookmark:
-    """Return the bookmark behind a window whose rows were emitted.
+    """Return the bookmark after a window whose rows were emitted.
 
-    It is never past the server's today, whose rows are still to come, and never before the old one,
-    which a look-back longer than a window would make it.
+    It is never past the server's today, which is not over, and never before the old one, even if
+    the look-back is longer than a window.
 
     Args:
-        bookmark: The bookmark before it.
+        bookmark: The old bookmark.
         window: The window; None for a stream without windows.
         today: The server's day when the response was made.
         run_day: The server's day when the run began.
-        since: The day from which on the run has read all days up to this window.
+        since: The first of the days that the run has read without a gap up to this window.
     """
     day = min(today, window.last + ONE_DAY) if window else today
     return Bookmark(
@@ -172,8 +175,8 @@ def advance(
 def extend(bookmark: Bookmark, window: DateWindow) -> Bookmark:
     """Return the bookmark after a window of earlier days whose rows were emitted.
 
-    Its day stays. The complete days grow backwards if the window is next to them; if it is not,
-    they stay as they are, since a gap is never complete.
+    Its day does not change. If the window is next to the complete days, they now include it. If
+    there is a gap between them, they stay as they are.
     """
     if window.last + ONE_DAY < bookmark.begin:
         return bookmark
@@ -181,9 +184,9 @@ def extend(bookmark: Bookmark, window: DateWindow) -> Bookmark:
 
 
 def _begin(bookmark: Bookmark | None, read: DateWindow) -> date:
-    """Return the first of the days that are complete once all days of `read` are, too."""
+    """Return the first complete day after all days of `read` were read."""
     if bookmark is None or read.first > bookmark.day:
-        return read.first  # what was complete before a gap is no more a part of it
+        return read.first  # the days before a gap no longer count
     if read.last + ONE_DAY < bookmark.begin:
         return bookmark.begin
     return min(bookmark.begin, read.first)
@@ -191,8 +194,10 @@ def _begin(bookmark: Bookmark | None, read: DateWindow) -> date:
 
 def look_back(bookmark: Bookmark, days: int) -> date:
     """Return the first day that is read again, `days` before the bookmark."""
-    day = min(bookmark.day, bookmark.lookback_from or bookmark.day)
-    # A year is left before the first day of the calendar, so that no offset leads out of it.
+    # A run reads no day after the one on which it began, so an older `lookback_from` belongs to an
+    # earlier bookmark: Meltano merges states, and entries that are no longer written stay.
+    day = min(bookmark.day, max(bookmark.lookback_from or bookmark.day, bookmark.day - ONE_DAY))
+    # The margin of a year keeps every later calculation within the calendar.
     return day - timedelta(days=min(days, day.toordinal() - 366))
 
 
@@ -202,13 +207,13 @@ def first_day(
     """Return the first day that a run reads.
 
     Args:
-        bookmark: How far earlier runs have come.
+        bookmark: The bookmark, if there is one.
         start: The setting `start_date`.
         lookback_days: The setting of that name.
         run_day: The server's day when the run began.
     """
     if bookmark:
-        # A default start must not skip what was not read while no run took place.
+        # The default start must not skip days that were missed while no run took place.
         return max(start or date.min, look_back(bookmark, lookback_days))
     return start or before_today(run_day)
 
@@ -228,13 +233,13 @@ def earlier_days(
 ) -> DateWindow | None:
     """Return the days that a run fills in after its daily work, None if there are none.
 
-    They are those from `start_date` to the days that are complete then. The last day of the run
-    bounds them, too, even if days remain in between: those were not asked for.
+    They are the days from `start_date` to the complete ones, but not after the last day of the run
+    (`end_date`), even if that leaves a gap.
 
     Args:
-        bookmark: How far earlier runs have come.
-        daily: The days of the daily work. If its `last` is before its `first`, there is none.
-        start: The setting `start_date`. Without it, nothing earlier than the bookmark is wanted.
+        bookmark: The bookmark, if there is one.
+        daily: The days of the daily work. If its `last` is before its `first`, there are none.
+        start: The setting `start_date`. Without it, no earlier days are read.
     """
     if bookmark is None or start is None or bookmark.complete_from is None:
         return None

@@ -1,7 +1,7 @@
-"""The catalog as it is handed in: checked, and completed with what every stream needs.
+"""Checks the catalog of a run, and completes it with what every stream needs.
 
-The SDK takes for nothing what it does not understand in a catalog. Here it is an error, and what
-is left says the same in each place that the SDK may look at.
+The SDK ignores what it does not understand in a catalog. Here that is an error. The result says
+the same in each place where the SDK may look.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _COLUMN = {
     "properties": {
         "type": {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]},
         "format": {"type": "string"},
-        # All columns are scalars, and what the SDK would walk into has to be of its form.
+        # All columns are scalars. The SDK would fail on other forms of these two.
         "items": False,
         "properties": False,
     },
@@ -90,23 +90,23 @@ def parse(
     absent: Mapping[str, str],
     warn: Callable[..., None],
 ) -> Catalog:
-    """Return a catalog whose entries are complete and say one thing.
+    """Return a catalog whose entries are complete and consistent.
 
     Args:
-        catalog: The catalog, as JSON has it.
-        streams: The streams of this tap as it knows them, by name.
-        absent: Why other streams are not among them, by name.
-        warn: Logs what is passed over, in the way of `logging`.
+        catalog: The catalog, as parsed JSON.
+        streams: The streams of this tap, by name.
+        absent: The reasons why other streams are not among them, by name.
+        warn: Logs a warning; takes arguments as the functions of `logging` do.
 
     Raises:
-        CatalogError: If it says what cannot be understood or done.
+        CatalogError: If the catalog is not valid, or requires what the tap cannot do.
     """
-    catalog = json.loads(json.dumps(catalog))  # what was never text may have tuples for lists
+    catalog = json.loads(json.dumps(catalog))  # a catalog from Python may have tuples
     if found := mismatch(_SHAPE, catalog):
         place = f" at '{found[0]}'" if found[0] else ""
         msg = f"The catalog is not valid{place}: {found[1]}"
         raise CatalogError(msg)
-    assert isinstance(catalog, dict)  # noqa: S101 - by its shape
+    assert isinstance(catalog, dict)  # noqa: S101 - the schema requires it
     result = Catalog()
     names: set[str] = set()
     for raw in catalog["streams"]:
@@ -126,7 +126,7 @@ def parse(
 
 
 class _Entry:
-    """The entry of a stream, as it came."""
+    """The entry of a stream, as it was passed in."""
 
     def __init__(self, raw: Mapping[str, Any], stream: Stream | None) -> None:
         self.stream = stream
@@ -136,18 +136,18 @@ class _Entry:
         for item in raw.get("metadata") or []:
             breadcrumb = tuple(item["breadcrumb"])
             if breadcrumb in self._metadata:
-                self._refuse(
+                self._reject(
                     f"The metadata has the breadcrumb {quote(list(breadcrumb), 80)} more than once"
                 )
             self._metadata[breadcrumb] = dict(item["metadata"])
         if self._metadata and () not in self._metadata:
-            self._refuse("The metadata has no entry for the stream itself (breadcrumb [])")
-        # As the SDK has it: an entry without metadata is of a stream that is selected.
+            self._reject("The metadata has no entry for the stream itself (breadcrumb [])")
+        # As in the SDK: a stream whose entry has no metadata is selected.
         root = self._metadata.setdefault((), {"selected": True})
         if raw.get("selected") is not None and (
             not raw.get("metadata") or root.get("selected") is None
         ):
-            root["selected"] = raw["selected"]  # the place of older catalogs
+            root["selected"] = raw["selected"]  # where older catalogs have it
         self._root = root
 
     @property
@@ -156,14 +156,14 @@ class _Entry:
         return self._mapping().resolve_selection()[()]
 
     def complete(self, stream: Stream, warn: Callable[..., None]) -> CatalogEntry:
-        """Return the entry with what it leaves out.
+        """Return the complete entry.
 
         Raises:
-            CatalogError: If it says what cannot be done.
+            CatalogError: If the entry requires what the tap cannot do.
         """
         if self._raw.get("stream") not in {None, stream.name}:
-            self._refuse(
-                f"It is named {quote(self._raw['stream'], 60)} too",
+            self._reject(
+                f"Its `stream` is {quote(self._raw['stream'], 60)}, another name",
                 advice="To rename a stream, set `__alias__` in a stream map.",
             )
         method = self._replication_method(stream, warn)
@@ -183,7 +183,7 @@ class _Entry:
             }
         )
 
-    def _refuse(self, what: str, advice: str | None = None) -> NoReturn:
+    def _reject(self, what: str, advice: str | None = None) -> NoReturn:
         raise CatalogError(what, where=self._where, advice=advice)
 
     def _mapping(self) -> MetadataMapping:
@@ -196,18 +196,18 @@ class _Entry:
         return self._mapping().resolve_selection()["properties", column]
 
     def _force(self, column: str, warn: Callable[..., None]) -> None:
-        """Select a column without which rows could not be told apart, or continued from."""
+        """Select a column of the key, or the replication key, in any case."""
         if self.selected and not self._is_selected(column):
             warn("%s: '%s' is a key column, which cannot be deselected.", self._where, column)
         self._metadata.setdefault(("properties", column), {})["inclusion"] = "automatic"
 
     def _replication_method(self, stream: Stream, warn: Callable[..., None]) -> str:
-        """Return the replication method: discovery writes one place of three, users all of them."""
+        """Return the replication method. Discovery sets one of three places, users any of them."""
         names = ("replication-method", "forced-replication-method")
         places = [self._raw.get("replication_method"), *map(self._root.get, names)]
         methods = set(filter(None, places))
         for method in sorted(methods - {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}):
-            self._refuse(
+            self._reject(
                 f"The replication method {quote(method, 40)} is not supported",
                 advice=f"Give {REPLICATION_FULL_TABLE} or {REPLICATION_INCREMENTAL}.",
             )
@@ -215,7 +215,7 @@ class _Entry:
         for key in filter(None, wanted):
             if key != stream.replication_key:
                 what = f"'{stream.replication_key}'" if stream.replication_key else "none"
-                self._refuse(
+                self._reject(
                     f"The replication key {quote(key, 40)} cannot be used: the stream has {what}",
                     advice="Use the one that `--discover` prints.",
                 )
@@ -228,35 +228,35 @@ class _Entry:
         return REPLICATION_FULL_TABLE if full else REPLICATION_INCREMENTAL
 
     def _key_properties(self, stream: Stream) -> list[str]:
-        """Return the key: the documented one, or another that the entry or its metadata has."""
+        """Return the key: the documented one, or another in the entry or its metadata."""
         documented = list(stream.primary_keys)
         places = [self._raw.get("key_properties"), self._root.get("table-key-properties")]
         others = [list(dict.fromkeys(key)) for key in places if key and set(key) != set(documented)]
         for key in others:
             if unknown := set(key) - _columns(stream).keys():
-                self._refuse(f"Its key has an unknown column: {quote(min(unknown), 60)}")
+                self._reject(f"Its key has an unknown column: {quote(min(unknown), 60)}")
             if set(key) != set(others[0]):
-                self._refuse("It has two different keys")
+                self._reject("It has two different keys")
         return others[0] if others else documented
 
     def _schema(
         self, stream: Stream, forced: Iterable[str], warn: Callable[..., None]
     ) -> dict[str, Any]:
-        """Return the schema: of columns that there are, those of the key in any case."""
+        """Return the schema, with existing columns only, and with all key columns."""
         documented = _columns(stream)
         properties = (self._raw.get("schema") or {}).get("properties")
         if not self.selected:
             properties = documented
         if not properties:
-            self._refuse("Its schema has no columns")
+            self._reject("Its schema has no columns")
         kept = self._known_columns(properties, documented, warn)
         for name in documented:
             if name in forced:
                 kept.setdefault(name, documented[name])
             elif name not in kept and self._metadata.get(("properties", name), {}).get("selected"):
-                self._refuse(f"The column '{name}' is selected, but is not in the schema")
+                self._reject(f"The column '{name}' is selected, but is not in the schema")
         if stream.replication_key and "string" not in kept[stream.replication_key]["type"]:
-            self._refuse(f"The column '{stream.replication_key}' must be of type string")
+            self._reject(f"The column '{stream.replication_key}' must be of type string")
         return {
             **stream.schema,
             "properties": kept,
@@ -274,7 +274,7 @@ class _Entry:
         for name, definition in properties.items():
             if name in documented:
                 if found := mismatch(_COLUMN, definition, f"schema.properties.{name}"):
-                    self._refuse(f"It is not valid at '{found[0]}': {found[1]}")
+                    self._reject(f"It is not valid at '{found[0]}': {found[1]}")
                 kept[name] = definition
             elif mask["properties", name]:
                 warn("%s: the selected column %s does not exist.", self._where, quote(name, 60))

@@ -1,7 +1,7 @@
-"""Turns the cells of a column, which are text, into values of the column's type.
+"""From the cells of a column, which are text, to values of the column's type.
 
-A column is converted at once, since a check per cell would cost more than the rest of the reading.
-What is unusual in it is looked at cell by cell.
+A whole column is converted at once, because a check per cell would cost more than the rest of the
+parsing. Only a column with unusual cells is converted cell by cell.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,(?!\d{3}\Z)\d+|(?:0|\d{4,}|),\d{3})", 
 
 
 class UnfitError(Exception):
-    """A cell that does not fit."""
+    """A cell does not fit its type."""
 
     def __init__(self, row: int, cell: str, wanted: str) -> None:
-        """Take the row, counted from 0, the cell, and what was wanted in its place."""
+        """Initialize the error with the row, counted from 0, the cell, and the type's name."""
         super().__init__(wanted)
         self.row, self.cell, self.wanted = row, cell, wanted
 
 
 def _each(cells: Sequence[str], convert: Callable[[str], Value], wanted: str) -> list[Value]:
-    """Convert cell by cell, to take the unusual spellings and to find the one that is wrong."""
+    """Convert cell by cell, to accept unusual spellings and to find a cell that does not fit."""
     values: list[Value] = []
     for row, cell in enumerate(cells):
         try:
@@ -46,12 +46,12 @@ def _each(cells: Sequence[str], convert: Callable[[str], Value], wanted: str) ->
 
 
 def keys(cells: Sequence[str]) -> Sequence[Value]:
-    """Convert the cells of a string column of the key: nothing is changed."""
+    """Convert the cells of a string column in the key: they stay as they are."""
     return cells
 
 
 def texts(cells: Sequence[str]) -> Sequence[Value]:
-    """Convert the cells of a string column: an empty one is None."""
+    """Convert the cells of a string column: an empty cell becomes None."""
     return [cell or None for cell in cells] if "" in cells else cells
 
 
@@ -109,22 +109,22 @@ def _number(cell: str) -> float | None:
 
 
 def _plain(cell: str) -> str:
-    """Return the cell if it is a number in ASCII digits, which Python's own parsers do not ask."""
+    """Return the cell if it is a number in ASCII digits. Python's own parsers accept others."""
     if len(cell) > _LONGEST_NUMBER or not _NUMBER.fullmatch(cell):
         raise ValueError
     return cell
 
 
 def with_points(cells: Sequence[str], numbers: Sequence[Sequence[str]]) -> Sequence[str] | None:
-    """Return the cells of a column with points in the place of decimal commas.
+    """Return the cells of a column with decimal points instead of decimal commas.
 
     Args:
         cells: The cells.
-        numbers: The cells of all columns of measurements in the response. One of them has to prove
-            that a comma is not one between thousands, as in `1,234`.
+        numbers: The cells of all number columns in the response. One of them has to prove that
+            commas do not separate thousands, as in `1,234`.
 
     Returns:
-        None if the cells have points as well, or nothing proves it.
+        The cells; None if they have points as well, or if nothing proves it.
     """
     if any("." in cell for cell in cells):
         return None
@@ -152,41 +152,44 @@ _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
 _RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
-    r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?,? )? ?(\d{1,2}) "
+    r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
     rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
-    r"(\d{4}) (\d\d):(\d\d)(?::(\d\d))?(?: ([+-]\d{4}|[A-Z]+))?",
+    r"(\d{4}|\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([+-]\d\d:?\d\d)| ([A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
 _ISO_8601 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    r"(?: ?(Z|[+-]\d\d(?::?\d\d)?)| ([A-Z]{3,4}))?",
     re.ASCII | re.IGNORECASE,
 )
 _UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
-# MySQL's zero date, and what PHP makes of it: 30 November of the year before the first
+# MySQL's zero date, and how PHP writes it: 30 November of the year -1
 _ZERO_DATE = re.compile(r"0|0000-00-00.*|-0001-11-30.*|(?:\w{3}, )?30 Nov -0001.*", re.ASCII)
-# RFC 2822, section 4.3
+# What RFC 2822 allows at the end
+_COMMENT = re.compile(r" ?\([^()]*\)\Z")
+# RFC 2822, section 4.3, and those of the Netherlands
 _ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6}
 _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
+_ZONE_NAMES |= {"CET": 1, "CEST": 2, "MET": 1, "MEST": 2}
 _MINUTES = {f":{m:02}:{s:02}": f":{m:02}:{s:02}+00:00" for m in range(60) for s in range(60)}
 _A_DAY = timedelta(days=1)
 
 
 class Moments:
-    """Date-times, from the ways in which the API may write them to ISO 8601 in UTC.
+    """Converts date-times, in each format that the API may use, to ISO 8601 in UTC.
 
     Attributes:
         foreign_offset: The first date-time whose offset is not that of the zone, as written.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        """Take the zone of date-times that tell no offset, held against those that do."""
+        """Initialize with the zone of date-times without an offset."""
         self._zone = zone
         self._hours = _Hours(self)
         self.foreign_offset: datetime | None = None
 
     def required(self, cells: Sequence[str]) -> Sequence[Value]:
-        """Convert the cells of a column that must not have an empty one."""
+        """Convert the cells of a column that must not have empty cells."""
         values = self.optional(cells)
         if None in values:
             row = values.index(None)
@@ -197,7 +200,7 @@ class Moments:
         """Convert the cells of a column."""
         hours, minutes = self._hours, _MINUTES
         try:
-            # `Wed, 14 Mar 2012 16` + ` +0100`, and `:16:11`: nearly all hours are known already
+            # `Wed, 14 Mar 2012 16` + ` +0100`, and `:16:11`: nearly all hours were seen before
             return [
                 hours[cell[:19] + cell[25:]] + minutes[cell[19:25]] if cell else None
                 for cell in cells
@@ -206,7 +209,7 @@ class Moments:
             return _each(cells, self._moment, "a date-time")
 
     def _moment(self, cell: str) -> str | None:
-        cell = cell.strip()
+        cell = _COMMENT.sub("", " ".join(cell.split()))
         if not cell or _ZERO_DATE.fullmatch(cell):
             return None
         return self.parse(cell).isoformat()
@@ -215,16 +218,18 @@ class Moments:
         """Return the moment in UTC.
 
         Raises:
-            ValueError: If it is not written in one of the ways.
+            ValueError: If it is in none of the formats.
         """
         if _UNIX_SECONDS.fullmatch(cell):
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
-            day, month, year, hour, minute, second, offset = found.groups()
+            day, month, year, hour, minute, second, digits, name = found.groups()
+            if len(year) == 2:  # noqa: PLR2004 - RFC 2822, section 4.3
+                year = f"{'20' if year < '50' else '19'}{year}"
             month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
         elif found := _ISO_8601.fullmatch(cell):
-            year, month, day, hour, minute, second, fraction, offset = found.groups()
+            year, month, day, hour, minute, second, fraction, digits, name = found.groups()
         else:
             raise ValueError
         local = datetime(  # noqa: DTZ001 - its offset is what comes next
@@ -236,6 +241,7 @@ class Moments:
             int(second or 0),
             int((fraction or "0")[:6].ljust(6, "0")),
         )
+        offset = digits or name
         if offset is None:
             return local.replace(tzinfo=self._zone).astimezone(timezone.utc)
         moment = self._with_offset(local, offset.upper())
@@ -256,7 +262,7 @@ class Moments:
         return local.replace(tzinfo=timezone(timedelta(hours=_ZONE_NAMES[offset])))
 
     def _compare(self, moment: datetime) -> None:
-        """Hold an offset against the zone's, except near a clock change, where servers differ."""
+        """Compare an offset with the zone's, except near a clock change, where servers differ."""
         if self.foreign_offset or moment.utcoffset() == moment.astimezone(self._zone).utcoffset():
             return
         around = (moment - _A_DAY, moment + _A_DAY)
@@ -266,7 +272,7 @@ class Moments:
 
 
 class _Hours(dict[str, str]):
-    """Hours in RFC 2822 that were met, with the beginning of their ISO 8601 in UTC."""
+    """A cache from hours in RFC 2822 to the same hours in ISO 8601 and UTC."""
 
     # a year of hours; what is met is near to what was met last
     _MOST = 9_000
@@ -276,10 +282,10 @@ class _Hours(dict[str, str]):
         self._moments = moments
 
     def __missing__(self, hour: str) -> str:
-        """Work out an hour.
+        """Convert an hour.
 
         Raises:
-            KeyError: If it has to be parsed with its minutes, or is no hour.
+            KeyError: If it has to be parsed with its minutes, or is not an hour.
         """
         found = _RFC_2822.fullmatch(f"{hour[:19]}:00:00{hour[19:]}")
         if not found:

@@ -1,4 +1,4 @@
-"""The command line: errors end in one line, signals in whole lines, and the process is tuned."""
+"""The command line: errors in one line, signals, and tuning of the process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_cobrowser import outputs
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.messages import LineWriter, told_if_gone
+from tap_cobrowser.messages import LineWriter, output_errors
 from tap_cobrowser.redaction import guard_outputs, protect, quote
 
 if sys.version_info >= (3, 12):
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _M_MMAP_THRESHOLD = -3  # of the C library's malloc.h
-_LARGE = 3 * 2**18  # more than the usual window takes, which need not be cleared each time
+_LARGE = 3 * 2**18  # more than a usual window needs, whose memory is then reused
 
 
 class CommandLineTap(Tap):
-    """A tap of the SDK whose command line ends in one line on any error.
+    """A tap of the SDK whose command line prints any error as one line.
 
-    It stands below the tap, not above it: the SDK makes the command from the class.
+    It is the base class of the tap, because the SDK makes the command from the class.
     """
 
     message_writer_class = LineWriter
@@ -52,16 +52,16 @@ class CommandLineTap(Tap):
 
     @abstractmethod
     def try_streams(self) -> None:
-        """Request a first record of each stream, and log of each whether that works.
+        """Request the first record of each stream, and log whether the stream works.
 
         Raises:
-            TapCobrowserError: The first error, when all streams were tried; at once if it is one
-                that all of them would wait for in vain.
+            TapCobrowserError: The first error, after all streams were tried; at once if the server
+                cannot be reached.
         """
 
     @plugin_cli
-    def cli(cls) -> click.Command:  # noqa: N805 - what it decorates gets the class
-        """The command; a log level or configuration that is none ends it at once."""
+    def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
+        """The command. An invalid log level or logging configuration ends it at once."""
         outputs.prepare()
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
@@ -69,11 +69,11 @@ class CommandLineTap(Tap):
             sys.exit(f"The log level ({name}) is not valid. Give DEBUG, INFO, WARNING or ERROR.")
         try:
             _setup_console_logging(log_level=level)
-        except Exception as error:  # noqa: BLE001 - it may call anything
+        except Exception as error:  # noqa: BLE001 - a configuration may call anything
             sys.exit(
                 f"The logging configuration (SINGER_SDK_LOG_CONFIG) cannot be used: "
-                f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config` "
-                "takes it, or leave the variable out."
+                f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
+                "or unset the variable."
             )
         return cls.get_singer_command()
 
@@ -83,7 +83,7 @@ class CommandLineTap(Tap):
         found = _ConfigInput()
         for number, path in enumerate(value, 1):
             try:
-                # The SDK would take a list for an object.
+                # The SDK would accept a list.
                 one: object = {} if path == "ENV" else read_json_file(path)
             except (OSError, ValueError, RuntimeError) as error:
                 reason = _why_not_read(path, error)
@@ -123,12 +123,12 @@ class CommandLineTap(Tap):
         catalog: IO[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        # The rows of an answer are thousands of containers with no cycle among them. By the usual
-        # thresholds the collector goes through them over and over, a tenth of a backfill's time.
+        # The rows of a response are thousands of containers without cycles. With the default
+        # thresholds, the garbage collector takes a tenth of a backfill's time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        # A request in flight needs its turn for moments only, and often: 5 ms each add up to a
-        # twentieth of a backfill from a server that is far.
+        # Threads with a request in flight need the interpreter often, but only for moments. With
+        # the default interval of 5 ms, a backfill from a distant server takes a twentieth longer.
         sys.setswitchinterval(0.001)
         _return_memory()
         super().invoke(
@@ -153,17 +153,17 @@ class CommandLineTap(Tap):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop on a signal: at once, with whole lines on standard output and a telling exit code.
+        """Stop on a signal: at once, with whole lines on standard output and exit code 128 + n.
 
-        What was not written yet is not claimed by any STATE either, so nothing has to be saved. If
-        a target that has stopped reading holds up a line, a second signal does not wait for it.
+        No STATE covers rows that were not written, so nothing has to be saved. If the target does
+        not read, and a line cannot be completed, a second signal does not wait for it.
         """
         if self._stopping:
             os._exit(128 + signum)
         self._stopping = True
 
         def leave() -> None:
-            logging.raiseExceptions = False  # this may interrupt another line being logged
+            logging.raiseExceptions = False  # the signal may interrupt another log line
             self.logger.warning(
                 "Stopped by %s. Run again to continue from the last state that the target stored.",
                 signal.Signals(signum).name,
@@ -178,10 +178,10 @@ class CommandLineTap(Tap):
 
 
 def _return_memory() -> None:
-    """Have large pieces of memory go back to the system as soon as they are free.
+    """Return large blocks of memory to the system as soon as they are free.
 
-    The C library of Linux keeps those of each thread for that thread's next one: with responses of
-    tens of megabytes, read by one thread after the other, that is more than they take themselves.
+    The C library of Linux keeps the blocks of each thread for that thread. With responses of tens
+    of megabytes, read by one thread after the other, this takes more memory than the responses.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
@@ -189,7 +189,7 @@ def _return_memory() -> None:
 
 
 class _Command(SingerCommand):
-    """Ends in one line and exit code 1 on any error; with a traceback at level DEBUG alone."""
+    """Ends with one line and exit code 1 on any error; prints a traceback only at level DEBUG."""
 
     @override
     def main(  # type: ignore[override]
@@ -203,7 +203,7 @@ class _Command(SingerCommand):
             return super().main(args, standalone_mode=False, **kwargs)
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         guard_outputs()
-        logging.raiseExceptions = False  # a log that cannot be written is no reason to stop
+        logging.raiseExceptions = False  # a log that cannot be written does not end the run
         try:
             code = self._run(args, **kwargs)
         except TapCobrowserError as error:
@@ -212,40 +212,40 @@ class _Command(SingerCommand):
             if error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
             line = f"{_usage_problem(error)}. Try `{self.name} --help`."
-            code = self._fail(line, traceback=False)  # which would repeat the command line
+            code = self._fail(line, traceback=False)  # it would repeat the command line
         except (click.Abort, KeyboardInterrupt):
             code = 130
-        except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on a terminal
+        except Exception as error:  # noqa: BLE001 - reported in one line
             code = self._fail(_unforeseen(error))
         sys.exit(code)
 
     def _run(self, args: Sequence[str] | None, **kwargs: Any) -> Any:
-        """Run the command, and see that all that it printed arrived.
+        """Run the command, and flush standard output.
 
         Raises:
-            TargetGoneError: If it did not.
+            TargetGoneError: If standard output cannot be written.
         """
         stdout, stderr = sys.stdout, sys.stderr
         code: Any
-        with told_if_gone():
+        with output_errors():
             try:
                 code = super().main(args, standalone_mode=False, **kwargs)
             except SystemExit as leaving:
                 code = leaving.code
-                sys.stdout, sys.stderr = stdout, stderr  # click replaces them if a pipe is broken
+                sys.stdout, sys.stderr = stdout, stderr  # click replaces them at a broken pipe
             sys.stdout.flush()
         return code
 
     def _fail(self, line: str, *, traceback: bool = True) -> int:
-        # Requests still in flight are of no use and are left as they are. Under Meltano, which
-        # shows warnings, their sockets would have the last word.
+        # Requests in flight are abandoned. Meltano shows warnings, so warnings about their sockets
+        # would follow the error.
         warnings.simplefilter("ignore", ResourceWarning)
         self.logger.error(line, exc_info=traceback and self.logger.isEnabledFor(logging.DEBUG))
         return 1
 
 
 class _InputFile(click.File):
-    """A file to read, whose path is not quoted if there is none: it may be the text itself."""
+    """A file to read. If it does not exist, its path is not quoted: it may be the JSON itself."""
 
     @override
     def convert(
@@ -259,7 +259,7 @@ class _InputFile(click.File):
 
 
 def _why_not_read(path: str, error: Exception | None = None) -> str:
-    """Return why a file cannot be read, without a word of it or of its path."""
+    """Return why a file cannot be read, without its content or path."""
     if path.lstrip().startswith(("{", "[", '"')):
         return "it must be a path, not the JSON itself"
     if error is None or isinstance(error, FileNotFoundError):
@@ -270,20 +270,20 @@ def _why_not_read(path: str, error: Exception | None = None) -> str:
 
 
 def _usage_problem(error: click.UsageError) -> str:
-    """Return what is wrong with a command line without a word of it: a key may stand anywhere."""
+    """Return what is wrong with a command line, without quoting it: it may contain the key."""
     if isinstance(error, click.NoSuchOption):
         alike = ", ".join(error.possibilities or ())
         meant = f" (did you mean {alike}?)" if alike else ""
         return f"No such option{meant}; settings belong in the file that --config names"
-    if isinstance(error, click.BadOptionUsage):  # names an option that there is
+    if isinstance(error, click.BadOptionUsage):  # its message names an existing option only
         return error.format_message().rstrip(".")
     if isinstance(error, click.BadParameter) and error.param:
         return f"Invalid value for {error.param.opts[0]}"
-    return "There is an argument without an option"
+    return "Unexpected argument: all arguments must follow an option"
 
 
 def _unforeseen(error: Exception) -> str:
-    """Return the line for an error that nothing was prepared for."""
+    """Return the line for an unexpected error."""
     what = f"{type(error).__name__}: {quote(error)}"
     return (
         f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback that "
@@ -292,7 +292,7 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _json_object(file: IO[str] | None, kind: str) -> IO[str] | None:
-    """Return a file that is sure to be a JSON object; an empty state is one without bookmarks."""
+    """Return a file that contains a JSON object. An empty state file counts as `{}`."""
     if file is None:
         return None
     try:

@@ -112,7 +112,7 @@ class ServerClock:
 
 
 class Pause:
-    """A pause of all requests of a run, because the server asked for it or is busy.
+    """A pause of all requests of a run, because the server requires it or is busy.
 
     A short pause never ends a longer one. Thread-safe.
     """
@@ -121,7 +121,7 @@ class Pause:
         """Start without a pause.
 
         Args:
-            longest: Seconds that the server may ask for over the whole run.
+            longest: Maximum number of seconds over the whole run.
             time: This machine's time.
         """
         self._longest = longest
@@ -136,15 +136,15 @@ class Pause:
             self._resume_at = max(self._resume_at, self._time.monotonic() + seconds)
 
     def ask(self, seconds: float) -> float:
-        """Pause all requests because the server asks for it.
+        """Pause all requests because the server requires it.
 
-        Several requests in flight that get the same pause count once.
+        If several requests in flight get the same pause, it counts once.
 
         Args:
-            seconds: How long the server asks to wait, from now on.
+            seconds: Seconds that the server requires from now on.
 
         Returns:
-            The seconds that it has asked for in all. If they exceed the limit, there is no pause.
+            The sum of the seconds in this run. If it exceeds the limit, there is no pause.
         """
         with self._lock:
             now = self._time.monotonic()

@@ -60,7 +60,12 @@ def parse_day(text: str, zone: ZoneInfo) -> date:
     Raises:
         ValueError: If it is neither.
     """
-    day = _day(text.strip(), zone)
+    moment = _moment(text.strip())
+    try:
+        day = (moment.astimezone(zone) if moment.tzinfo else moment).date()
+    except OverflowError:
+        msg = f"not a date: {text!r}"
+        raise ValueError(msg) from None
     # A margin of a year on both ends keeps every later calculation within the calendar.
     if not MINYEAR < day.year < MAXYEAR:
         msg = f"out of the calendar: {text!r}"
@@ -68,21 +73,30 @@ def parse_day(text: str, zone: ZoneInfo) -> date:
     return day
 
 
-def _day(text: str, zone: ZoneInfo) -> date:
+def whole_day(text: str, zone: ZoneInfo) -> date:
+    """Return the first day that begins at, or after, what an ISO 8601 date or date-time names.
+
+    The same as `parse_day`, except for a date-time that is not the midnight of its day.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    day, moment = parse_day(text, zone), _moment(text.strip())
+    instant = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return day + ONE_DAY if instant > midnight(day, zone) else day
+
+
+def _moment(text: str) -> datetime:
+    """Return what a date or date-time names; without an offset, it is naive."""
     if _DATE.fullmatch(text):
-        return date.fromisoformat(text)
+        return datetime.fromisoformat(text)
     found = _DATE_TIME.fullmatch(text)
     if not found:
         msg = f"not a date: {text!r}"
         raise ValueError(msg)
     day, minutes, seconds, _, zulu, hours_off, minutes_off = found.groups()
     offset = "+00:00" if zulu else f"{hours_off}:{minutes_off}" if hours_off else ""
-    moment = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}{offset}")
-    try:
-        return (moment.astimezone(zone) if moment.tzinfo else moment).date()
-    except OverflowError:
-        msg = f"not a date: {text!r}"
-        raise ValueError(msg) from None
+    return datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}{offset}")
 
 
 def before_today(today: date, days: int = 30) -> date:

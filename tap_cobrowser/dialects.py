@@ -1,12 +1,12 @@
-"""How the values of a response are quoted: from its text to rows of cells.
+"""From the text of a response to rows of cells, in each way that a PHP service may quote.
 
-A service in PHP may quote in one of four ways. Each text is brought into the first of them, doubled
-quotes, which Python's csv module reads fast: a quote that is part of a value becomes a character
-that the text does not have, and becomes a quote again in the cells.
+There are five ways. Each text is converted to the first of them, doubled quotes, which Python's csv
+module parses fast: a quote that is part of a value is replaced with a character that the text does
+not have, and is restored in the cells.
 
-A response that is cut must not be read as whole in another way. A cut changes the end of a response
-alone: so another way is looked at where something before the end is wrong, and where the response
-could be a cut one in any likelier way, it is broken.
+A response that is cut off must not be taken for a complete one in another way of quoting. A cut
+changes only the end of a response. Another way is therefore tried only if something before the end
+does not fit, and a response that could be cut off in any more likely way is rejected.
 """
 
 from __future__ import annotations
@@ -22,49 +22,55 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# The module's own limit of 128 KiB a cell protects nobody here: the body is in memory already.
+# The module's limit of 128 KiB per cell is of no use here: the body is in memory already.
 csv.field_size_limit(2**31 - 1)
 
-# Responses of so many characters are read with less memory, in a little more time.
+# Responses of this many characters are read with less memory, in a little more time.
 _LARGE, _PIECE, _MOST_KNOWN = 8 * 2**20, 2**20, 50_000
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _LINE_END = r"(?:\r\n|\n|\r)"
 _SLASHED = re.compile(r"\\(.?)|['\0]", re.DOTALL)
+_SLASHED_QUOTE = re.compile(r"\\(.?)", re.DOTALL)
 
-# Quotes, separators and line ends in rows that need a closer look; it takes seconds.
+# Maximum number of quotes or backslashes in a cell that is matched as a whole; each takes memory.
+_MOST_REPEATS = "{0,50000}"
+# Maximum number of quotes, separators and line ends to search one by one; it takes seconds.
 _MOST_STEPS = 1_000_000
 
-AMBIGUOUS = "The response can be read in more than one way of quoting; it is read as written by {}"
+AMBIGUOUS = "The way of quoting in the response is ambiguous; the tap assumes {}"
 _NAMES = {
-    "doubled": "doubling quotes (RFC 4180)",
+    "doubled": "doubled quotes (RFC 4180)",
     "fputcsv": "PHP's `fputcsv`",
     "slashes": "PHP's `addslashes`",
-    "bare": "a service that leaves quotes as they are",
+    "bare": "quotes that are not escaped",
+    "escapes": "a backslash before quotes and backslashes",
 }
+
+_DOUBTFUL = {"bare", "escapes"}  # where other ways have failed
 
 
 class QuotingError(ValueError):
-    """The text is not whole, or is not written in any of the ways."""
+    """The text is incomplete, or is not written in any of the ways."""
 
 
 class _State(Enum):
     WHOLE = "all rows have the same width"
-    CUT = "so has the beginning of a longer text"
+    CUT = "the text may be the beginning of a longer one with rows of the same width"
     UNEVEN = "the rows differ in width"
-    MALFORMED = "a quote stands where none can be"
+    MALFORMED = "a quote is where none can be"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A text as one way of quoting has it.
+    """A text, parsed in one way of quoting.
 
     Attributes:
         way: The name of the way.
         state: Whether the text can be written in this way.
         rows: The cells of all rows that are not blank, the header included.
         text: The text with doubled quotes, in the same lines.
-        separator: What parts the cells.
-        size: How many rows there are, a cut one included if its first cell is not cut.
+        separator: The separator of cells.
+        size: Number of rows, including one that is cut off if its first cell is complete.
         note: What a user should know about the choice of this way, if anything.
     """
 
@@ -88,20 +94,18 @@ class Written:
             begins = reader.line_num + 1
         return begins
 
-    def is_all_quoted(self) -> bool:
-        """Return whether all cells are quoted."""
-        cells = sum(map(len, self.rows))
-        quoted = self.text.count('"') - 2 * sum(
-            cell.count('"') for row in self.rows for cell in row
-        )
-        return quoted == 2 * cells
+    def count_unquoted(self) -> int:
+        """Return how many cells are not quoted."""
+        # The rows of the text itself: what stands for a quote in it is no quote.
+        cells = [cell for row in _parse(self.text, self.separator) for cell in row]
+        return len(cells) - self.text.count('"') // 2 + sum(cell.count('"') for cell in cells)
 
 
 class Quoting:
     """Reads the responses of a server, and learns how it quotes. Safe to use from many threads.
 
-    A server writes in one way. What cannot be the way of a response that was read without a doubt
-    is not the way of another response that leaves the choice.
+    A server quotes in one way. A way that is impossible for an unambiguous response is therefore
+    not used for an ambiguous one.
     """
 
     def __init__(self) -> None:
@@ -113,12 +117,12 @@ class Quoting:
 
         Args:
             text: The text, which is not blank.
-            separator: What parts the cells.
-            width: How many cells a row has.
-            begin: Where the first row begins, behind the header if there is one.
+            separator: The separator of cells.
+            width: Number of cells in a row.
+            begin: Where the first row begins, after the header if there is one.
 
         Raises:
-            QuotingError: It is not whole, or not written in any of the ways.
+            QuotingError: If it is incomplete, or is not written in any of the ways.
         """
         found = {"doubled": _doubled(text, separator)}
         state = found["doubled"].state
@@ -130,14 +134,16 @@ class Quoting:
                 found["fputcsv"] = _fputcsv(text, separator, width, begin)
         if state is _State.MALFORMED:
             found["bare"] = _bare(text, separator, width, begin)
+            if '\\"' in text and found["slashes"].state is _State.MALFORMED:
+                found["escapes"] = _slashes(text, separator, begin, way="escapes")
         likely = {way: each for way, each in found.items() if way not in self._impossible}
         possible = _possible(likely) or _possible(found)
         header = text[:begin]
         line_end = header[len(header.rstrip("\r\n")) :] or text[-1]
         ended = text[len(text.rstrip("\r\n")) :].startswith(line_end) and line_end in "\r\n"
         chosen = _choose(possible, ended=ended, begin=begin)
-        if chosen.way == "bare" or any(
-            each.way != "bare" and each.rows != chosen.rows and _is_likely(each, begin)
+        if chosen.way in _DOUBTFUL or any(
+            each.way not in _DOUBTFUL and each.rows != chosen.rows and _is_likely(each, begin)
             for each in possible.values()
         ):
             return replace(chosen, note=AMBIGUOUS.format(_NAMES[chosen.way]))
@@ -150,15 +156,15 @@ def _possible(found: Mapping[str, Written]) -> dict[str, Written]:
 
 
 def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written:
-    """Return the likeliest way of those that are possible.
+    """Return the most likely of the possible ways.
 
     Args:
-        found: The text in each way in which it can be whole, or the beginning of a longer one.
-        ended: Whether the text ends in the header's line end. Few cuts leave one.
+        found: The text in each way in which it can be complete or the beginning of a longer one.
+        ended: Whether the text ends with the header's line end. Few cuts leave one.
         begin: Where the first row begins.
 
     Raises:
-        QuotingError: The text is likely to be cut, or there is no way.
+        QuotingError: If the text is probably cut off, or no way is possible.
     """
     whole = {way: each for way, each in found.items() if each.state is _State.WHOLE}
     doubled, by_php = whole.get("doubled"), whole.get("fputcsv")
@@ -166,30 +172,40 @@ def _choose(found: Mapping[str, Written], *, ended: bool, begin: int) -> Written
     if doubled and by_php and by_php.rows != doubled.rows and not _is_likely(doubled, begin):
         order = ["fputcsv", "doubled"]
     elif doubled:
-        # Every quote, apostrophe and backslash behind a backslash: few others write so.
+        # Every quote, apostrophe and backslash follows a backslash: only `addslashes` does that.
         order = ["slashes", "doubled"] if ended or len(whole) == len(found) else []
     elif "doubled" in found:
         order = ["slashes", "fputcsv"] if ended else []
     elif "slashes" in found:
         order = ["fputcsv", "slashes"]
+    elif "escapes" in found:
+        order = ["fputcsv", "escapes"]
     elif by_php or "fputcsv" not in found:
         order = ["fputcsv", "bare"]
     for way in order:
-        # Where there is a choice, `fputcsv` is as PHP writes it.
-        if way in whole and (way != "fputcsv" or len(found) == 1 or _is_likely(whole[way], begin)):
-            # Rows that are part of a value in one way are rows in another, which is likelier.
+        if way in whole and (way != "fputcsv" or _is_fputcsv(whole[way], found, begin)):
+            # A way with more rows is more likely than one in which they are part of a value.
             if max(each.size for each in found.values()) > whole[way].size:
                 break
             return whole[way]
     raise QuotingError
 
 
+def _is_fputcsv(read: Written, found: Mapping[str, Written], begin: int) -> bool:
+    """Return whether a text is as PHP writes it; where it need not be, it has doubled quotes."""
+    return (
+        len(found) == 1
+        or _is_likely(read, begin)
+        or any('"' in cell for row in _parse(read.text, read.separator) for cell in row)
+    )
+
+
 # Doubled quotes (RFC 4180), in quotes always or only where needed
 
 
 def _lines(text: str) -> Iterable[str]:
-    """Return the lines of a text with their ends, which are line feeds and carriage returns."""
-    # Splitting is faster, but knows of more ends of lines.
+    """Return the lines of a text with their line ends: line feeds and carriage returns."""
+    # `splitlines` is faster, but splits at more characters.
     if any(end in text for end in _OTHER_LINE_ENDS):
         return StringIO(text, newline="")
     if len(text) < _LARGE:
@@ -206,7 +222,7 @@ def _lines_of_large(text: str) -> Iterator[str]:
 
 
 def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
-    """Yield rows in which equal cells are one text, as most are: that is half of the memory."""
+    """Yield rows in which equal cells are one object, which halves the memory."""
     known: dict[str, str] = {}
     for row in rows:
         if len(known) > _MOST_KNOWN:
@@ -225,7 +241,7 @@ def _doubled(text: str, separator: str) -> Written:
     try:
         rows = _parse(text, separator)
     except csv.Error as error:
-        # Whether all that is wrong is a quote that is open.
+        # Is a quote that is not closed the only error?
         if str(error) != "unexpected end of data":
             return Written("doubled", _State.MALFORMED, [], text, separator)
         rows = _parse(f'{text}"', separator)
@@ -235,39 +251,46 @@ def _doubled(text: str, separator: str) -> Written:
     elif len(set(map(len, rows))) != 1:
         width, last = len(rows[0]), len(rows[-1])
         before = set(map(len, rows[1:-1]))
-        if state is _State.CUT or text[-1] not in "\r\n":
-            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
-        elif before | {last} == {width + 1} and not any(row[-1] for row in rows[1:]):
+        after_header = before | {last}
+        if after_header == {width + 1} and not any(row[-1] for row in rows[1:]):
             rows = [rows[0], *(row[:-1] for row in rows[1:])]  # a separator ends each row
+        elif after_header == {width - 1} and not rows[0][-1] and text[-1] in '"\r\n':
+            rows = [rows[0][:-1], *rows[1:]]  # one ends the header alone
+        elif state is _State.CUT or text[-1] not in "\r\n":
+            state = _State.CUT if before <= {width} and last < width else _State.UNEVEN
         else:
             state = _State.UNEVEN
     size = len(rows) - (state is _State.CUT and len(rows[-1]) == 1)
     return Written("doubled", state, rows, text, separator, size)
 
 
-# Quotes, apostrophes and backslashes behind a backslash (`addslashes`), all cells quoted
+# Quotes and backslashes (with `addslashes` apostrophes, too) behind a backslash, all cells quoted
 
 
-def _slashes(text: str, separator: str, begin: int) -> Written:
+def _slashes(text: str, separator: str, begin: int, way: str = "slashes") -> Written:
+    """Read what `addslashes` writes, or what leaves apostrophes and NUL as they are."""
     quote, nul = _marks(text)
-    values = {'"': quote, "'": "'", "\\": "\\", "0": nul}
+    values = {'"': quote, "\\": "\\"}
+    if way == "slashes":
+        values |= {"'": "'", "0": nul}
 
     def unslash(found: re.Match[str]) -> str:
         if found[1] in values:
             return values[found[1]]
-        if found[1] == "" and found.end() == len(text):  # the cut is within an escape
+        if found[1] == "" and found.end() == len(text):  # cut off within an escape
             return ""
         raise QuotingError
 
     try:
-        marked = text[:begin] + _SLASHED.sub(unslash, text[begin:])
+        escape = _SLASHED if way == "slashes" else _SLASHED_QUOTE
+        marked = text[:begin] + escape.sub(unslash, text[begin:])
     except QuotingError:
-        return Written("slashes", _State.MALFORMED, [], text, separator)
-    read = replace(_doubled(marked, separator), way="slashes")
+        return Written(way, _State.MALFORMED, [], text, separator)
+    read = replace(_doubled(marked, separator), way=way)
     rows = read.rows[1:] if begin else read.rows
     cells = sum(map(len, rows)) - len(rows) * (not read.rows[0][-1] if read.rows else 0)
     unquoted = cells - (marked.count('"', begin) + 1) // 2
-    # The last cell of a cut text may not have begun.
+    # The last cell of a text that is cut off may be empty so far.
     if unquoted > (read.state is _State.CUT) or any('"' in cell for row in rows for cell in row):
         return replace(read, state=_State.MALFORMED)
     return _unmarked(read, {quote: '"', nul: "\0"})
@@ -293,14 +316,14 @@ def _unmarked(read: Written, values: Mapping[str, str]) -> Written:
 def _fputcsv(text: str, separator: str, width: int, begin: int) -> Written:
     r"""Read what `fputcsv` writes: a backslash suspends doubling until the next other character.
 
-    So the quote in `\"` is part of the value. Only before a separator or a line end it may also
-    close the cell, if the value ends in a backslash: there the width of the rows decides.
+    The quote in `\"` is therefore part of the value. Only before a separator or a line end may it
+    also close the cell, if the value ends with a backslash: there the width of the rows decides.
     """
     mark, _ = _marks(text)
     closes = rf"{re.escape(separator)}|[\r\n]|\Z"
     marked = text[:begin] + re.sub(rf'(?<=\\)"(?!{closes})', mark, text[begin:])
     read = replace(_doubled(marked, separator), way="fputcsv")
-    if _is_likely(read, begin):  # those before the end of a cell all close it
+    if _is_likely(read, begin):  # all quotes before the end of a cell close it
         return _unmarked(read, {mark: '"'})
     places = _Places(separator, width)
     state = places.read(marked, begin)
@@ -316,13 +339,13 @@ def _fputcsv(text: str, separator: str, width: int, begin: int) -> Written:
 
 
 class _Place(NamedTuple):
-    """Where a reader of `fputcsv` may be.
+    """A possible position of a parser of `fputcsv`.
 
     Attributes:
         row: The row, counted from 0.
         column: The column.
         fresh: Whether the cell has not begun.
-        quote: The offset of a quote that is part of a value if the reader is here, else -1.
+        quote: The offset of a quote that is part of a value if the parser is here, else -1.
     """
 
     row: int
@@ -343,10 +366,10 @@ class _Place(NamedTuple):
 class _Places:
     r"""Finds the quotes that follow a backslash, precede the end of a cell, and do not close it.
 
-    At each quote, separator and line end there are two places at most where the reader may be: one
-    within a quoted cell, one outside. Any other quote that opens a cell for one of them closes a
-    cell for the other; the quotes in question are possible only within a cell, and lead to both. So
-    a text has one reading at most, and takes one pass.
+    At each quote, separator and line end, the parser may be in at most two places: one within a
+    quoted cell, one outside. Any other quote that opens a cell in one of them closes a cell in the
+    other. The quotes in question are possible only within a cell, and lead to both places. A text
+    can therefore be read in at most one way, and one pass is enough.
 
     Attributes:
         quotes: Their offsets, ascending.
@@ -361,17 +384,18 @@ class _Places:
         self._quotes = re.compile(r'(\\?)("+)')
         self._any = re.compile(rf'(\\?)("+)|{sep}|{_LINE_END}')
         self._unquoted = re.compile(r"[^\\\t ]*")
-        plain = rf'(?:"[^"\\]*(?:(?:""|\\+(?!["\\]))[^"\\]*)*"|[^{sep}"\\\r\n\t ]*)'
+        special = rf'(?:(?:""|\\+(?!["\\]))[^"\\]*){_MOST_REPEATS}'
+        plain = rf'(?:"[^"\\]*{special}"|[^{sep}"\\\r\n\t ]*)'
         self._plain_row = re.compile(rf"{plain}(?:{sep}{plain}){{{width - 1}}}{_LINE_END}")
 
     @property
     def rows(self) -> int:
-        """How many rows there are at most, a cut one included if its first cell is not cut."""
+        """Maximum number of rows, including one that is cut off if its first cell is complete."""
         places = (each for each in (self._inside, self._outside) if each)
         return max((each.row + (each.column > 0) for each in places), default=0)
 
     def read(self, text: str, position: int) -> _State:
-        """Read a text from a position on, where a row begins; once."""
+        """Read a text, once, from a position where a row begins."""
         size = len(text)
         steps = 0
         while position < size:
@@ -422,7 +446,7 @@ class _Places:
             self._inside = _Place(place.row, place.column, fresh=False, quote=at)
 
     def _pass_quotes(self, count: int, *, closes: bool) -> None:
-        """Pass quotes in a row, of which two within a cell are one of its value."""
+        """Pass a sequence of quotes. Within a cell, two of them are one quote of its value."""
         opened = self._outside if self._outside and self._outside.fresh else None
         within = [(self._inside, count), (opened, count - 1)]
         self._inside = self._outside = None
@@ -441,7 +465,7 @@ class _Places:
         return place if place.begins_row else None
 
     def _settle(self) -> None:
-        """Keep the quote that is part of a value where only one place is left."""
+        """Keep the quote that is part of a value if only one place is left."""
         inside, outside = self._inside, self._outside
         place = inside or outside
         if place and place.quote >= 0 and not (inside and outside):
@@ -451,12 +475,12 @@ class _Places:
 
 
 def _is_likely(read: Written, begin: int) -> bool:
-    """Return whether a text is whole and quoted where the writers of its way quote.
+    """Return whether a text is complete, and quoted exactly where this way quotes.
 
-    `fputcsv` quotes only where it has to; and no cell with quotes is without quotes around it.
+    `fputcsv` quotes only where it has to, and a cell that contains a quote is always quoted.
     """
     sep = re.escape(read.separator)
-    cell = re.compile(rf'"([^"]*(?:""[^"]*)*)"|[^{sep}\r\n]+')
+    cell = re.compile(rf'"([^"]*(?:""[^"]*){_MOST_REPEATS})"|[^{sep}\r\n]+')
     special = re.compile(rf'[{sep}"\\\r\n\t ]' if read.way == "fputcsv" else "")
     if read.state is not _State.WHOLE:
         return False
@@ -470,15 +494,15 @@ def _is_likely(read: Written, begin: int) -> bool:
 
 
 def _bare(text: str, separator: str, width: int, begin: int) -> Written:
-    """Read cells whose own quotes are left as they are: the width of the rows decides."""
+    """Read cells whose quotes are not escaped: the width of the rows decides."""
     malformed = Written("bare", _State.MALFORMED, [], text, separator)
-    trailing = separator if text[:begin].rstrip("\r\n").endswith(separator) else ""
-    columns = width - len(trailing)
-    body = text[begin:].rstrip("\r\n")
-    close = f'"{trailing}'
+    columns = width - text[:begin].rstrip("\r\n").endswith(separator)
+    body = text[begin:].strip("\r\n")
+    close = f'"{separator}' if body.endswith(f'"{separator}') else '"'
     if columns < 2 or not body.startswith('"') or not body[1:].endswith(close):  # noqa: PLR2004
         return malformed  # nothing tells rows of one cell from texts
-    line_end = "\r\n" if text[:begin].endswith("\r\n") else _LINE_END
+    like_header = text[:begin].endswith("\r\n") and f"{close}\r\n" in text[begin:]
+    line_end = "\r\n" if like_header else _LINE_END
     between = f'"{separator}"'
     # The first cell of a row is an id, or another value without quotes and line ends.
     begins_row = rf'(?=[^"\r\n]*{re.escape(between)})'

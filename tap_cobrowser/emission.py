@@ -1,10 +1,11 @@
 """From the rows of a table to RECORD messages, or to the files of BATCH messages.
 
-What is returned is how many rows were taken care of: written, or left out by a stream map.
+The functions return how many rows were handled: written, or removed by a stream map.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._batch import SDKBatchMessage
@@ -15,16 +16,56 @@ from tap_cobrowser.batches import batch_files, in_columns
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.messages import record_lines
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.mapper import StreamMap
 
     from tap_cobrowser.messages import LineWriter
-    from tap_cobrowser.table import Table
+
+_MOST_ENCODED = 10_000
+"""Rows of a window up to which table and messages fit into memory at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Table):
+    """A table whose rows are RECORD messages already; it has no columns.
+
+    Attributes:
+        rows: The number of rows.
+        lines: The messages, in blocks of whole lines.
+    """
+
+    rows: int = 0
+    lines: tuple[bytes, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.rows
+
+
+def encode(stream_maps: Iterable[StreamMap], table: Table, extracted: datetime) -> Table:
+    """Return a table with its rows encoded, unless a stream map changes them or they are too many.
+
+    The thread that has read the rows still has them in its cache. For another thread, encoding them
+    takes twice as long.
+
+    Args:
+        stream_maps: The maps of the stream.
+        table: Its rows.
+        extracted: When they were received, in UTC.
+    """
+    plain = _plain(_kept(stream_maps))
+    if plain is None or not 0 < len(table) <= _MOST_ENCODED:
+        return table
+    lines = record_lines(
+        plain.stream_alias, table.names, table.columns, time_extracted=extracted, version=None
+    )
+    return Encoded(table.names, (), table.notes, table.blank, len(table), tuple(lines))
 
 
 def records_of(table: Table) -> Iterator[dict[str, Any]]:
@@ -41,28 +82,32 @@ def write_records(
     *,
     version: int | None,
 ) -> int:
-    """Write the RECORD messages of a table, and return how many rows they are of.
+    """Write the RECORD messages of a table, and return how many rows were handled.
 
     Args:
         writer: Writes them.
         stream_maps: The maps of the stream.
         table: Its rows.
         extracted: When they were received, in UTC.
-        version: Version of the table, for ACTIVATE_VERSION.
+        version: Version of the table, for ACTIVATE_VERSION; None if its rows are encoded.
 
     Raises:
         SettingError: If a stream map fails.
     """
     maps = _kept(stream_maps)
     rows = 0
-    if len(maps) == 1 and _is_identity(maps[0]):
-        # As it is in most runs: nothing is mapped, so the rows need not become dicts at all.
-        for lines in record_lines(
-            maps[0].stream_alias,
-            table.names,
-            table.columns,
-            time_extracted=extracted,
-            version=version,
+    # The usual case: without a stream map, rows need not become dicts.
+    if plain := _plain(maps):
+        for lines in (
+            table.lines
+            if isinstance(table, Encoded)
+            else record_lines(
+                plain.stream_alias,
+                table.names,
+                table.columns,
+                time_extracted=extracted,
+                version=version,
+            )
         ):
             writer.write_lines(lines)
             rows += lines.count(b"\n")
@@ -95,12 +140,12 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
     *,
     version: int | None,
 ) -> int:
-    """Write the files of a table, and return how many rows they are of.
+    """Write the files of a table, and return how many rows were handled.
 
     Args:
-        config: What to write, and where to.
+        config: Format and place of the files.
         send: Sends the BATCH message of a file.
-        tap: Name of the tap, with which the names of the files begin.
+        tap: Name of the tap, which is the prefix of the file names.
         stream_maps: The maps of the stream.
         table: Its rows.
         version: Version of the table, for ACTIVATE_VERSION.
@@ -139,6 +184,11 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
 
 def _kept(stream_maps: Iterable[StreamMap]) -> list[StreamMap]:
     return [each for each in stream_maps if not isinstance(each, RemoveRecordTransform)]
+
+
+def _plain(maps: Sequence[StreamMap]) -> StreamMap | None:
+    """Return the only map of a stream if it changes nothing."""
+    return maps[0] if len(maps) == 1 and _is_identity(maps[0]) else None
 
 
 def _is_identity(stream_map: StreamMap) -> bool:

@@ -1,9 +1,9 @@
-"""Writes Singer messages to standard output: fast, and never less than a whole line.
+"""Writes Singer messages to standard output: fast, and only whole lines.
 
-Messages are gathered and written in blocks. On a pipe a block is no larger than what the system
-takes in one piece: what POSIX calls PIPE_BUF, and on Linux, where the pipe is empty, all that it
-holds. So whatever ends the process, even SIGKILL, the target has read whole lines only. A single
-line larger than that is the one exception.
+Messages are collected and written in blocks. On a pipe, a block is no larger than what the system
+writes atomically: PIPE_BUF in POSIX, and on Linux the whole capacity of an empty pipe. Whatever
+ends the process, even SIGKILL, the target has therefore read only whole lines. The one exception is
+a single line that is larger than that.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _BLOCK = 64 * 1024
 _PIPE_BLOCK = getattr(select, "PIPE_BUF", 512)
 
 RECORDS_AT_ONCE = 250
-"""How many to encode in a go: some 100 KB. Of much larger pieces of memory each is mapped anew and
-cleared by the system, which takes longer than to fill it."""
+"""How many to encode at once: about 100 KB. The system maps and clears much larger blocks of memory
+each time, which takes longer than to fill them."""
 
 
 @lru_cache(maxsize=64)
 def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return a type whose JSON is a record of these columns: much faster to encode than a dict."""
+    """Return a type that is encoded as a record of these columns, much faster than a dict."""
     fields = [f"column_{at}" for at in range(len(names))]
     rename = dict(zip(fields, names, strict=True))
     return msgspec.defstruct("Record", fields, rename=rename, gc=False)
@@ -73,16 +73,16 @@ def record_lines(
     time_extracted: datetime,
     version: int | None,
 ) -> Iterator[bytes]:
-    """Yield the RECORD messages of rows, a line each, in blocks of many.
+    """Yield the RECORD messages of rows, one per line, in blocks of many lines.
 
     Args:
         stream: Name of the stream.
         names: Names of the columns.
         columns: Values of each column, all of one length.
-        time_extracted: When the answer came, in UTC.
+        time_extracted: When the response was received, in UTC.
         version: Version of the table, for ACTIVATE_VERSION.
     """
-    # All but the record is encoded once.
+    # Everything except the record is encoded only once.
     others = [encoder.encode(each) for each in ("RECORD", stream, time_extracted, version)]
     of_type, of_stream, of_time, of_version = map(msgspec.Raw, others)
     after = [of_time] if version is None else [of_time, of_version]
@@ -104,8 +104,8 @@ def _message_type(after: int) -> type[msgspec.Struct]:
 
 
 @contextmanager
-def told_if_gone() -> Iterator[None]:
-    """Take an error of the system's that is not about a file by name for one of standard output.
+def output_errors() -> Iterator[None]:
+    """Turn a system error without a file name into an error about standard output.
 
     Raises:
         TargetGoneError: If there is one.
@@ -127,7 +127,7 @@ def told_if_gone() -> Iterator[None]:
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
     """The tap's message writer.
 
-    RECORD messages wait until there is a block of them or another message follows.
+    RECORD messages are buffered until there is a block of them, or another message follows.
     """
 
     def __init__(self) -> None:
@@ -148,9 +148,9 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
             self.flush()
 
     def write_lines(self, lines: bytes) -> None:
-        """Write messages that are encoded already, whole lines."""
+        """Write encoded messages, whole lines."""
         if len(lines) >= _BLOCK:
-            self.flush()  # what waits goes first, and these need not be copied
+            self.flush()  # the buffer goes first, and these lines need not be copied
             self._write_all(lines)
         else:
             self._waiting += lines
@@ -158,21 +158,21 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
                 self.flush()
 
     def flush(self) -> None:
-        """Write all that waits.
+        """Write the buffer.
 
         Raises:
-            TargetGoneError: If nothing reads it any more, or it cannot be written.
+            TargetGoneError: If the target has stopped reading, or it cannot be written.
         """
         lines, self._waiting = bytes(self._waiting), bytearray()
         if lines:
             self._write_all(lines)
 
     def _write_all(self, lines: bytes) -> None:
-        with told_if_gone():
+        with output_errors():
             self._write(lines)
 
     def stop(self, leave: Callable[[], None]) -> None:
-        """Leave the process from a signal handler: at once, or when the line is whole."""
+        """Leave the process from a signal handler: at once, or after the current line."""
         if self._mid_line:
             self._then_stop = leave
         else:

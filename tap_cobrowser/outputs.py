@@ -1,4 +1,4 @@
-"""The standard streams, which may be handed over closed or non-blocking, or have no room left."""
+"""The standard streams, which may be closed, non-blocking or full when the process starts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LONGEST_WAIT = 1.0
 
 
 def prepare() -> None:
-    """Make the standard streams such that whatever writes to them later can rely on them.
+    """Make the standard streams safe to write to.
 
     Raises:
         SystemExit: If standard output is closed.
     """
-    # A file that is opened later must not become a standard stream, and be written into.
+    # Otherwise a file that is opened later becomes a standard stream, and is written to.
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
         pass
     os.close(spare)
@@ -39,7 +39,7 @@ def prepare() -> None:
 
 
 def wait_for_room(descriptor: int) -> None:
-    """Wait until something non-blocking may take more, a second at most."""
+    """Wait until a non-blocking file accepts more data, at most a second."""
     try:
         select.select([], [descriptor], [], _LONGEST_WAIT)
     except (OSError, ValueError):  # on Windows it is for sockets alone
@@ -47,13 +47,13 @@ def wait_for_room(descriptor: int) -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Let a stream that cannot be written lead nowhere: Python itself still flushes it at exit."""
+    """Redirect a stream that cannot be written to the null device: Python flushes it at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _waiting(stream: TextIO) -> TextIO:
-    """Return a stream, or if it is non-blocking one that waits."""
+    """Return a stream; if it is non-blocking, one that waits."""
     try:
         descriptor = stream.fileno()
         # Python 3.11 cannot ask on Windows, where it is rare.

@@ -1,4 +1,4 @@
-"""The paginator of the SDK's kind that walks days in windows, shared by all windowed streams."""
+"""The SDK's kind of paginator, over windows of days. All windowed streams share it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class WindowPaginator(BaseAPIPaginator[DateWindow]):
-    """Walks the days from the first to the last, in windows without gap or overlap.
+    """Divides the days from the first to the last into windows without gap or overlap.
 
-    It knows its pages beforehand, so it can advance without an answer: that is what lets windows
-    be fetched ahead. A window without rows is a page like any other.
+    It advances without a response, so that windows can be fetched ahead. A window without rows is
+    a page like any other.
     """
 
     def __init__(self, first: date, last: date, days: int, *, newest_first: bool = False) -> None:
@@ -32,9 +32,9 @@ class WindowPaginator(BaseAPIPaginator[DateWindow]):
 
         Args:
             first: The first day.
-            last: The last day, included. If it is before `first`, there is no window at all.
-            days: How many days a window holds at most.
-            newest_first: Whether to walk backwards.
+            last: The last day, included. If it is before `first`, there is no window.
+            days: Maximum number of days in a window.
+            newest_first: Whether to start with the newest window.
         """
         self._first, self._last = first, last
         self._more = (days - 1) * ONE_DAY

@@ -86,7 +86,7 @@ class StreamProgress:
     def __enter__(self) -> Self:
         """Start the clock, and show the bar."""
         self._begun = self._run.monotonic()
-        # A bar is of use on a terminal only, and needs the extra `progress`.
+        # A bar works on a terminal only, and needs the extra `progress`.
         terminal = sys.__stderr__
         if terminal and terminal.isatty() and not os.environ.get("CI") and find_spec("tqdm"):
             tqdm = import_module("tqdm").tqdm

@@ -1,9 +1,9 @@
-"""Keeps secrets out of every output of the process, whoever writes it and in whatever encoding.
+"""Keeps secrets out of every output of the process, in any encoding.
 
 The API takes its key in the URL, so anything that quotes a URL can show it: exceptions, debug
-logs of HTTP libraries, error pages that echo the request. What is registered with `protect` is
-struck out of all that is logged or written to the standard error stream; and what others wrote,
-which may be cut anywhere, is quoted only without any piece of it.
+logs of HTTP libraries, error pages that echo the request. Secrets registered with `protect` are
+removed from everything that is logged or written to standard error. Text of others may be cut
+anywhere, so it is quoted without any piece of a secret.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ _OWN_LOGGERS = ("tap-cobrowser", "singer_sdk.metrics")
 _MASKS = "*#~-=_.x" + "".join(map(chr, range(ord("!"), ord("~"))))
 
 _masks: dict[str, str] = {}
-"""What stands for each secret."""
+"""The mask that replaces each secret."""
 
 
 def protect(secret: str) -> None:
-    """Strike a secret out of everything that is put out from now on, blanks around it aside.
+    """Remove a secret from all output from now on.
 
     Args:
-        secret: The text, of which no encoding may appear either. One under four characters is
-            none: it would take these letters out of every word.
+        secret: The text, without regard to spaces around it. If it is shorter than four characters,
+            it is ignored: it would remove these letters from every word.
     """
     secret = secret.strip()
     if len(secret) < SHORTEST:
         return
-    # A mask without a character of the secret cannot complete what stands beside it to one.
+    # A mask without any character of the secret cannot complete it with the text beside it.
     mask = next((mark for mark in _MASKS if mark not in secret), "\N{FULL BLOCK}") * 3
     _masks.setdefault(secret, mask)
-    # They log URLs, and whoever uses the API client alone has no guarded handlers.
+    # These libraries log URLs, and programs that use only the API client have no guarded handlers.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "urllib3":
             logging.getLogger(name).addFilter(_LIBRARIES)
 
 
 def redact(text: str, *, pieces: bool = False) -> str:
-    """Return a text with every protected secret struck out, in any encoding and letter case.
+    """Return a text without any protected secret, in any encoding and letter case.
 
     Args:
         text: The text.
-        pieces: Whether to strike out every six characters in a row of a secret, too. For text that
-            others wrote: of the tap's own, it may take words that happen to be in the secret.
+        pieces: Whether to remove any six consecutive characters of a secret, too. This is for text
+            of others; in the tap's own text, it may remove words that are part of the secret.
     """
     for secret, mask in list(_masks.items()):
         spelled = spell(secret)
@@ -77,18 +77,18 @@ def redact(text: str, *, pieces: bool = False) -> str:
 
 
 def one_line(value: object, most: int = 200) -> str:
-    """Return what somebody else wrote as one line: redacted first, then shortened."""
+    """Return text of others as one line: first redacted, then shortened."""
     text = _redacted_line(str(value)[:_MOST_READ])
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def quote(value: object, most: int = 200, *, end: bool = False) -> str:
-    """Return the same in quotation marks, with nothing escaped.
+    """Return text of others as one line in quotation marks, with nothing escaped.
 
     Args:
         value: What to show.
-        most: Characters of it that are enough.
-        end: Whether its end is of interest, rather than its beginning.
+        most: Maximum number of characters.
+        end: Whether to show the end rather than the beginning.
     """
     text = str(value)
     text = _redacted_line(text[-_MOST_READ:] if end else text[:_MOST_READ])
@@ -107,13 +107,13 @@ def _redacted_line(text: str) -> str:
 
 
 def quote_exactly(value: str, most: int) -> str:
-    """Return a value as one line in which every character can be seen: redacted, then shortened."""
+    """Return a value as one line with every character visible: first redacted, then shortened."""
     text = redact(value[:_MOST_READ], pieces=True)
     return repr(text) if len(text) <= most else f"{text[:most]!r}…"
 
 
 def guard_outputs() -> None:
-    """Put redaction between the process and its outputs: all log handlers and standard error."""
+    """Redact all log handlers and standard error."""
     known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
     for logger in [logging.root, *known]:
         for handler in logger.handlers:
@@ -124,30 +124,30 @@ def guard_outputs() -> None:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Strikes secrets out of what another formatter makes, tracebacks included."""
+    """Removes secrets from the output of another formatter, tracebacks included."""
 
     def __init__(self, inner: logging.Formatter | None) -> None:
-        """Wrap a formatter, logging's own default if it is None."""
+        """Wrap a formatter; None for the default of `logging`."""
         super().__init__()
         self._inner = inner or logging.Formatter()
 
     @override
     def format(self, record: logging.LogRecord) -> str:
         text = self._inner.format(record)
-        # What the tap says itself is made of texts from which the pieces are gone already.
+        # The tap's own messages quote others without pieces already.
         own = record.name.startswith(_OWN_LOGGERS) and not record.exc_info
         return redact(text, pieces=not own)
 
 
 class _RedactedStream(TextIOBase):
-    """A text stream that strikes secrets out of what is written to it."""
+    """A text stream that removes secrets from what is written to it."""
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
 
     @override
     def write(self, text: str, /) -> int:
-        with suppress(OSError):  # nobody can be told that nobody can be told
+        with suppress(OSError):  # an error of standard error cannot be reported
             self._inner.write(redact(text, pieces=True))
         return len(text)
 
@@ -175,7 +175,7 @@ class _RedactedStream(TextIOBase):
 
 
 class _LibraryFilter(logging.Filter):
-    """Strikes secrets out of the records of libraries, before any handler gets them."""
+    """Removes secrets from the log records of libraries, before any handler gets them."""
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
@@ -190,7 +190,7 @@ _LIBRARIES = _LibraryFilter()
 
 
 def _find(text: str, spellings: Iterable[str]) -> Iterable[tuple[int, int]]:
-    """Yield where a text has one of some spellings, overlapping ones included."""
+    """Yield the positions of spellings in a text, overlapping ones included."""
     for spelling in spellings:
         at = text.find(spelling)
         while at >= 0:
@@ -199,7 +199,7 @@ def _find(text: str, spellings: Iterable[str]) -> Iterable[tuple[int, int]]:
 
 
 def _pieces(text: str, pieces: frozenset[str]) -> Iterable[tuple[int, int]]:
-    """Yield where a text has a piece."""
+    """Yield the positions of pieces in a text."""
     for length in set(map(len, pieces)):
         for at in range(len(text) - length + 1):
             if text[at : at + length] in pieces:
@@ -207,7 +207,7 @@ def _pieces(text: str, pieces: frozenset[str]) -> Iterable[tuple[int, int]]:
 
 
 def _stretches(flags: bytearray) -> Iterable[tuple[int, int, int]]:
-    """Yield each stretch of one flag: the flag, begin and end."""
+    """Yield each run of equal flags: the flag, begin and end."""
     begin = 0
     while begin < len(flags):
         end = flags.find(not flags[begin], begin)

@@ -5,14 +5,12 @@ Nothing here sends a request itself. The function that does is passed in.
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from tap_cobrowser import wording
 from tap_cobrowser.audit import (
-    LEAST_LIMIT,
     Response,
     Subject,
     Warned,
@@ -22,16 +20,17 @@ from tap_cobrowser.audit import (
     days_with_rows,
     distinct,
     is_suspicious,
+    last_moments,
     moments_of,
     outside,
     proves_ranges,
     shift_of_days,
+    shown_moments,
     whole,
 )
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import WrongDaysError
-from tap_cobrowser.evidence import Days, Ranges
-from tap_cobrowser.redaction import quote
+from tap_cobrowser.evidence import Days, Limits, Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.table import Table
 
-_HOURS_OF_A_DAY = 24
-_SAME_ON_DAYS = 3
 # Days ago of pairs of days that are likely to have rows: recent ones, of different weekdays.
 _PROBES = (2, 4, 8, 16)
 
@@ -48,20 +45,19 @@ _PROBES = (2, 4, 8, 16)
 class Repair:
     """The checks of one run. Thread-safe."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, *, pairs: bool = True) -> None:
         """Start without any evidence.
 
         Args:
             zone: The zone of the days.
+            pairs: Whether two days may be requested at once.
         """
         self._zone = zone
+        self._pairs = pairs
         self._ranges = Ranges()
         self._days = Days(zone)
-        self._lock = threading.Lock()
-        self._exonerated: set[tuple[str, int]] = set()
-        self._most: Counter[str] = Counter()
-        self._limits: set[int] = set()
-        self._same: Counter[tuple[str, int]] = Counter()
+        self._limits = Limits()
+        self._reasons: dict[str, Warned] = {}
 
     def fetch_table(self, subject: Subject, ask: Callable[[], Response]) -> Response:
         """Return the response to a command without windows, checked.
@@ -71,6 +67,7 @@ class Repair:
             ask: Makes the request.
         """
         response = ask()
+        self._limits.see(subject.name, len(response.table), table=True)
         return replace(response, warnings=tuple(_of_keys(subject, response.table)))
 
     def fetch(
@@ -89,7 +86,7 @@ class Repair:
         asked = _Asked(ask, lambda response: self._see_rows(subject, response))
         if window.first == window.last:
             response = asked(window)
-            warnings = [*self._of_day(subject, response)]
+            warnings = self._of_day(subject, response, asked)
         elif self._ranges.broken:
             response, warnings = self._day_by_day(subject, window, asked)
         else:
@@ -112,7 +109,8 @@ class Repair:
 
     def hints(self) -> list[Warned]:
         """Return warnings that need the whole run."""
-        return self._days.hints()
+        tables = self._limits.cut_off()
+        return [*self._days.hints(), *(wording.of_limited_table(*each) for each in tables)]
 
     # Ranges
 
@@ -122,62 +120,97 @@ class Repair:
         response = asked(window)
         covered = response.window
         if covered is None or covered.first == covered.last:
-            return response, self._of_day(subject, response)
-        moments = moments_of(subject, response.table)
+            return response, self._of_day(subject, response, asked)
         rows = len(response.table)
-        if is_suspicious(rows) and not self._is_exonerated(subject, rows):
+        if is_suspicious(rows) and not self._limits.excludes(subject.name, rows):
             return self._compare(subject, response, asked)
         if not self._ranges.proven:
-            if proves_ranges(moments, covered, self._zone):
-                self._ranges.settle(proven=True)
-            else:
-                self._look_for_proof(subject, response.today, asked, turn)
-                if self._ranges.broken:
-                    return self._day_by_day(subject, covered, asked)
-                if not self._ranges.proven:
-                    return self._doubt(subject, response, asked)
+            self._look_for_proof(subject, response, asked, turn)
+            if self._ranges.broken:
+                return self._day_by_day(subject, covered, asked)
+            if not self._ranges.proven:
+                return self._doubt(subject, response, asked)
         return response, self._of_days(subject, response)
 
-    def _look_for_proof(self, subject: Subject, today: date, asked: _Asked, turn: int) -> None:
-        """Use what other requests of the run have found, then request recent days."""
+    def _look_for_proof(
+        self, subject: Subject, response: Response, asked: _Asked, turn: int
+    ) -> None:
+        """Use the rows and what other requests of the run have found, then request recent days."""
+        if self._proves(subject, response):
+            return
         self._ranges.wait(turn)
+        if self._has_rows_at_both_ends(subject, response):
+            return  # its days alone will show it
         for ago in _PROBES:
-            if self._ranges.proven or self._ranges.broken or not self._ranges.takes_probe():
+            if self._ranges.settled or not self._ranges.takes_probe():
                 return
-            first = today - ago * ONE_DAY
-            pair = DateWindow(first, first + ONE_DAY)
-            moments = moments_of(subject, asked(pair).table)
-            if proves_ranges(moments, pair, self._zone):
-                self._ranges.settle(proven=True)
+            first = response.today - ago * ONE_DAY
+            found = asked(DateWindow(first, first + ONE_DAY))
+            if not self._proves(subject, found) and self._has_rows_at_both_ends(subject, found):
+                self._doubt(subject, found, asked)
+                return
+
+    def _proves(self, subject: Subject, response: Response) -> bool:
+        """Return whether the response to several days proves that ranges work, and record it."""
+        days, table = response.window, response.table
+        if not days or days.first == days.last:
+            return False
+        proven = proves_ranges(shown_moments(subject, table, days, self._zone), days, self._zone)
+        self._ranges.settle(proven=proven)
+        return proven
+
+    def _has_rows_at_both_ends(self, subject: Subject, response: Response) -> bool:
+        """Return whether there are rows of both, where they may begin before the days."""
+        days, moments = response.window, moments_of(subject, response.table)
+        if not days or not subject.reaches_back:
+            return False
+        return {days.first, days.last} <= days_with_rows(moments, days, self._zone)
 
     def _doubt(
-        self, subject: Subject, response: Response, asked: _Asked
+        self,
+        subject: Subject,
+        response: Response,
+        asked: _Asked,
+        singles: dict[date, Response] | None = None,
     ) -> tuple[Response, list[Warned]]:
         """Request the days alone, because nothing shows yet that ranges work.
 
         Days with rows, too: where the server's days begin at another midnight, they may be parts.
+        If the first and the last day have rows of their own, and none is missed, ranges do work.
         """
         covered = response.window
         assert covered  # noqa: S101 - the caller's
-        known = set(moments_of(subject, response.table))
+        known, rows = {*moments_of(subject, response.table)}, distinct(subject, [response.table])
         alone: dict[date, Response] = {}
+        seen: list[set[str]] = []
         doubts: list[Warned] = []
+        missing: list[Warned] = []
         for day in days_of(covered):
-            single = asked(day)
+            single = (singles or {}).get(day.first) or asked(day)
+            moments = {*moments_of(subject, single.table)}
+            seen.append(moments)
+            if days_with_rows([*known - moments], day, self._zone):
+                missing.append(wording.of_missing(covered, day.first, self._zone))
             doubts += self._of_days(subject, single)
-            missed = {*moments_of(subject, single.table)} - known
-            if not missed:
+            if moments <= known and distinct(subject, [response.table, single.table]) == rows:
                 continue
             alone[day.first] = single  # rows of other days are kept as well
-            # Today's rows may have come in between.
-            if day.first < response.today and days_with_rows([*missed], day, self._zone):
-                self._ranges.settle(broken=True)
-                complete, warnings = self._day_by_day(subject, covered, asked, alone)
-                return complete, [_ranges_do_not_work(covered, day.first), *warnings]
-        if not alone:
-            return response, [*doubts, *self._of_days(subject, response)]
-        complete = whole(covered, [response, *alone.values()])
-        return complete, [*doubts, *self._of_days(subject, complete)]
+            # Today's rows may have come in between, and late ones of the days before.
+            if day.first < response.today and days_with_rows([*moments - known], day, self._zone):
+                known |= {*moments_of(subject, asked(covered).table)}
+                if days_with_rows([*moments - known], day, self._zone):
+                    self._settle_broken(subject, wording.of_ranges(covered, day.first))
+                    return self._day_by_day(subject, covered, asked, alone)
+        if not alone and seen[0] - seen[-1] and seen[-1] - seen[0]:
+            self._ranges.settle(proven=True)
+        complete = whole(subject, covered, [response, *alone.values()]) if alone else response
+        return complete, [*doubts, *self._of_days(subject, complete)] or missing
+
+    def _settle_broken(self, subject: Subject, reason: Warned) -> None:
+        """Record that each day has to be requested alone, and why."""
+        # A response that is fetched ahead may be dropped, and its warnings with it.
+        self._reasons[subject.name] = reason
+        self._ranges.settle(broken=True)
 
     def _day_by_day(
         self,
@@ -188,30 +221,24 @@ class Repair:
     ) -> tuple[Response, list[Warned]]:
         """Request each day of a window alone."""
         responses: list[Response] = []
-        warnings: list[Warned] = []
+        reason = self._reasons.get(subject.name)
+        warnings = [reason] if reason else []
         for day in days_of(window):
             response = (known or {}).get(day.first) or asked(day)
             if response.window is None and responses:
                 break  # the rest is in the server's future
             responses.append(response)
-            warnings += self._of_day(subject, response)
+            warnings += self._of_day(subject, response, asked)
         covered = [each.window for each in responses if each.window]
         if not covered:
             return responses[0], warnings
-        return whole(DateWindow(covered[0].first, covered[-1].last), responses), warnings
+        return whole(subject, DateWindow(covered[0].first, covered[-1].last), responses), warnings
 
     # Row limits
 
     def _see_rows(self, subject: Subject, response: Response) -> None:
-        """Record the number of rows: a response with more rows shows that it is not a limit."""
-        self._days.see_rows(response)
-        with self._lock:
-            self._most[subject.name] = max(self._most[subject.name], len(response.table))
-
-    def _is_exonerated(self, subject: Subject, rows: int) -> bool:
-        """Return whether a number of rows is known not to be a limit."""
-        with self._lock:
-            return self._most[subject.name] > rows or (subject.name, rows) in self._exonerated
+        self._days.see_rows(subject, response)
+        self._limits.see(subject.name, len(response.table))
 
     def _compare(
         self, subject: Subject, response: Response, asked: _Asked
@@ -220,63 +247,66 @@ class Repair:
         covered, rows = response.window, len(response.table)
         assert covered  # noqa: S101 - the caller's
         singles = {day.first: asked(day) for day in days_of(covered)}
-        moments = moments_of(subject, response.table)
-        total = distinct([each.table for each in singles.values()])
-        least = distinct([response.table])
-        grown = total > least
-        if grown and covered.last >= response.today:
-            # Rows of today may have come in between; a limit stays where it is.
-            grown = len(asked(covered).table) == rows
-        if not grown:
-            complete = response if total <= least else whole(covered, [response, *singles.values()])
-            warnings = self._of_days(subject, complete)
-            # A day with all the rows may be cut off as well, so it proves nothing.
-            full = next((each for each in singles.values() if len(each.table) == rows), None)
-            if full:
-                return complete, [*warnings, *self._of_limit(subject, full)]
-            with self._lock:
-                self._exonerated.add((subject.name, rows))
-            if proves_ranges(moments, covered, self._zone):
-                self._ranges.settle(proven=True)
-            return complete, warnings
-        with self._lock:
-            self._limits.add(rows)
-        self._ranges.settle(broken=True)
-        complete, warnings = self._day_by_day(subject, covered, asked, singles)
-        text = (
-            f"The response to {covered} had {rows} rows, but its days, requested one by one, have "
-            f"{total}. The server seems to limit a response to {rows} rows. The rest "
-            "of this run requests one day at a time, so no row is lost unless one day has more. "
-            "Ask CoBrowser.net for the row limit per request, and set `window_days` to 1."
-        )
-        return complete, [Warned("limit", text), *warnings]
+        total = distinct(subject, [each.table for each in singles.values()])
+        more = total > distinct(subject, [response.table])
+        # Rows may have come in between; a limit stays where it is.
+        if more and len(asked(covered).table) == rows:
+            longer = next((day for day, each in singles.items() if len(each.table) > rows), None)
+            if longer is None:
+                self._limits.find(rows)
+                self._settle_broken(subject, wording.of_limit(covered, rows, total))
+            else:
+                self._settle_broken(subject, wording.of_ranges(covered, longer))
+            return self._day_by_day(subject, covered, asked, singles)
+        # A day with all the rows may be cut off as well, so it proves nothing.
+        full = next((each for each in singles.values() if len(each.table) == rows), None)
+        if not full:
+            self._limits.exclude(subject.name, rows)
+            self._proves(subject, response)
+        complete, warnings = self._doubt(subject, response, asked, singles)
+        return complete, [*warnings, *(self._of_limit(subject, full, asked) if full else ())]
+
+    def _is_cut_off(self, subject: Subject, response: Response, asked: _Asked) -> bool:
+        """Return whether the day before or after shows that the response to a day is cut off.
+
+        It is if that day has rows, but the response to both days has no more than that to one.
+        """
+        covered, rows = response.window, len(response.table)
+        assert covered  # noqa: S101 - the caller's
+        if not self._pairs or self._ranges.broken or not is_suspicious(rows):
+            return False
+        moments = {*moments_of(subject, response.table)}
+        for first in (covered.first - ONE_DAY, covered.first):
+            pair = DateWindow(first, first + ONE_DAY)
+            (other,) = (day for day in days_of(pair) if day != covered)
+            if other.last > response.today or not self._limits.compares(subject.name, rows, other):
+                continue
+            others = [*{*moments_of(subject, asked(other).table)} - moments]
+            if (
+                days_with_rows(others, other, self._zone)
+                and not self._limits.excludes(subject.name, rows)
+                and len(asked(pair).table) == rows
+            ):
+                return True
+        return False
 
     # Warnings
 
-    def _of_day(self, subject: Subject, response: Response) -> list[Warned]:
+    def _of_day(self, subject: Subject, response: Response, asked: _Asked) -> list[Warned]:
         """Return what is unusual about the response to one day."""
-        return [*self._of_days(subject, response), *self._of_limit(subject, response)]
+        return [*self._of_days(subject, response), *self._of_limit(subject, response, asked)]
 
-    def _of_limit(self, subject: Subject, response: Response) -> list[Warned]:
+    def _of_limit(self, subject: Subject, response: Response, asked: _Asked) -> list[Warned]:
         """Return a warning if the response to one day has as many rows as a limit allows."""
         rows, covered = len(response.table), response.window
-        if covered is None:
+        if covered is None or self._limits.excludes(subject.name, rows):
             return []
-        with self._lock:
-            limited = rows in self._limits
-            countable = rows >= LEAST_LIMIT and rows % 100 == 0 and rows % _HOURS_OF_A_DAY
-            if not limited and countable and self._most[subject.name] <= rows:
-                self._same[subject.name, rows] += 1
-                limited = self._same[subject.name, rows] >= _SAME_ON_DAYS
-        if not limited:
-            return []
-        text = (
-            f"The response to {covered} has exactly {rows} rows, which seems to be the "
-            "server's row limit per request. The day may have more rows, and the API does not "
-            "accept a smaller range. The rows are emitted. Ask CoBrowser.net for the limit, and "
-            "for the rows of that day."
-        )
-        return [Warned("limit-of-day", text)]
+        if not self._limits.has(rows) and (
+            self._is_cut_off(subject, response, asked)
+            or self._limits.repeats(subject.name, rows, covered.first)
+        ):
+            self._limits.find(rows)
+        return [wording.of_limited_day(covered, rows)] if self._limits.has(rows) else []
 
     def _of_days(self, subject: Subject, response: Response) -> list[Warned]:
         """Return what is unusual about the days of the rows.
@@ -285,46 +315,22 @@ class Repair:
             WrongDaysError: If all rows are more than a day outside of the window.
         """
         covered = response.window
-        moments = moments_of(subject, response.table)
-        if covered is None or not moments:
+        if covered is None or not moments_of(subject, response.table):
             return []
-        found = outside(moments, covered, self._zone, reaches_back=subject.reaches_back)
+        moments = last_moments(subject, response.table, covered, self._zone)
+        found = outside(moments, covered, self._zone, reaches_back=False)
         if found is None:
             return []
         begins, ends = (datetime.fromisoformat(each) for each in bounds(covered, self._zone))
         first, last = (each.astimezone(self._zone).date() for each in (found.first, found.last))
         received = DateWindow(first, last)
-        if found.first - ends >= ONE_DAY or (
-            not subject.reaches_back and begins - found.last > ONE_DAY
-        ):
+        if found.first - ends >= ONE_DAY or begins - found.last > ONE_DAY:
             msg = f"The request was for {covered}, but the response has rows of {received}"
             raise WrongDaysError(msg)
-        parts = []
-        if found.before:
-            parts.append(f"{found.before} rows up to {_hours(found.earliest)} before")
-        if found.after:
-            parts.append(f"{found.after} rows up to {_hours(found.latest)} after")
-        text = f"The response to {covered} has {' and '.join(parts)} these days. They are emitted. "
-        shift = shift_of_days(moments, covered, self._zone)
-        if shift and not subject.reaches_back:
-            self._days.shown = True
-            text += (
-                f"The server's days seem to begin {_begin_of_days(self._zone, begins, *shift)}. "
-                "Ask CoBrowser.net for the time zone of the account, and set `timezone` to it; the "
-                "first day and today may lack rows until then."
-            )
-        elif found.latest < ONE_DAY and found.after and subject.reaches_back:
-            text += (
-                f"The server's days may begin at another midnight than those of `timezone` "
-                f"({self._zone.key}). Ask CoBrowser.net for the time zone of the account."
-            )
-        else:
-            text += (
-                "The server may have returned a cached response, or may not use `start` and `stop` "
-                "as documented, so rows of these days may be missing. Check any cache or proxy in "
-                "between, and ask CoBrowser.net."
-            )
-        return [Warned("days", text)]
+        reaches_back = subject.reaches_back
+        shift = None if reaches_back else shift_of_days(moments, covered, self._zone)
+        self._days.shown |= shift is not None
+        return [wording.of_outside(covered, found, self._zone, shift, reaches_back=reaches_back)]
 
 
 class _Asked:
@@ -344,43 +350,7 @@ class _Asked:
         return response
 
 
-def _hours(length: timedelta) -> str:
-    hours = length / timedelta(hours=1)
-    return f"{hours:.1f} hours" if hours < _HOURS_OF_A_DAY * 2 else f"{hours / 24:.0f} days"
-
-
-def _ranges_do_not_work(window: DateWindow, day: date) -> Warned:
-    return Warned(
-        "ranges",
-        f"The response to {window} lacked rows of {day} that are there when the day is "
-        "requested alone: ranges of days do not work as documented. The rest of this run "
-        "requests one day at a time, so no row is lost. Set `window_days` to 1, and ask "
-        "CoBrowser.net which of `start` and `stop` is the older day and whether both are "
-        "included.",
-    )
-
-
 def _of_keys(subject: Subject, table: Table) -> Iterator[Warned]:
     collision = colliding_keys(table, subject.keys)
     if collision:
-        names = ", ".join(f"'{name}'" for name in subject.keys)
-        example = ", ".join(quote(value, 40) for value in collision.example)
-        yield Warned(
-            "keys",
-            f"{collision.keys} keys ({names}) have several different rows; the first is "
-            f"({example}). All rows are emitted, but a target that upserts keeps one per key. Set "
-            "another key with "
-            f"`__key_properties__` in a stream map for '{subject.name}', and ask CoBrowser.net "
-            "what makes a row unique.",
-        )
-
-
-def _begin_of_days(zone: ZoneInfo, begins: datetime, least: timedelta, most: timedelta) -> str:
-    """Return between which times of the day the server's days begin, in whole half hours."""
-    half_hour = timedelta(minutes=30)
-    low = begins + (least // half_hour + 1) * half_hour
-    high = begins + max(most // half_hour * half_hour, (least // half_hour + 1) * half_hour)
-    local = [each.astimezone(zone) for each in (low, high)]
-    if high - low <= 2 * half_hour:
-        return f"at {local[1]:%H:%M} in {zone.key} ({high:%H:%M} UTC)"
-    return f"between {local[0]:%H:%M} and {local[1]:%H:%M} in {zone.key}"
+        yield wording.of_keys(subject, collision)

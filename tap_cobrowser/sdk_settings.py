@@ -1,6 +1,7 @@
-"""The settings that the SDK adds, checked as strictly as the tap's own.
+"""Checks the settings that the SDK adds as strictly as the tap's own.
 
-The SDK trusts what its JSON Schemas let pass, which is much: a `batch_size` of -1 writes nothing.
+The SDK's own JSON Schemas accept too much: with a `batch_size` of -1, for example, no row is
+written.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _STREAM_MAPS = {
         "additionalProperties": _TEXT,
     },
 }
-# Instead of the SDK's own schemas, of which the second is not even one.
+# These replace the SDK's own schemas, the second of which is not a valid JSON Schema.
 _STRICTER = {"batch_config": _BATCH_CONFIG, "stream_maps": _STREAM_MAPS}
 _LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 
@@ -69,15 +70,15 @@ _LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 def check(
     config: Mapping[str, Any], schemas: Mapping[str, Any], streams: Collection[str]
 ) -> dict[str, Any]:
-    """Check the SDK's settings and give them their types; those left out are not returned.
+    """Check the SDK's settings and convert them to their types; those not set are left out.
 
     Args:
-        config: The values as they came, from any source.
-        schemas: JSON Schema of each setting of the SDK's.
+        config: The values as they were passed in, from any source.
+        schemas: JSON Schema of each setting of the SDK.
         streams: The names that a stream map may have.
 
     Raises:
-        SettingError: If one is wrong.
+        SettingError: If one is invalid.
     """
     values = {
         name: _typed(config[name], name, schema)
@@ -110,7 +111,7 @@ def _is_left_out(value: object) -> bool:
 
 
 def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
-    """Return a value with its type, where text spells it."""
+    """Return a value in its type; text is converted."""
     if "boolean" in schema["type"]:
         return boolean(value, name)
     if "integer" in schema["type"]:

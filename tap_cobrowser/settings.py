@@ -1,7 +1,7 @@
-"""The settings: names, descriptions, validation, and the typed form that the rest works with.
+"""The settings: names, descriptions, validation, and their typed form.
 
-A value means the same wherever it comes from (a file, an environment variable, Meltano): text
-that spells a number or a boolean is converted, and empty text counts as not set.
+A value means the same wherever it comes from (a file, an environment variable, Meltano): numbers
+and booleans that are written as text are converted, and empty text counts as not set.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ SCHEMA = th.PropertiesList(
         th.DateTimeType,
         title="Start date",
         description=(
-            "First day to extract: a date, or a date-time, which stands for the day of `timezone` "
-            "that contains it. Default: 30 days before today."
+            "First day to extract, as a date or a date-time. A date-time means the day of "
+            "`timezone` that contains it. Default: 30 days before today."
         ),
     ),
     th.Property(
@@ -188,7 +188,7 @@ class Settings:
 
 
 def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
-    """Whether the catalog is to hold the CCC streams; a value that is no boolean counts as no."""
+    """Return whether the catalog includes the CCC streams; an invalid value counts as false."""
     try:
         return boolean(config.get("ccc_agent") or "false", "ccc_agent")
     except SettingError:
@@ -196,13 +196,13 @@ def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
 
 
 def check(config: Mapping[str, Any]) -> Settings:
-    """Check the settings and give them their types.
+    """Check the settings and convert them to their types.
 
     Args:
-        config: The values as they came, from any source.
+        config: The values as they were passed in, from any source.
 
     Raises:
-        SettingError: If one is missing or wrong. It names the setting and never shows `api_key`.
+        SettingError: If one is missing or invalid. It names the setting and never shows `api_key`.
     """
     values = _Values(config)
     zone = values.zone("timezone")
@@ -237,13 +237,13 @@ def version() -> str:
 
 
 class _Values:
-    """The values as they came, read one by one; each method raises SettingError."""
+    """The values as they were passed in, read one by one; each method raises SettingError."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
 
     def raw(self, name: str) -> object:
-        """Return a value or its default; None for one left out, as null or an empty text."""
+        """Return a value or its default; null and empty text count as not set."""
         value: object = self._config.get(name)
         blanks = " " if name == "csv_separator" else None  # a tab would be a separator
         if isinstance(value, str) and not value.strip(blanks):
@@ -283,7 +283,7 @@ class _Values:
 
     def zone(self, name: str) -> ZoneInfo:
         value = self.text(name).strip()
-        # `available_timezones` reads the whole database: ask it only about what may not exist.
+        # `available_timezones` reads the whole database, so it is used for unknown zones only.
         try:
             return ZoneInfo(value)
         except (LookupError, ValueError, OSError):
@@ -346,14 +346,14 @@ class _Values:
 
 
 def integer(value: object, name: str, least: int, most: int | None = None) -> int:
-    """Return the integer that a value is or spells; 3.0 is one, as in JSON Schema.
+    """Return a value as an integer; text is converted, and 3.0 is one, as in JSON Schema.
 
     Raises:
-        SettingError: If it is none, or not within the bounds.
+        SettingError: If it is not an integer, or not within the bounds.
     """
     number = None
     if isinstance(value, float | Decimal):
-        # NaN is within no bounds.
+        # NaN is not within the bounds.
         exact = float(value)
         number = int(exact) if -_ENOUGH < exact < _ENOUGH and exact.is_integer() else None
     elif not isinstance(value, bool) and re.fullmatch(
@@ -368,10 +368,10 @@ def integer(value: object, name: str, least: int, most: int | None = None) -> in
 
 
 def boolean(value: object, name: str) -> bool:
-    """Return the boolean that a value is or spells.
+    """Return a value as a boolean; text is converted.
 
     Raises:
-        SettingError: If it is none.
+        SettingError: If it is not a boolean.
     """
     if isinstance(value, bool):
         return value
@@ -385,7 +385,7 @@ def boolean(value: object, name: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Return whether a name could be looked up at all: its characters and its parts' lengths."""
+    """Return whether a name is a valid host name: its characters and the length of its parts."""
     try:
         host.encode("idna")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Whether JSON that somebody hands in has the form that is asked for, and where it has not."""
+"""Pure: does a JSON value have the form that a JSON Schema requires, and if not, where?"""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def mismatch(schema: Mapping[str, Any], value: object, name: str = "") -> tuple[str, str] | None:
-    """Return where a value is not as a JSON Schema asks for, and why; None if it is.
+    """Return where a value does not match a JSON Schema, and why; None if it matches.
 
-    No value of the wrong type is quoted: it may be anything, a secret too.
+    A value of the wrong type is not quoted, because it may be a secret.
 
     Args:
         schema: The JSON Schema.
         value: The value.
-        name: What the value is called; the path to the place follows it.
+        name: The name of the value; the path to the place is appended to it.
     """
     try:
         error = best_match(DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(value))

@@ -1,8 +1,8 @@
-"""Pure: the ways in which a text may be spelled, and texts as they read once escapes are undone.
+"""Pure: the encodings in which a text may be echoed, and the views of a text with escapes undone.
 
 A server may echo what it was sent in any encoding, in any letter case, broken over lines and cut
-at either end. What is searched for is therefore spelled in each encoding that is in use, and what
-is searched is read at each depth of its escapes, with the place of every character in the original.
+at either end. The secret is therefore spelled in each encoding that is in use, and the text is
+searched at each depth of its escapes, with the place of every character in the original.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SHORTEST = 4
-"""Characters below which a spelling says too little: it would be found in everything."""
+"""Minimum length of a spelling: a shorter one would be found in every text."""
 PIECE = 6
-"""Characters in a row that show a part of a text."""
+"""Number of consecutive characters that count as a piece of a text."""
 
 _PER_BYTE = ("%{:02x}", r"\x{:02x}", "={:02x}", "{:02x}", "{:02x}:")
 _PER_CHARACTER = (
@@ -32,7 +32,7 @@ _PER_CHARACTER = (
     *(r"\u{:04x}", r"\u{{{:x}}}", r"\U{:08x}"),
 )
 _UNQUOTED = ("", "/", "+", "/+&=", "!*'()~", ";/?:@&=+$,#!*'()~")
-"""What libraries leave as it is in an address."""
+"""Characters that libraries do not escape in a URL."""
 _MOST_VIEWS = 16
 _HEX = "[0-9a-fA-F]"
 _UNIT = re.compile(rf"(?:%|\\+x)({_HEX}{{2}})|\\+u({_HEX}{{4}})")
@@ -45,8 +45,8 @@ _ESCAPES = (
     ),
     re.compile(rf"&(?:#\d{{1,7}}|#[xX]{_HEX}{{1,6}}|[a-zA-Z][a-zA-Z0-9]{{1,30}});?"),
 )
-"""Those of addresses, of programs and JSON, and of HTML."""
-# What may break a line, or is not seen.
+"""Escapes of URLs, of programs and JSON, and of HTML."""
+# Line breaks, and characters that are not visible.
 _BREAKS = re.compile(
     r"=?[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]+"
     r"|\\+[nrt]|</?w?br\s*/?>"
@@ -58,8 +58,8 @@ class Spellings(NamedTuple):
 
     Attributes:
         whole: The whole text, one spelling each.
-        pieces: What shows a part of it: every six characters in a row of a spelling, and
-            spellings that are shorter than that.
+        pieces: Every six consecutive characters of a spelling, and spellings that are shorter than
+            that.
     """
 
     whole: frozenset[str]
@@ -82,7 +82,7 @@ class View(NamedTuple):
 
 @lru_cache(maxsize=8)
 def spell(text: str) -> Spellings:
-    """Return a text in all encodings that services echo what they were sent in."""
+    """Return a text in all encodings in which services echo what they were sent."""
     raw = text.encode("utf-8", "surrogatepass")
     plain = {
         text,
@@ -120,9 +120,9 @@ def spell(text: str) -> Spellings:
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield a text as it is and with its escapes undone, each also without breaks of lines.
+    """Yield a text as it is and with its escapes undone, each also without line breaks.
 
-    Escapes of one kind are undone at a time, in every order: those of another kind may be meant.
+    Escapes of one kind are undone at a time, in every order, because kinds may be nested.
     """
     found = {text: View(_fold(text), range(len(text)), range(1, len(text) + 1))}
     unread = [text]
@@ -157,7 +157,7 @@ def _json(text: str) -> Iterator[str]:
 
 
 def _named(text: str) -> Iterator[str]:
-    """Yield a text with the names that HTML has for its characters: some have several."""
+    """Yield a text with HTML's names for its characters, of which some have several."""
     names: dict[str, list[str]] = {}
     for name, character in html5.items():
         if name.endswith(";") and character in text:
@@ -168,9 +168,9 @@ def _named(text: str) -> Iterator[str]:
 
 
 def _base64(raw: bytes) -> Iterator[tuple[str, str]]:
-    """Yield bytes as base64 has them wherever they stand among others, and that part's ends.
+    """Yield the base64 of bytes at each position among others, and its possible ends.
 
-    The ends include the characters that the bytes share with their neighbours, whatever those are.
+    The ends include the characters that the bytes share with their neighbours.
     """
     for shift in range(3):
         begin, end = shift * 8, (shift + len(raw)) * 8
@@ -217,7 +217,7 @@ def _unescaped(text: str, view: View, escapes: re.Pattern[str]) -> tuple[str, Vi
 
 
 def _characters(escapes: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the characters that escapes in a row stand for, and where each begins and ends."""
+    """Yield the characters of consecutive escapes, and where each begins and ends."""
     units = list(_UNIT.finditer(escapes))
     if not units:
         if escapes[0] == "&":

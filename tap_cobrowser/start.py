@@ -1,4 +1,4 @@
-"""Where a process begins: nothing that takes time or can fail is imported before this runs."""
+"""The entry points. They import the rest themselves, so that its errors end in one line, too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def doctor() -> None:
 
 
 def _module(name: str) -> Any:
-    """Import a module; if it cannot be imported, or a signal comes, end in one line."""
+    """Import a module; if this fails, or a signal arrives, end with one line."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
     try:

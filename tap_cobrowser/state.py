@@ -1,4 +1,4 @@
-"""The state as it is handed in: the forms that Singer and Meltano write, and no other."""
+"""Reads the state of a run, in the forms that Singer and Meltano write, and in no other."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _STATE_MESSAGE = {"type", "value", "time_extracted"}
 
 
 def bookmarks_of(state: object, streams: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the bookmarks in a state, by stream. What a bookmark holds is not checked here.
+    """Return the bookmarks in a state, by stream. Their content is not checked here.
 
-    A state is what a STATE message has as its value; the whole message; what `meltano state get`
-    prints (`singer_state`); or what a state backend of Meltano's keeps (`completed`, `partial`).
+    A state is the value of a STATE message; the whole message; the output of `meltano state get`
+    (`singer_state`); or the content of a state backend of Meltano (`completed`, `partial`).
 
     Args:
-        state: The state, as JSON has it.
+        state: The state, as parsed JSON.
         streams: The names of all streams.
 
     Raises:
-        StateError: If it is none of these. Whoever hands in something else wants to continue, and
-            to begin anew instead could leave a gap.
+        StateError: If it has none of these forms. To ignore it would start from the beginning,
+            although the user wants to continue.
     """
     state = _unwrapped(state)
     bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
@@ -52,14 +52,14 @@ def bookmarks_of(state: object, streams: Collection[str]) -> dict[str, dict[str,
 
 
 def _unwrapped(state: object) -> object:
-    """Return what a message or Meltano has put around a state, without that."""
+    """Return a state without the message or the fields of Meltano around it."""
     while isinstance(state, dict):
         if state.get("type") == "STATE" and "value" in state and state.keys() <= _STATE_MESSAGE:
             state = state["value"]
         elif state.keys() == {"singer_state"}:
             state = state["singer_state"]
         elif state and state.keys() <= {"completed", "partial"}:
-            # What a run left that did not end well is newer than what the last good one left.
+            # The state of a run that failed is newer than that of the last successful one.
             merged: dict[str, Any] = {}
             for part in (state.get("completed"), state.get("partial")):
                 if not _merge(part or {}, merged):
@@ -71,7 +71,7 @@ def _unwrapped(state: object) -> object:
 
 
 def _merge(newer: object, older: dict[str, Any]) -> bool:
-    """Merge as Meltano does, at depth; return whether both are objects where one is."""
+    """Merge two states as Meltano does, recursively; return whether their forms agree."""
     if not isinstance(newer, dict):
         return False
     for key, value in newer.items():

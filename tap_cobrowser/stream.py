@@ -1,7 +1,8 @@
-"""What all streams share: a stream of the SDK, from responses to records, bookmarks and STATE.
+"""The base class of all streams: from responses to records, bookmarks and STATE messages.
 
-A stream's days are cut into windows. Each window is one request; its response is read and checked
-whole before its first record goes out, then the bookmark moves behind it and a STATE goes out.
+A stream's days are divided into windows. Each window is one request. The whole response is parsed
+and checked before its first record is emitted. Then the bookmark moves past the window, and a STATE
+message is sent.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import sys
 from abc import ABC
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -23,7 +24,7 @@ from tap_cobrowser import bookmarks
 from tap_cobrowser.api import Command
 from tap_cobrowser.audit import Subject
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.emission import records_of, write_batches, write_records
+from tap_cobrowser.emission import encode, records_of, write_batches, write_records
 from tap_cobrowser.paginator import WindowPaginator
 from tap_cobrowser.progress import StreamProgress
 from tap_cobrowser.table import Column
@@ -53,18 +54,18 @@ _NOT_ALL = (
     "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
     "that this run does not read, and would delete them."
 )
-# What the SDK logs on any error says nothing that the error's own line does not.
+# The SDK logs this on any error. It adds nothing to the tap's own line about the error.
 _LOGGED_BY_SDK = "An unhandled error occurred while syncing '%s'"
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a run does with a stream in one go.
+    """One pass of a run over a stream: the daily work, or earlier days.
 
     Attributes:
         stream: The stream.
-        earlier: Whether the days before those that are complete are filled in, newest first. If
-            not, it is the daily work. That of all streams comes first.
+        earlier: Whether the pass fills in the days before the complete ones, newest first. The
+            daily work of all streams comes first.
     """
 
     stream: CobrowserStream
@@ -72,7 +73,7 @@ class Pass:
 
     @property
     def progress(self) -> StreamProgress:
-        """How far it is; it counts the requests that are made ahead, too."""
+        """The progress of the pass. It counts requests that are made ahead, too."""
         return self.stream.progress[self.earlier]
 
     @property
@@ -83,15 +84,16 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What the streams of one run share.
+    """The objects that the streams of one run share.
 
     Attributes:
         settings: The checked settings.
         api: The API client.
         ahead: The requests in flight, of all streams.
-        progress: How far the run is.
+        progress: The progress of the run.
         windowed: Returns the selected streams with days, in the order in which they are synced.
-        warned: What the run has warned of, by stream and warning.
+        warned: The warnings that were logged, as pairs of stream and kind.
+        planned_on: The server's day, as far as it was known, on which each pass was planned.
     """
 
     settings: Settings
@@ -100,6 +102,7 @@ class Extraction:
     progress: Progress
     windowed: Callable[[], Sequence[CobrowserStream]]
     warned: set[tuple[str, str]] = field(default_factory=set)
+    planned_on: dict[Pass, date] = field(default_factory=dict)
 
     def warn(self, stream: CobrowserStream, response: Response) -> None:
         """Log what is unusual about a response, once per stream and kind."""
@@ -113,10 +116,20 @@ class Extraction:
                 self.warned.add((stream.name, kind))
                 stream.log("%s.", text.rstrip("."), level=logging.WARNING)
 
+    def encode(self, stream: CobrowserStream, response: Response) -> Response:
+        """Return a response with its rows as RECORD messages, where they go out as they are."""
+        if not (stream.windowed and stream.is_incremental) or stream.get_batch_config(
+            stream.config
+        ):
+            return response
+        with self.api.turn:
+            table = encode(stream.stream_maps, response.table, response.extracted)
+            return replace(response, table=table)
+
     def announce(self, stream: CobrowserStream, days: DateWindow) -> None:
         """Log which earlier days of a stream are filled in, and why."""
         bookmark = stream.bookmark
-        assert bookmark  # noqa: S101 - without one no day is earlier than another
+        assert bookmark  # noqa: S101 - only a stream with a bookmark has earlier days
         count = (days.last - days.first).days + 1
         stream.log(
             "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
@@ -135,13 +148,14 @@ class Extraction:
     def windows(self, of: Pass, after: date | None = None) -> Iterator[DateWindow | None]:
         """Yield the windows that a pass still needs, in order; None is the whole table.
 
-        While the server's clock is a guess, a start that lies in its future is requested all the
-        same: only the response shows whether it is one.
+        While the server's clock is a guess, a first day in its future is requested nevertheless:
+        only the response shows whether it is in the future. The same holds for a default start.
 
         Args:
             of: The pass.
-            after: The last day, or of earlier days the first, that it has read already.
+            after: The last day that it has read already; for earlier days, the first.
         """
+        self.planned_on[of] = self.api.clock.run_day
         days, end = of.days, self.settings.end_date
         if not of.stream.windowed:
             yield None
@@ -155,22 +169,30 @@ class Extraction:
             days.first, days.last, self.settings.window_days, newest_first=of.earlier
         )
         guessed = not (self.api.clock.known or after or of.earlier)
-        if paginator.finished and guessed and (not end or days.first <= end):
+        default = not (self.settings.start_date or of.stream.bookmark)
+        if paginator.finished and guessed and (not end or days.first <= end or default):
             yield DateWindow(days.first, days.first)
         while not paginator.finished:
             yield paginator.current_value
             paginator.advance()
 
+    def begins_elsewhere(self, of: Pass, window: DateWindow | None, after: date | None) -> bool:
+        """Return whether the windows that a pass still needs do not begin with a window."""
+        first = next(self.windows(of, after), None)
+        if window is None or first is None:
+            return first is not window
+        return first.last != window.last if of.earlier else first.first != window.first
+
     def days_since(self, begun: DateWindow, of: Pass) -> DateWindow:
-        """Return all days of a pass, by its first window."""
+        """Return all days of a pass, given its first window."""
         if of.earlier:
             return DateWindow(self.settings.start_date or begun.first, begun.last)
         return DateWindow(begun.first, of.days.last if of.days else begun.last)
 
     def meet(self) -> None:
-        """Note for all streams from which day on they are complete, where their state lacks it.
+        """Add to the state of all streams the first complete day, if it is missing there.
 
-        Streams whose turn is still to come are met by this run, too, even if it does not get there.
+        This includes streams that the run has not read yet, and may not reach.
         """
         for stream in self.windowed():
             if bookmark := stream.bookmark:
@@ -183,15 +205,15 @@ class Extraction:
                 )
 
     def finish(self, stream: CobrowserStream, *, read: bool, dry: bool) -> None:
-        """Log what shows at the end of a stream's daily work, or only behind that of the last one.
+        """Log what is known only after a stream's daily work, or after that of the last stream.
 
         Args:
             stream: The stream.
             read: Whether it had a window.
-            dry: Whether the run only tries its streams.
+            dry: Whether the run only tests its streams (`--test`).
         """
         bookmark, days, today = stream.bookmark, stream.daily_days, self.api.clock.today()
-        if bookmark and bookmark.day > today + ONE_DAY:
+        if bookmark and bookmark.day > today + ONE_DAY and self.api.clock.known:
             stream.log(
                 "The bookmark of stream '%s' (%s) is after the server's today (%s): days until "
                 "then are not read, unless you set it back or remove it.",
@@ -222,13 +244,16 @@ class CobrowserStream(Stream, ABC):
     """Whether the command takes a range of days."""
 
     reaches_back: ClassVar[bool] = False
-    """Whether rows may begin before the days that are requested, and reach into them."""
+    """Whether rows may begin before the requested days, and last into them."""
+
+    ends: ClassVar[str | None] = None
+    """The column that holds when such a row ended, if there is one."""
 
     ccc_only: ClassVar[bool] = False
-    """Whether the command is for CCC agents alone."""
+    """Whether only CCC agents may use the command."""
 
     def __init__(self, tap: Tap, *args: Any, **kwargs: Any) -> None:
-        """Take part in the tap's run."""
+        """Initialize the stream."""
         super().__init__(tap, *args, **kwargs)
         self._pass = Pass(self)
 
@@ -242,7 +267,7 @@ class CobrowserStream(Stream, ABC):
 
     @cached_property
     def progress(self) -> tuple[StreamProgress, StreamProgress]:
-        """How far the stream is with its daily work, and with earlier days."""
+        """The progress of the daily work, and of earlier days."""
         run = self._shared.progress
         return (
             StreamProgress(self.name, self.log, run),
@@ -251,20 +276,20 @@ class CobrowserStream(Stream, ABC):
 
     @cached_property
     def command(self) -> Command:
-        """The command, with its documented columns as the catalog wants them."""
+        """The command, with its documented columns as the catalog selects them."""
         return _command(self)
 
     @property
     def is_incremental(self) -> bool:
-        """Whether there is a bookmark: it is ignored if the catalog forces FULL_TABLE."""
+        """Whether the stream has bookmarks: not if the catalog forces FULL_TABLE."""
         return bool(self.replication_key) and self.replication_method != REPLICATION_FULL_TABLE
 
     @property
     def bookmark(self) -> bookmarks.Bookmark | None:
-        """How far earlier runs, and this one, have come; None if there is no bookmark.
+        """The current bookmark, None if there is none.
 
         Raises:
-            StateError: If the state is not one to continue from.
+            StateError: If the state is not valid.
         """
         if not self.is_incremental:
             return None
@@ -277,17 +302,21 @@ class CobrowserStream(Stream, ABC):
 
     @property
     def daily_days(self) -> DateWindow | None:
-        """The days of the daily work, none if `last` is the earlier; None without windows."""
+        """The days of the daily work; empty if `last` is before `first`; None without windows."""
         if not self.windowed:
             return None
-        settings, run_day = self._settings, self._shared.api.clock.run_day
+        settings, clock = self._settings, self._shared.api.clock
+        run_day, end = clock.run_day, settings.end_date
         first = bookmarks.first_day(
             self.bookmark,
             start=settings.start_date,
             lookback_days=settings.lookback_days,
             run_day=run_day,
         )
-        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=run_day))
+        last = bookmarks.last_day(end=end, run_day=run_day)
+        if end and last < end < first and not clock.known:
+            last = end  # no response to these days will show that the server's day is a later one
+        return DateWindow(first, last)
 
     @property
     def earlier_days(self) -> DateWindow | None:
@@ -296,7 +325,7 @@ class CobrowserStream(Stream, ABC):
         return daily and bookmarks.earlier_days(self.bookmark, daily, start=start)
 
     def fill_in(self) -> None:
-        """Emit the days before those that are complete, where `start_date` asks for them."""
+        """Emit the days from `start_date` to the complete ones, if there are any."""
         if not (days := self.earlier_days):
             return
         self._pass = Pass(self, earlier=True)
@@ -309,13 +338,13 @@ class CobrowserStream(Stream, ABC):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
-        """Yield the records, without bookmarks; what a run emits goes by `_sync_records`."""
+        """Yield the records, without bookmarks. A run emits them through `_sync_records`."""
         for response in self._responses():
             yield from records_of(response.table)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """No signpost: a bookmark here is a day that is done, never a value seen in a row."""
+        """Return no signpost: a bookmark is a finished day, never a value from a row."""
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
@@ -324,7 +353,7 @@ class CobrowserStream(Stream, ABC):
     @property
     @override
     def emit_activate_version_messages(self) -> bool:
-        """False for the SDK, which sends the message before there is a response to replace by."""
+        """False for the SDK, which would send the message before there is a response."""
         return False
 
     @override
@@ -335,11 +364,11 @@ class CobrowserStream(Stream, ABC):
     def _responses(self) -> Iterator[Response]:
         """Yield the responses in order.
 
-        If the server's clock turns out to be on another day than the machine's, what was planned
-        on that guess is planned again, from where this stream is.
+        If the server's clock turns out to be on another day than this machine's, the requests are
+        planned again, from the current position of this stream. A first response that is not the
+        first of the new plan is dropped.
         """
-        api, ahead = self._shared.api, self._shared.ahead
-        planned_on = api.clock.run_day
+        shared, ahead = self._shared, self._shared.ahead
         dry = self.ABORT_AT_RECORD_COUNT is not None
         earlier = self._pass.earlier
         read: date | None = None
@@ -349,25 +378,27 @@ class CobrowserStream(Stream, ABC):
                 pending = False
                 for response in ahead.responses(self._pass, read, one_by_one=dry):
                     counter.increment()
-                    self._shared.warn(self, response)
+                    shared.warn(self, response)
                     self._pass.progress.checked(response.extra)
-                    if response.window:
-                        read = response.window.first if earlier else response.window.last
-                    if response.window or not self.windowed:
-                        yield response
-                    if api.clock.run_day != planned_on:
-                        planned_on, pending = api.clock.run_day, self.windowed
+                    pending = shared.api.clock.run_day != shared.planned_on[self._pass]
+                    if not (pending and shared.begins_elsewhere(self._pass, response.window, read)):
+                        if response.window:
+                            read = response.window.first if earlier else response.window.last
+                        if response.window or not self.windowed:
+                            yield response
+                    if pending:
+                        pending = self.windowed
                         ahead.plan_again()
                         break
                     del response  # which can be large, before the next one is read
         if not earlier:
-            self._shared.finish(self, read=read is not None, dry=dry)
+            shared.finish(self, read=read is not None, dry=dry)
 
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        """Emit window by window: its records, then its STATE."""
+        """Emit each window: its records, then its STATE."""
         version = self._new_version()
         emit = partial(
             write_records,
@@ -376,7 +407,7 @@ class CobrowserStream(Stream, ABC):
             version=version,
         )
         if (most := self.ABORT_AT_RECORD_COUNT) is not None:
-            # `--test` wants the first records, and no bookmark behind what is left out
+            # `--test` needs only the first records, and no bookmark past the others
             for response in self._responses():
                 if emit(response.table.first(most), response.extracted):
                     break
@@ -388,7 +419,7 @@ class CobrowserStream(Stream, ABC):
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        """Emit window by window: a BATCH of what its RECORDs would hold, then its STATE."""
+        """Emit each window: a BATCH instead of RECORDs, then its STATE."""
         version = self._new_version()
         emit = partial(
             write_batches,
@@ -403,7 +434,7 @@ class CobrowserStream(Stream, ABC):
 
     @override
     def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
-        # `--test` wants a record, not a file
+        # `--test` needs a record, not a file
         return super().get_batch_config(config) if self.ABORT_AT_RECORD_COUNT is None else None
 
     def _emit(
@@ -412,7 +443,7 @@ class CobrowserStream(Stream, ABC):
         counter: metrics.Counter,
         version: int | None,
     ) -> None:
-        """Emit the rows of each window, then move the bookmark behind it."""
+        """Emit the rows of each window, then move the bookmark past it."""
         blank: list[DateWindow | None] = []
         windows = 0
         begun: DateWindow | None = None
@@ -427,16 +458,16 @@ class CobrowserStream(Stream, ABC):
             del response, table  # which can be large, before the next one is read
         version = version and self._new_version()  # by the server's clock, which is known now
         if version is not None and windows and not blank:
-            # Now that the new table is there, the target can drop what older ones left. The SDK
-            # would say so before it is known that there is one.
+            # Only now may the target delete the rows of older versions. The SDK would send the
+            # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
-        elif version is not None and any(blank):  # of a whole table that is said in any case
+        elif version is not None and any(blank):  # for a whole table, `warn` has logged it
             text = "No ACTIVATE_VERSION: the response to %s is empty, without even a header."
             self.log(text, blank[0], level=logging.WARNING)
 
     def _recent(self, table: Table) -> Table:
-        """Leave out what a command without a range repeats from before bookmark and look-back."""
+        """Skip rows before the bookmark and look-back, which a command without a range repeats."""
         bookmark = None if self.windowed else self.bookmark
         if not bookmark or not len(table):
             return table
@@ -448,18 +479,18 @@ class CobrowserStream(Stream, ABC):
     def _finish(
         self, response: Response, table: Table, emitted: int, begun: DateWindow | None
     ) -> None:
-        """Move the bookmark behind a window whose rows were emitted, and send a STATE.
+        """Move the bookmark past a window whose rows were emitted, and send a STATE.
 
-        Here alone a bookmark moves, so that no path can move it past rows that went nowhere.
+        A bookmark moves only here, so that nothing can move it past rows that were not emitted.
 
         Args:
             response: The response to the window.
             table: Its rows that are to be emitted.
-            emitted: How many were.
+            emitted: Number of rows that were emitted.
             begun: The first window of this pass.
         """
         if emitted != len(table) or not (table.names or table.blank):
-            msg = f"{len(table)} rows of stream '{self.name}' came, {emitted} were emitted"
+            msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"
             raise RuntimeError(msg)
         self._shared.meet()
         window, earlier, bookmark = response.window, self._pass.earlier, self.bookmark
@@ -487,7 +518,7 @@ class CobrowserStream(Stream, ABC):
             window,
             emitted,
             days=begun and self._shared.days_since(begun, self._pass),
-            bookmark=state.get("replication_key_value"),
+            bookmark=state.get("replication_key_value") if self.is_incremental else None,
             complete_from=state.get("complete_from"),
         )
 
@@ -497,7 +528,7 @@ class CobrowserStream(Stream, ABC):
         self.state_manager.is_flushed = True
 
     def _new_version(self) -> int | None:
-        """Return the version of the table that this run makes, None if it makes no whole one."""
+        """Return the version of the full table that this run makes, None if it makes none."""
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
         days = self.daily_days
@@ -515,7 +546,7 @@ def _command(stream: CobrowserStream) -> Command:
     columns = tuple(
         Column(
             name,
-            # Days and bookmarks are read from the replication key, whatever it is emitted as.
+            # Days and bookmarks need the replication key as a date-time, whatever the catalog says.
             _kind(definition if name == stream.replication_key else wanted.get(name, definition)),
             key=name in keys,
             wanted=name in wanted and stream.mask["properties", name],
@@ -523,13 +554,17 @@ def _command(stream: CobrowserStream) -> Command:
         for name, definition in stream.schema["properties"].items()
     )
     subject = Subject(
-        stream.name, tuple(stream.primary_keys), stream.replication_key, stream.reaches_back
+        stream.name,
+        tuple(stream.primary_keys),
+        stream.replication_key,
+        stream.reaches_back,
+        stream.ends,
     )
     return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 
 
 def _kind(definition: Mapping[str, Any]) -> str:
-    """Return the kind of a column by its JSON Schema, as the catalog has it."""
+    """Return the kind of a column by its JSON Schema in the catalog."""
     if definition.get("format") == "date-time":
         return "date-time"
     types = definition.get("type", "string")

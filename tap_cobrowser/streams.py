@@ -285,6 +285,7 @@ class AgentActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
+    ends = "time_end"
     schema = th.PropertiesList(
         th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
         th.Property(
@@ -402,8 +403,8 @@ class SlotsActivity(CobrowserStream):
 class AgentPerformance(CobrowserStream):
     """One row per agent, login session and preset.
 
-    The API says of the counts that they are for the preset, but not of the durations: these may be
-    those of the whole session in each of its rows. Before you add them up, take one per session.
+    The API says that the counts are for the preset, but not whether the durations are: these may
+    be those of the whole session, repeated for each preset. Then sum them once per session.
     """
 
     name = "agentperformance"

@@ -51,7 +51,9 @@ class TapCobrowser(CommandLineTap):
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
 
     time: ClassVar[Time] = SYSTEM_TIME
-    """This machine's time. A subclass may live in another one."""
+    """This machine's time. A subclass may replace it."""
+
+    _emits = False
 
     def __init__(
         self,
@@ -61,16 +63,16 @@ class TapCobrowser(CommandLineTap):
         setup_mapper: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Take over what is handed in, each after what it depends on, and all before any request.
+        """Check the settings, the catalog, the stream maps and the state, before any request.
 
         Args:
-            catalog: The catalog, an object as JSON has it.
-            state: The state, the same.
+            catalog: The catalog, as parsed JSON.
+            state: The state, as parsed JSON.
             setup_mapper: Whether to prepare the stream maps.
-            kwargs: What the SDK takes besides.
+            kwargs: Other arguments of the SDK.
 
         Raises:
-            TapCobrowserError: If one of them is not what it has to be.
+            TapCobrowserError: If one of them is not valid.
         """
         super().__init__(setup_mapper=False, **kwargs)
         if catalog is not None:
@@ -102,7 +104,7 @@ class TapCobrowser(CommandLineTap):
                 stream_map.stream_alias
                 for stream_maps in self.mapper.stream_maps.values()
                 for stream_map in stream_maps
-                if stream_map.raw_schema["properties"]  # which a deselected stream has none of
+                if stream_map.raw_schema["properties"]  # empty if the stream is deselected
                 and not stream_map.transformed_schema["properties"]
             ]
             if not bare:
@@ -115,10 +117,10 @@ class TapCobrowser(CommandLineTap):
 
     @cached_property
     def extraction(self) -> Extraction:
-        """What the streams of this run share.
+        """The objects that the streams of this run share.
 
         Raises:
-            SettingError: If a setting is missing or wrong.
+            SettingError: If a setting is missing or invalid.
         """
         checked = settings.check(self.config)
         in_flight = checked.max_concurrent_requests
@@ -131,10 +133,12 @@ class TapCobrowser(CommandLineTap):
         )
 
         def fetch(each: Pass, window: DateWindow | None) -> Response:
-            return api.fetch(each.stream.command, window)
+            response = api.fetch(each.stream.command, window)
+            # Whoever asks a stream for its records wants its rows.
+            return self.extraction.encode(each.stream, response) if self._emits else response
 
-        # One more, so that a response is read while all requests are in flight; but whoever wants
-        # them one at a time gets just that.
+        # One more, so that a response is parsed while all requests are in flight. With a maximum
+        # of one, there is only one.
         most = 1 if in_flight == 1 else in_flight + 1
         return Extraction(
             checked,
@@ -145,7 +149,7 @@ class TapCobrowser(CommandLineTap):
         )
 
     def _plan(self, first: Pass, after: date | None) -> Iterator[Planned[Pass, DateWindow | None]]:
-        """Yield the requests from a pass on, in the order of `sync_all`."""
+        """Yield the requests of a pass and of those after it, in the order of `sync_all`."""
         streams = [
             each for each in self._streams_in_order() if each.selected or each is first.stream
         ]
@@ -158,18 +162,22 @@ class TapCobrowser(CommandLineTap):
                 yield Planned(each, window)
             yield Planned(each, end=True)
 
-    # It is final, but has no place for what follows the work of all streams.
+    # The SDK marks it as final, but has no hook for work after that of all streams.
     @override  # type: ignore[misc]
     def sync_all(self) -> None:
         """Do the daily work of all streams, then fill in earlier days."""
-        super().sync_all()
-        for stream in self._streams_in_order():
-            if stream.selected:
-                stream.fill_in()
+        self._emits = True
+        try:
+            super().sync_all()
+            for stream in self._streams_in_order():
+                if stream.selected:
+                    stream.fill_in()
+        finally:
+            self._emits = False
 
     def _streams_in_order(self) -> Iterator[CobrowserStream]:
         for stream in self.streams.values():
-            if isinstance(stream, CobrowserStream):  # as the SDK's type cannot say: all are
+            if isinstance(stream, CobrowserStream):  # all are, which the SDK's type does not say
                 yield stream
 
     def _requested(self, _: str) -> None:
@@ -191,7 +199,7 @@ class TapCobrowser(CommandLineTap):
             retry.wait,
             retry.number,
             retry.most,
-            # What is repeated at once is nobody's failure: a midnight, or a doubt about the end.
+            # A retry without a wait (midnight, or a missing line end) is no failure of the server.
             level=logging.WARNING if retry.wait else logging.INFO,
         )
 
@@ -213,40 +221,40 @@ class TapCobrowser(CommandLineTap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over the state, and see that every stream can continue from it.
+        """Load the state, and check that every selected stream can continue from it.
 
         Raises:
             StateError: If one cannot.
         """
         bookmarks = bookmarks_of(state, {stream.name for stream in STREAMS})
         super().load_state({"bookmarks": bookmarks})
-        # Streams take over the catalog as soon as they are asked for; the SDK hands in an empty
-        # state before there is one.
+        # Streams use the catalog as soon as they are created, and the SDK passes an empty state
+        # before there is a catalog.
         for stream in self._streams_in_order() if bookmarks else ():
             if stream.selected:
                 _ = stream.bookmark
 
     @override
     def _reset_state_progress_markers(self) -> None:
-        """Nothing to reset: this tap sends no markers, and keeps what others may have sent."""
+        """Do nothing: this tap sends no markers, and keeps those of others."""
 
     @override
     def try_streams(self) -> None:
-        troubles: dict[str, TapCobrowserError] = {}
+        errors: dict[str, TapCobrowserError] = {}
         for name, stream in self.streams.items():
             try:
                 self.run_sync_dry_run(streams=[stream])
             except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
                 if isinstance(error, ConnectionFailedError):
                     raise
-                troubles[name] = error
+                errors[name] = error
         for name in self.streams:
-            trouble = troubles.get(name)
+            found = errors.get(name)
             self.logger.info(
-                "Stream '%s' %s", name, f"does not work: {trouble}" if trouble else "works."
+                "Stream '%s' %s", name, f"does not work: {found}" if found else "works."
             )
-        if troubles:
-            raise next(iter(troubles.values()))
+        if errors:
+            raise next(iter(errors.values()))
 
     # Settings
 
@@ -254,20 +262,20 @@ class TapCobrowser(CommandLineTap):
     @override
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         super().append_builtin_config(config_jsonschema)
-        # The SDK knows this setting, but leaves it to the tap to say so.
+        # The SDK has this setting, but does not add it by itself.
         for name, schema in EMIT_ACTIVATE_VERSION_CONFIG["properties"].items():
             config_jsonschema["properties"].setdefault(name, schema)
 
     @classmethod
     def _schemas(cls) -> dict[str, Any]:
-        """Return the JSON Schema of each setting, ours and the SDK's."""
+        """Return the JSON Schema of each setting, the tap's own and the SDK's."""
         cls.append_builtin_config(cls.config_jsonschema)
         schemas: dict[str, Any] = cls.config_jsonschema["properties"]
         return schemas
 
     @property
     def _env_var_config(self) -> dict[str, str]:
-        """Settings from the environment, as the text they are: their checks give them types."""
+        """Settings from the environment, as text. The checks give them their types."""
         prefix = f"{self.name.upper().replace('-', '_')}_"
         return {
             name: os.environ[variable]
@@ -297,7 +305,7 @@ class TapCobrowser(CommandLineTap):
                     f" (did you mean '{like}'?)" for like in get_close_matches(name, schemas, 1)
                 ),
             )
-        # The SDK reads its own settings from here, and would not know a null from a value.
+        # The SDK reads its own settings from here, and would take a null for a value.
         ours = {name: value for name, value in self._config.items() if name not in theirs}
         self._config = ours | checked
         return []

@@ -1,11 +1,12 @@
-"""One HTTP request: a reply of our own, or a typed error that never quotes the URL.
+"""One HTTP request: a `Reply`, or a typed error that never quotes the URL.
 
-The API takes its key in the URL. So the exceptions of the HTTP libraries, which quote the URL,
-end here: none of them is the cause or the context of an error that leaves this module.
+The API takes its key in the URL, and the exceptions of the HTTP libraries quote the URL. None of
+them is therefore the cause or the context of an error that leaves this module.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 import ssl
@@ -47,7 +48,7 @@ _CUT_SHORT = (
     zlib.error,
 )
 _TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-# What is wrong with them is wrong with each request, so there is no use in a retry.
+# These errors would be the same in a retry.
 _NEVER_SENT = (
     requests.exceptions.InvalidHeader,
     requests.exceptions.InvalidProxyURL,
@@ -59,13 +60,13 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response, read to its end.
+    """A complete HTTP response, before it is parsed.
 
     Attributes:
         status: Status code.
         reason: Reason phrase, as the server wrote it.
-        headers: Header fields; their names match in any letter case.
-        body: The body, decompressed. Of a response that has no rows, at most 64 KiB.
+        headers: Header fields; their names are not case-sensitive.
+        body: The body, decompressed. For other statuses than 200, at most 64 KiB.
     """
 
     status: int
@@ -75,19 +76,19 @@ class Reply:
 
     @property
     def date(self) -> datetime | None:
-        """The moment in the `Date` header, None if there is none."""
+        """The date-time in the `Date` header, None if there is none."""
         return _http_date(self.headers.get("Date"))
 
     @property
     def charset(self) -> str | None:
-        """The charset that `Content-Type` names, None if it names none."""
+        """The charset in `Content-Type`, None if there is none."""
         found = re.search(
             r"charset=[\"']?([\w-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE
         )
         return found[1] if found else None
 
     def retry_after(self, now: datetime) -> float | None:
-        """Return the seconds that `Retry-After` asks for, None if it does not ask.
+        """Return the seconds to wait by the `Retry-After` header, None if there is none.
 
         Args:
             now: This machine's time. A date counts from the response's own `Date`, if it has one.
@@ -100,7 +101,7 @@ class Reply:
 
 
 class Transport:
-    """Sends requests to one address. Safe to use from many threads."""
+    """Sends requests to one URL. Safe to use from many threads."""
 
     def __init__(
         self, url: str, *, user_agent: str, timeout: float, on_bytes: Callable[[int], None]
@@ -108,20 +109,20 @@ class Transport:
         """Prepare; nothing is sent yet.
 
         Args:
-            url: Address without a query.
+            url: URL without a query.
             user_agent: `User-Agent` header.
-            timeout: Seconds of silence after which a request has failed.
-            on_bytes: Called with the number of bytes that a response takes more in memory. What it
-                raises ends the request.
+            timeout: Seconds without data after which a request fails.
+            on_bytes: Called with the number of additional bytes that a response takes in memory. An
+                exception that it raises ends the request.
         """
         self._url = url
         self._timeout = timeout
         self._on_bytes = on_bytes
         self._headers = {
             "Accept": "text/csv",
-            # These two can be checked for their end.
+            # For these two, a missing end can be detected.
             "Accept-Encoding": "gzip, deflate",
-            # The `Date` of a stored response would be of the day on which it was stored.
+            # A stored response would have the `Date` of the day on which it was stored.
             "Cache-Control": "no-cache",
             "User-Agent": user_agent,
         }
@@ -132,8 +133,8 @@ class Transport:
 
         Raises:
             ConnectionFailedError: If a retry may help.
-            CertificateError: If the server is not trusted.
-            RequestError: If it cannot be sent at all.
+            CertificateError: If the server's certificate is not trusted.
+            RequestError: If it cannot be sent.
         """
         failure: TapCobrowserError | None = None
         try:
@@ -147,7 +148,7 @@ class Transport:
             zlib.error,
         ) as error:
             failure = _failure(error, self._timeout)
-        # Outside of the `except`: the original error quotes the URL, and the key with it.
+        # Outside the `except`, because the original error quotes the URL, and with it the key.
         raise failure
 
     def _get(self, parameters: Mapping[str, str]) -> Reply:
@@ -161,18 +162,28 @@ class Transport:
         response = session.get_adapter(url).send(request, timeout=self._timeout, **self._options)
         with_rows = response.status_code in _WITH_ROWS
         raw, whole = response.raw, False
+        encoding = response.headers.get("Content-Encoding", "")
         try:
-            body = b"".join(self._chunks(raw)) if with_rows else raw.read(_MOST_OF_AN_ERROR)
+            if with_rows:
+                chunks = self._chunks(raw)
+                body = next(chunks, b"")
+                if with_rows := not _is_page(_legible(body, encoding)):
+                    body = b"".join([body, *chunks])
+                else:  # an error of PHP's own in a loop may go on for gigabytes
+                    self._on_bytes(-len(body))
+                    body = body[:_MOST_OF_AN_ERROR]
+            else:
+                body = raw.read(_MOST_OF_AN_ERROR)
             whole = with_rows
         finally:
-            # Back to the pool if it was read to its end; what is left is not worth reading.
+            # The connection returns to the pool if all was read; the rest is not worth reading.
             if whole:
                 raw.release_conn()
             else:
                 raw.close()
         size = len(body)
         read = _decompress if with_rows else _legible
-        body = read(body, response.headers.get("Content-Encoding", ""))
+        body = read(body, encoding)
         self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
@@ -183,7 +194,7 @@ class Transport:
 
     @cached_property
     def _options(self) -> dict[str, Any]:
-        """What `Session.request` does and an adapter does not: proxies and a custom CA."""
+        """Return the proxies and the custom CA, which an adapter does not look up by itself."""
         options = requests.Session().merge_environment_settings(
             self._url, {}, stream=True, verify=None, cert=None
         )
@@ -202,7 +213,7 @@ class Transport:
 def _decompress(body: bytes, encoding: str) -> bytes:
     """Return a body without its content encoding.
 
-    HTTP libraries take what came before a missing end; here that is an error.
+    HTTP libraries accept a body whose end is missing. Here that is an error.
 
     Args:
         body: The body as it was sent.
@@ -211,7 +222,7 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     Raises:
         RequestError: If the encoding is not one that was requested.
         EOFError: If the end is missing.
-        zlib.error: If it is not compressed that way, or its checksum does not fit.
+        zlib.error: If it is not in this encoding, or its checksum is wrong.
         gzip.BadGzipFile: The same.
     """
     for name in _encodings(encoding):
@@ -230,8 +241,13 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     return body
 
 
+def _is_page(body: bytes) -> bool:
+    """Return whether a body begins as a page does, errors of PHP's included, and no table."""
+    return body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+
+
 def _legible(body: bytes, encoding: str) -> bytes:
-    """Return the beginning of an error page; nothing if it cannot be read, as its status can."""
+    """Return the beginning of an error page; empty if it cannot be decoded."""
     try:
         for _ in _encodings(encoding):
             body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MOST_OF_AN_ERROR)
@@ -241,7 +257,7 @@ def _legible(body: bytes, encoding: str) -> bytes:
 
 
 def _encodings(header: str) -> list[str]:
-    """Return what `Content-Encoding` names, the last one applied first."""
+    """Return the encodings in `Content-Encoding`, the last one applied first."""
     names = [name.strip().lower() for name in header.split(",")]
     return [name for name in reversed(names) if name not in {"", "identity"}]
 
@@ -255,7 +271,7 @@ def _inflate(body: bytes, bits: int) -> bytes:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """Return the moment of an HTTP date, which is in GMT; None if it is not one."""
+    """Return the date-time of an HTTP date, which is in GMT; None if it is not one."""
     try:
         moment = parsedate_to_datetime(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
@@ -266,7 +282,7 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def _failure(error: Exception, timeout: float) -> TapCobrowserError:
-    """Return why a request failed, in words of our own and the system's, never the library's."""
+    """Return why a request failed, in the tap's or the system's words, never the library's."""
     if isinstance(error, TapCobrowserError):
         return error
     causes = list(_causes(error))
@@ -303,7 +319,7 @@ def _why_not_connected(error: Exception, causes: list[BaseException], timeout: f
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it was made from, which libraries keep in different places."""
+    """Yield an error and all its causes, which libraries keep in different places."""
     found: deque[object] = deque([error])
     seen: set[int] = set()
     while found:

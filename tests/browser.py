@@ -26,7 +26,7 @@ def find() -> str | None:
 
 
 class Browser:
-    """One page, and all that it says while it is shown.
+    """One page, and everything that it logs while it is shown.
 
     Attributes:
         events: Events of the DevTools protocol: requests, log entries, exceptions.
@@ -104,7 +104,7 @@ class Browser:
             time.sleep(0.1)
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for."""
+        """Return the URLs that were requested."""
         sent = [each for each in self.events if each["method"] == "Network.requestWillBeSent"]
         return [each["params"]["request"]["url"] for each in sent]
 

@@ -1,4 +1,4 @@
-"""What the tests share: a sandbox, the tap run as its users run it, and what it should emit."""
+"""Shared by the tests: a sandbox, the tap as its users run it, and the expected output."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus, urlsplit
@@ -44,6 +45,19 @@ settings.register_profile("project", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=100_000)
 settings.load_profile("project")
 
+
+def examples(most: int, **more: Any) -> settings:
+    """Return the settings of a test whose examples take long: no more of them, unless in a search.
+
+    Args:
+        most: How many examples there are otherwise.
+        more: Other settings.
+    """
+    if settings.get_current_profile_name() == "long":
+        most = settings().max_examples
+    return settings(max_examples=most, **more)
+
+
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
 TODAY = NOW.date()
@@ -58,7 +72,7 @@ def days_ago(days: int) -> date:
 
 @dataclass
 class Output:
-    """What a run of the tap put out."""
+    """The output of a run of the tap."""
 
     messages: list[dict[str, Any]]
     code: int = 0
@@ -112,7 +126,7 @@ class Output:
 
 
 def spellings(key: str) -> Iterator[str]:
-    """Yield the ways in which libraries spell a text that they quote."""
+    """Yield the encodings in which libraries quote a text."""
     yield key
     for safe in ("", "/", "+", "/+&="):
         yield percent(key, safe=safe)
@@ -135,7 +149,7 @@ def spellings(key: str) -> Iterator[str]:
 
 
 def shows_key(text: str, key: str = Sandbox.api_key) -> bool:
-    """Tell whether a text has the key in it, however it is spelled."""
+    """Return whether a text contains the key, in any encoding."""
     return any(spelling in text for spelling in set(spellings(key)))
 
 
@@ -184,7 +198,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 
 def shown_pieces(text: str, key: str) -> set[str]:
-    """Return what a text has of a key: six or more characters in a row of any encoding of it."""
+    """Return the pieces of a key in a text: six or more consecutive characters, in any encoding."""
     low = text.lower()
     pieces = {
         spelled[at : at + 6]
@@ -203,9 +217,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_output_has_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Look for the key, when all is done, in every file that the tests or what they ran have left.
+    """Search for the key, after all tests, in every file that they or their processes have left.
 
-    Files with settings may have it: that is where users put it. Logs must not have a piece of it.
+    Files with settings may contain it, because users put it there. Logs must not have a piece.
     """
     yield
     folder = tmp_path_factory.getbasetemp()
@@ -231,18 +245,25 @@ def _files_with_a_key(folder: Path) -> list[Path]:
     return found
 
 
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _compile_once(of_all_workers: Path) -> Iterator[None]:
     """Let the many processes of the tests share compiled modules: half of their time otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        patch.setenv("PYTHONPYCACHEPREFIX", str(of_all_workers / "bytecode"))
         yield
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox whose clock stands at NOW."""
+    """A sandbox whose clock stops at NOW."""
     with Sandbox(World(rows_per_day=30), clock=NOW, frozen=True) as server:
         yield server
 
@@ -318,7 +339,7 @@ def run(
 ) -> Output:
     """Run the tap in this process, with the machine's clock or time as given; errors are raised.
 
-    What was put out before an error is in `output`.
+    The output before an error is in `output`.
     """
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     found = [] if output is None else output
@@ -345,7 +366,7 @@ def start(
     state: dict[str, Any] | None = None,
     **environment: str,
 ) -> Callable[[], Output]:
-    """Start `tap-cobrowser` as a process; what is returned waits for its end."""
+    """Start `tap-cobrowser` as a process; the returned function waits for its end."""
     words: list[str] = []
     for name, content in {"config": config, "catalog": catalog, "state": state}.items():
         if content is not None:
@@ -380,7 +401,7 @@ def expected(
     last: date = TODAY,
     now: datetime = NOW,
 ) -> list[dict[str, Any]]:
-    """Return the records that the tap should emit for what the sandbox holds."""
+    """Return the records that the tap should emit for the sandbox's rows."""
     return records_for(stream, world.rows(stream, first, last, now))
 
 
@@ -413,7 +434,7 @@ def _singer(value: object, definition: dict[str, Any], *, key: bool) -> object:
 
 
 def ordered(records: list[dict[str, Any]]) -> list[str]:
-    """Return records in a form that compares whatever their order and that of their columns."""
+    """Return records in a form that can be compared without regard to order."""
     return sorted(json.dumps(record, sort_keys=True) for record in records)
 
 
@@ -423,10 +444,8 @@ ROOT = Path(__file__).parent.parent
 Project = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
-def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a clone has, as Meltano needs it, so that nothing is left in this one."""
-    folder = tmp_path_factory.mktemp("project")
+def _copy_project(folder: Path) -> None:
+    """Copy what a clone has, as Meltano needs it."""
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, folder)
     for name in ("tap_cobrowser", "dbt_project", "report"):
@@ -434,6 +453,38 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     (folder / "output").mkdir()
+
+
+@pytest.fixture(scope="session")
+def plugins(of_all_workers: Path) -> Path:
+    """The plugins of the project, installed by the worker that is here first."""
+    project, made = of_all_workers / "plugins", of_all_workers / "plugins.log"
+    try:
+        project.mkdir()
+    except FileExistsError:
+        deadline = monotonic() + 200
+        while not made.exists():
+            assert monotonic() < deadline, "another worker has not installed the plugins"
+            sleep(0.1)
+    else:
+        _copy_project(project)
+        log = of_all_workers / "plugins.part"
+        with log.open("w") as said:
+            words = [str(Path(sys.executable).parent / "meltano"), "install"]
+            subprocess.run(words, check=False, cwd=project, stdout=said, stderr=said)
+        log.rename(made)
+    return project
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Path:
+    """A copy of what a clone has, so that nothing is left in this one; with the plugins."""
+    folder = tmp_path_factory.mktemp("project")
+    _copy_project(folder)
+    if os.name != "nt":  # where links are for administrators, and Meltano installs what it needs
+        (folder / ".meltano").mkdir()
+        for kind in ("extractors", "loaders", "utilities"):
+            (folder / ".meltano" / kind).symlink_to(plugins / ".meltano" / kind)
     return folder
 
 

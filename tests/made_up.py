@@ -1,4 +1,4 @@
-"""Time that tests make up, for the server and for the tap, so that midnight can fall anywhere."""
+"""Made-up time for the server and for the tap, so that midnight can fall anywhere."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Runs `tap-cobrowser` in a process of its own that has its modules imported already.
+"""Runs `tap-cobrowser` in a process of its own whose modules are imported already.
 
-Most of the time of a short run is spent on imports. A fork server, where there is one, spends it
-once for all the tests, and each run is a real process all the same. The machine's clock is where
-the tests want it, so that they do not change with the day on which they run.
+Most of the time of a short run is spent on imports. A fork server, where available, imports once
+for all tests, and each run is still a real process. The tests set the machine's clock, so that they
+do not depend on the day on which they run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONTEXT.set_forkserver_preload(["tests.process", "pytest"])
 
 
 def tap_at(at: Time) -> type[TapCobrowser]:
-    """Return the tap, living in another time."""
+    """Return the tap with another clock."""
 
     class TapAt(TapCobrowser):
         time = at

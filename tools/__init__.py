@@ -1,1 +1,1 @@
-"""Generators of the files that are made from the tap itself."""
+"""Generators of files that are made from the tap itself."""

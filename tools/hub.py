@@ -49,7 +49,7 @@ def about() -> dict[str, Any]:
 
 
 def shared(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what all definitions and `meltano.yml` have in common.
+    """Return the keys that all definitions and `meltano.yml` share.
 
     Args:
         said: The output of `--about`.
@@ -69,7 +69,7 @@ def plugin(said: dict[str, Any], pip_url: str = "") -> dict[str, Any]:
 
     Args:
         said: The output of `--about`.
-        pip_url: What pip installs; by default the package on PyPI.
+        pip_url: The `pip_url` of the plugin; by default the package on PyPI.
     """
     return {
         **shared(said),
@@ -108,8 +108,8 @@ def definition(said: dict[str, Any], variant: str, repo: str) -> dict[str, Any]:
 
     Args:
         said: The output of `--about`.
-        variant: Who publishes the tap, as the Hub names them.
-        repo: The address of the repository.
+        variant: The publisher of the tap.
+        repo: The URL of the repository.
     """
     return {
         **plugin(said),
@@ -167,10 +167,12 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--pip-url", default="", help="what pip installs, instead of the package")
-    parser.add_argument("--target", help="name of a target in meltano.yml")
-    parser.add_argument("--settings", action="store_true", help="the tap's part of meltano.yml")
-    parser.add_argument("--variant", help="publisher of the tap, as the Hub names it")
+    parser.add_argument("--pip-url", default="", help="pip_url of the tap (default: its name)")
+    parser.add_argument("--target", help="print the definition of this target of meltano.yml")
+    parser.add_argument(
+        "--settings", action="store_true", help="print the tap's part of meltano.yml"
+    )
+    parser.add_argument("--variant", help="variant of the tap: its publisher")
     parser.add_argument("--repo", help="URL of the repository")
     options = parser.parse_args()
     if options.target:
@@ -180,7 +182,7 @@ def main() -> None:
     elif options.variant and options.repo:
         print(to_yaml(definition(about(), options.variant, options.repo)), end="")
     elif options.variant or options.repo:
-        parser.error("--variant and --repo go together")
+        parser.error("--variant and --repo must be given together")
     else:
         print(to_yaml(plugin(about(), options.pip_url)), end="")
 

@@ -1,6 +1,6 @@
-"""Writes the dbt project's staging views, and what they say of their columns, from the catalog.
+"""Writes the dbt project's staging views and the descriptions of their columns from the catalog.
 
-`python -m tools.staging` writes them anew; a test holds that they are current.
+`python -m tools.staging` updates them, and a test checks that they are current.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NAMES = {
     "from": "email_from",
     "timestamp": "sent_at",
 }
-# What the API's page says that there is
+# Values that the API's page lists
 _VALUES = {
     ("conversations", "requestType"): ["ask_proactive", "ask_reactive"],
     ("agentactivity", "state"): ["online", "offline"],
@@ -145,7 +145,10 @@ def _columns(stream: Stream) -> Iterator[dict[str, Any]]:
         yield {**column, **({"data_tests": tests} if tests else {})}
         if _is_time(definition):
             yield {"name": f"{own}_local", "description": f"{text} In the account's time zone."}
-    yield {"name": "loaded_at", "description": "When the target loaded the row, as far as it says."}
+    yield {
+        "name": "loaded_at",
+        "description": "When the target loaded the row, if the target records it.",
+    }
 
 
 def _tests(stream: Stream, name: str) -> Iterator[str | dict[str, Any]]:

@@ -27,11 +27,11 @@ _HEAD = """\
      python -m tools.streams > docs/streams.md -->
 
 One stream per command of CoBrowser.net's CSV export API. Ids are strings, date-times are in UTC,
-and counts are integers. Only columns of the key, and the replication key, are never null. The
+and counts are integers. Only key columns and replication keys are never null. The
 streams that begin with `ccc` need `ccc_agent: true`.
 
-The API's page does not define everything: not what a preset is, nor when a slot or a chat is
-open, closed, new, sleeping or burning. Where it gives no unit, the description says so.
+The API's page does not define what a preset is, nor when a slot or a chat is open, closed, new,
+sleeping or burning. If the page gives no unit, the description says so.
 """
 
 
@@ -44,7 +44,7 @@ def reference() -> str:
 
 
 def joins() -> list[tuple[str, str, str, str]]:
-    """Return pairs of stream and column, the second of which the first refers to."""
+    """Return pairs of a stream's column and the column that it refers to."""
     return [
         (stream.name, column, *_JOINS.findall(definition["description"])[0])
         for stream in _STREAMS
@@ -54,7 +54,7 @@ def joins() -> list[tuple[str, str, str, str]]:
 
 
 def is_unique(stream: str, column: str) -> bool:
-    """Return whether a column of a stream is its whole key, so that a value matches one row."""
+    """Return whether a column is the whole key of its stream, so that a value matches one row."""
     (found,) = [each for each in _STREAMS if each.name == stream]
     return tuple(found.primary_keys) == (column,)
 

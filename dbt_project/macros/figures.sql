@@ -1,5 +1,5 @@
-{# Prints, as one line of JSON, what the page of charts shows: `dbt --quiet run-operation figures`.
-   Each figure is a sum, or a percentile over conversations; rates are divided where they are shown. #}
+{# Prints the figures for the page of charts as one line of JSON: `dbt --quiet run-operation figures`.
+   Each figure is a sum, or a percentile over conversations; the page computes the rates. #}
 {% macro figures() %}
     {%- set queries = {} -%}
 

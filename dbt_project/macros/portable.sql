@@ -1,10 +1,10 @@
-{# What the three warehouses write differently. Moments are `timestamp` in UTC everywhere. #}
+{# The differences between the three warehouses. Date-times are `timestamp` in UTC everywhere. #}
 
 {% macro timezone() -%}
     {{ var('timezone', env_var('TAP_COBROWSER_TIMEZONE', 'Europe/Amsterdam')) }}
 {%- endmacro %}
 
-{# The columns that a loaded table has: some may have been deselected in the tap's catalog. #}
+{# The columns of a loaded table; some may have been deselected in the tap's catalog. #}
 {% macro columns_of(table) -%}
     {%- set names = [] -%}
     {%- if execute -%}
@@ -15,7 +15,7 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{# A column as its target has named it; null where it is not there. #}
+{# A column by the name that its target uses; null if it is missing. #}
 {% macro column(name, there) -%}
     {%- if execute and name | lower not in there -%}
         null
@@ -35,12 +35,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The wall clock's time in the account's zone, of a moment in UTC. #}
+{# The local time in the account's zone, from a date-time in UTC. #}
 {% macro local(moment) -%}
     {{ convert_zone(moment, 'UTC', timezone()) }}
 {%- endmacro %}
 
-{# The moment in UTC of a wall clock's time in the account's zone. #}
+{# The date-time in UTC, from a local time in the account's zone. #}
 {% macro from_local(time) -%}
     {{ convert_zone(time, timezone(), 'UTC') }}
 {%- endmacro %}
@@ -62,12 +62,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The value below which a share of the values lies. Nulls do not count. #}
+{# A percentile of the values. Nulls do not count. #}
 {% macro percentile(expression, share) -%}
     percentile_cont({{ share }}) within group (order by {{ expression }})
 {%- endmacro %}
 
-{# Sum ÷ sum, null where there is nothing to divide by. #}
+{# Sum ÷ sum; null if the denominator is zero or null. #}
 {% macro ratio(numerator, denominator) -%}
     cast({{ numerator }} as double precision) / nullif({{ denominator }}, 0)
 {%- endmacro %}

@@ -1,4 +1,4 @@
 """The doctor: finds out which reading of the API's page a server follows.
 
-It asks and reads by the tap's own client, `Api`, and judges with `audit`.
+It sends requests with the tap's own client, `Api`, and checks responses with `audit`.
 """

@@ -1,4 +1,4 @@
-"""What an examination has gathered, and what follows for the server's days and ranges. Pure."""
+"""Pure: all observations of an examination, and what they show about days and ranges."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from tap_cobrowser.settings import Settings
 
 SEASON = 40
-"""From so many days ago on, a day was requested to see another part of the year."""
+"""A day at least this many days ago was requested to see another part of the year."""
 
-# All that any place uses today, in minutes.
+# All UTC offsets in use today, in minutes.
 _OFFSETS = [
     *range(-720, 841, 60),
     *(-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765),
@@ -53,7 +53,7 @@ _REASONS: dict[type[TapCobrowserError], str] = {
 
 @dataclass
 class Case:
-    """What was seen of a server.
+    """All observations of a server.
 
     Attributes:
         settings: The settings of the tap.
@@ -61,12 +61,13 @@ class Case:
         seen: The responses, in their order.
         requests: How many requests were made.
         stopped: Why the examination ended early; empty if it did not.
-        refused: Whether user and key were refused.
-        has_date: Whether responses have a `Date`; None if there was none.
-        clock: Between which seconds this machine's clock is ahead of the server's.
-        stale: What shows that responses are old ones; empty if nothing does.
-        seconds: Seconds per request, by the number of requests at once.
-        busy_at: How many requests at once the server did not take.
+        refused: Whether user and key were rejected.
+        has_date: Whether responses have a `Date`; None if there was no response.
+        clock: Minimum and maximum of the seconds by which this machine's clock is ahead of the
+            server's.
+        stale: What shows that responses are stale; empty if nothing does.
+        seconds: Seconds per request, by the number of concurrent requests.
+        busy_at: Number of concurrent requests that the server did not accept.
     """
 
     settings: Settings
@@ -83,7 +84,7 @@ class Case:
     _zones: dict[int, tzinfo | None] = field(default_factory=dict, repr=False)
 
     def of(self, command: str) -> list[Seen]:
-        """Return what was seen of a command."""
+        """Return the responses to a command."""
         return [each for each in self.seen if each.command == command]
 
     # Days
@@ -99,12 +100,12 @@ class Case:
 
     @property
     def recent(self) -> list[Seen]:
-        """Those of the last days."""
+        """The dated responses of the last days."""
         return [each for each in self.dated if (each.start or 0) < SEASON]
 
     @property
     def recent_days(self) -> list[Seen]:
-        """Those of the last days that were requested alone."""
+        """The dated responses to single days of the last days."""
         return [each for each in self.recent if each.is_single]
 
     @property
@@ -113,7 +114,7 @@ class Case:
         return any(each.written and each.written.is_without_offset for each in self.recent)
 
     def own_zone_fits(self, seen: list[Seen]) -> bool:
-        """Return whether all rows fit days of `timezone`."""
+        """Return whether all rows fit the days of `timezone`."""
         return all(each.fits(self.settings.timezone) for each in seen)
 
     def offsets(self, seen: list[Seen]) -> list[timezone]:
@@ -136,7 +137,7 @@ class Case:
 
     @property
     def zone(self) -> tzinfo | None:
-        """The zone of the server's days, as far as is known; None if rows fit no zone's days."""
+        """The zone of the server's days, if known; None if rows fit the days of no zone."""
         known = len(self.seen)
         if known not in self._zones:
             recent = self.recent
@@ -185,7 +186,7 @@ class Case:
         return None
 
     def known_days(self, zone: tzinfo) -> set[tuple[str, date]]:
-        """Return commands and completed days, in a zone, that have rows for sure."""
+        """Return commands and completed days, in a zone, that certainly have rows."""
         return {
             (each.command, day)
             for each in self.seen
@@ -198,7 +199,7 @@ class Case:
         """Yield what ranges of two days show.
 
         Args:
-            stop_older: Whether of those in which `stop` is the larger number, or `start`.
+            stop_older: Which ranges: those with the larger number in `stop`, or in `start`.
 
         Yields:
             The response; `first` or `last` for a day with rows that is the older or the younger end
@@ -222,11 +223,11 @@ class Case:
                     yield each, role, each.rows_of(day, zone) > 0
 
     def order_works(self, *, stop_older: bool) -> bool | None:
-        """Return whether an order of the two ends gets rows; None if that does not show."""
+        """Return whether an order of the two ends returns rows; None if that is not known."""
         found = [(role, there) for _, role, there in self.roles(stop_older=stop_older)]
         if any(there for _, there in found):
             return True
-        # A range may leave out one of its ends; only without both it has nothing.
+        # A range may exclude one of its ends. Only without both does it have no rows.
         return False if {role for role, _ in found} == {"first", "last"} else None
 
     def end_included(self, role: str) -> tuple[bool, bool] | None:
@@ -236,7 +237,7 @@ class Case:
             role: Which end: `first`, the older one, or `last`.
 
         Returns:
-            None if that does not show.
+            None if that is not known.
         """
         lacking: list[Seen] = []
         for stop_older in (False, True):
@@ -301,6 +302,7 @@ class Case:
         doubtful: Seen | None = None
         for each in self.seen:
             days = each.days(zone) if each.is_range and each.rows else []
+            # No response has more rows than a limit.
             if len(days) != 2 or not self.may_be_limit(each):  # noqa: PLR2004 - days
                 continue
             alone, together = self._alone(each), [each.rows_of(day, zone) for day in days]

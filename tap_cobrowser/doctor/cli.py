@@ -56,12 +56,12 @@ def examine(
     Args:
         tap: The tap, with its settings.
         time: This machine's time.
-        earlier: What an earlier report holds.
+        earlier: Digests from an earlier report.
         on_request: Called with the number of a request and its command.
-        on_retry: Called before a repetition.
+        on_retry: Called before a retry.
 
     Returns:
-        The report, if there was anything to report; and the error that ended it.
+        The report, if there is one; and the error that ended the examination, if any.
     """
     client = Client(
         settings.check(tap.config),
@@ -100,7 +100,7 @@ def main() -> None:
         click.Option(["--output"], help="File to write the report to, instead of printing it."),
         click.Option(
             ["--against"],
-            help="Earlier report in JSON, to compare: shows how late rows still change.",
+            help="Earlier report in JSON to compare with, to find out how late rows still change.",
         ),
     ]
     command.main(prog_name=_NAME)
@@ -110,7 +110,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     """Examine, and print the report.
 
     Raises:
-        TapCobrowserError: If the report says that extraction would fail, or there is none.
+        TapCobrowserError: If an extraction would fail or lose rows, or if there is no report.
     """
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
     earlier = read_report(against) if against else None
@@ -186,7 +186,7 @@ def _write(path: str, text: str, mode: str) -> None:
 
 
 class _Progress:
-    """A line on a terminal that says how far the examination is."""
+    """A line on a terminal that shows the progress of the examination."""
 
     def __init__(self) -> None:
         terminal = sys.__stderr__

@@ -1,4 +1,4 @@
-"""The requests of an examination: sent by the tap's client, counted, and stopped in time."""
+"""The requests of an examination: sent with the tap's client, counted, and limited."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ _ABOUT_THE_REQUEST = (
 
 
 class StoppedError(Exception):
-    """The examination ends with what it has."""
+    """The examination ends early, and reports what it has found so far."""
 
 
 class Client:
-    """Sends requests, and keeps what was seen. Safe to use from many threads.
+    """Sends requests, and keeps the observations. Safe to use from many threads.
 
     Attributes:
-        case: What was seen.
+        case: The observations.
         ledger: Digests of the days that were read.
         failure: The error that ended the examination.
         exchanges: The requests and their replies.
@@ -90,9 +90,9 @@ class Client:
             settings: The settings of the tap.
             commands: The commands of the API, by name.
             time: This machine's time.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
             on_request: Called with the number of a request and its command.
-            on_retry: Called before a repetition.
+            on_retry: Called before a retry.
         """
         self.case = Case(settings, commands)
         self.ledger = Ledger(settings.timezone, settings.user, earlier)
@@ -108,7 +108,7 @@ class Client:
             on_retry=self._retry,
             on_reply=self._keep,
         )
-        # A refusal may quote the request.
+        # The text of an error may quote the request.
         self._quotable = len(settings.user) >= MIN_KEY_LENGTH
         if self._quotable:
             protect(settings.user)
@@ -118,7 +118,7 @@ class Client:
 
     @property
     def left(self) -> int:
-        """How many more requests may be made."""
+        """Number of requests that are left."""
         return MOST_REQUESTS - self.case.requests
 
     @property
@@ -137,7 +137,7 @@ class Client:
         return self._see(name, numbers, lambda: self._api.ask(self._of(name), window))
 
     def probe(self, name: str, start: int, stop: int) -> Seen:
-        """Send numbers that the server may refuse; see `_see`."""
+        """Send numbers that the server may reject; see `_see`."""
         return self._see(
             name,
             {"start": start, "stop": stop},
@@ -186,13 +186,13 @@ class Client:
         once: bool = False,
         first: bool = False,
     ) -> Seen:
-        """Make a request and keep what is to be kept of its response.
+        """Make a request and keep the observations of its response.
 
         Args:
             name: The command.
             numbers: `start` and `stop`.
             ask: Makes the request.
-            once: Whether a failure tells of the request rather than of the server.
+            once: Whether a failure is due to the request rather than to the server.
             first: Whether an error ends the examination.
 
         Raises:
@@ -216,7 +216,7 @@ class Client:
             paused = isinstance(error, ServerBusyError) and error.retry_after
             if stops and (paused or not (once and isinstance(error, RetriableError))):
                 self.failure = error
-                # What is quoted may be rows.
+                # The text may quote rows.
                 why = _BROKEN if broken else error.what
                 raise StoppedError(why) from None
             failure = error
@@ -243,7 +243,7 @@ class Client:
         return seen
 
     def _said(self, exchange: Exchange, failure: TapCobrowserError | None, *, once: bool) -> str:
-        """Return what the server said where it refused: no rows that nobody could read."""
+        """Return what the server said when it rejected a request, never rows."""
         reply = exchange.reply
         text = " ".join(decode(reply.body[:_LONGEST_REFUSAL], reply.charset).split())
         refused = reply.status >= HTTPStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""A finding, and how numbers stand in a report that shows nothing of an account."""
+"""A finding, and the rounding of numbers, so that a report shows nothing about an account."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Finding:
         answer: The answer: a word, a number, or an object of them.
         evidence: What was requested and what was seen.
         confidence: `proven`, `likely` or `unknown`.
-        recommendation: What to do, None where nothing is to be done.
-        settings: The settings that are recommended.
+        recommendation: What to do; None if nothing.
+        settings: The recommended settings.
         loses: Whether an extraction with the given settings fails or loses rows.
     """
 
@@ -35,7 +35,7 @@ class Finding:
 
 
 def about(number: int) -> str:
-    """Return a number of rows or bytes, rounded so that it tells nothing of an account."""
+    """Return a number of rows or bytes, rounded so that it shows nothing about an account."""
     if not number:
         return "0"
     return f"fewer than {_FEW}" if number < _FEW else f"about {rounded(number)}"

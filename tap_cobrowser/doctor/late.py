@@ -1,4 +1,4 @@
-"""Whether rows of completed days still change: digests of days, and an earlier report's."""
+"""Digests of days, compared with those of an earlier report: do completed days still change?"""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Days:
     user: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as a report holds them; numbers of rows are rounded."""
+        """Return them as in a report; numbers of rows are rounded."""
         return {
             "salt": self.salt,
             "timezone": self.zone,
@@ -67,15 +67,15 @@ def _new_salt() -> str:
 
 
 class Ledger:
-    """Keeps digests of the completed days that are read, and of those of an earlier report."""
+    """Keeps digests of the completed days that are read, and those of an earlier report."""
 
     def __init__(self, zone: ZoneInfo, user: str, earlier: Days | None) -> None:
-        """Begin without any.
+        """Start without digests.
 
         Args:
             zone: The zone of the days.
             user: The user.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
         """
         self.days: Days | None = None
         self.compared: Days | None = None
@@ -88,7 +88,7 @@ class Ledger:
 
         Args:
             subject: The command.
-            response: The response, whose window tells its days.
+            response: The response; its window has its days.
             today: The server's day.
         """
         window = response.window
@@ -112,7 +112,7 @@ class Ledger:
         return Days(salt, self._zone.key, today, user=digest_of(salt, [self._user])[:_SHORT])
 
     def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
-        """Drop the days that were not read whole.
+        """Drop the days that were not read completely.
 
         Args:
             days_fit: Whether the server's days are those of the zone.
@@ -134,7 +134,7 @@ def read_report(path: str) -> Days:
     """Return the digests in a report.
 
     Raises:
-        InputFileError: If it is none.
+        InputFileError: If it is not a report.
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON"
     try:
@@ -184,12 +184,12 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
 
     Args:
         settings: The settings of the tap.
-        earlier: What the earlier report holds, if there is one.
-        now: The same days, with the same salt; None if they were not read.
+        earlier: Digests from the earlier report, if there is one.
+        now: Digests of the same days, with the same salt; None if they were not read.
     """
     if earlier is None:
         advice = (
-            "To find out, keep this report in JSON, and give it with `--against` in a few days."
+            "To find out, keep this report in JSON, and pass it with `--against` in a few days."
         )
         return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
     both = [
@@ -212,15 +212,15 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
     most = least + min(passed, _WEEK)
     names = ", ".join(sorted({name for name, _ in changed}))
     evidence = (
-        f"{spoken}; {len(changed)} have changed ({names}), the latest between {least} and "
-        f"{least + passed} days after the day."
+        f"{spoken}; {len(changed)} have changed ({names}), the last one between {least} and "
+        f"{least + passed} days later."
     )
     if (oldest := min(day for _, day, _ in both)) in {day for _, day in changed}:
         age = (earlier.today - oldest).days
-        evidence += f" The oldest day was {age} days old, so older ones may change, too."
+        evidence += f" The oldest compared day was {age} days old; older ones may change, too."
     if settings.lookback_days >= most:
         return Finding("late", _QUESTION, "yes", evidence, PROVEN)
-    advice = f"Set `lookback_days` to {most}: later changes are not extracted."
+    advice = f"Set `lookback_days` to {most}; otherwise late changes are not extracted."
     wanted = {"lookback_days": most}
     loses = settings.lookback_days < least
     return Finding("late", _QUESTION, "yes", evidence, PROVEN, advice, wanted, loses=loses)

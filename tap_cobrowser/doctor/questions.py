@@ -1,6 +1,6 @@
-"""The questions about the server, each answered from what was seen. Pure.
+"""Pure: the questions about the server, and their answers from the observations.
 
-The ids and the words of the answers are a contract; programs rely on them.
+The ids and the words of the answers are a contract, because programs rely on them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _access(case: Case) -> Finding:
     if answer == "agent" and "cccagents" in failed:
         failed = {name: why for name, why in failed.items() if not case.commands[name].ccc_only}
         settings = {"ccc_agent": False}
-        advice = "Set `ccc_agent` to false: the CCC streams end in an error. "
+        advice = "Set `ccc_agent` to false; otherwise the CCC streams fail. "
     elif answer == "ccc" and not wants:
         settings = {"ccc_agent": True}
         advice = "Set `ccc_agent` to true if the four CCC streams are wanted. "
@@ -73,7 +73,7 @@ def _agent(case: Case) -> tuple[str, str, str]:
         return "agent", evidence, PROVEN
     if seen.error is not None:
         text = isinstance(seen.error, NotCsvError)
-        evidence = "User and key work; the response to `cccagents` is no CSV."
+        evidence = "User and key work; the response to `cccagents` is not CSV."
         return ("agent", evidence, LIKELY) if text else ("unknown", evidence, UNKNOWN)
     for name, command in case.commands.items():
         if command.ccc_only and (rows := max((each.rows for each in case.of(name)), default=0)):
@@ -147,12 +147,12 @@ def _range_used(case: Case) -> Finding:
     if found := case.ignored():
         one, other = found
         evidence = (
-            f"Requests for {one.start} and for {other.start} days ago returned rows of the same "
-            "time, which do not belong to both days."
+            f"Requests for {one.start} and for {other.start} days ago returned rows with the same "
+            "date-times, which cannot belong to both days."
         )
         same = one.quarters.keys() == other.quarters.keys()
         advice = (
-            f"The extraction ends in an error or lacks rows. {_ASK} why the server ignores `start` "
+            f"An extraction would fail or lack rows. {_ASK} why the server ignores `start` "
             "and `stop`; check caches and proxies in between."
         )
         sure = PROVEN if same else LIKELY
@@ -178,7 +178,7 @@ def _range_used(case: Case) -> Finding:
 
 
 def _range_most(case: Case) -> Finding:
-    question = "How many days may a request span, and what does one more get?"
+    question = "How many days may a request span, and how does the server respond to one more?"
     pairs = [each for each in case.seen if _span(each) == 2]  # noqa: PLR2004 - days
     three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
     alone = [each for each in case.seen if each.is_single and each.error is None]
@@ -223,9 +223,10 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
     if case.lacks_an_end() or case.may_be_limit(three):
         expected.clear()
     if expected and not with_rows:
-        return 2, PROVEN, "Two days are accepted; three get a response without rows."
+        return 2, PROVEN, "Two days are accepted; a request for three returns no rows."
     if expected - with_rows:
-        return 2, PROVEN, f"Two days are accepted; of three, only {len(with_rows)} have rows."
+        evidence = f"Two days are accepted; of three, only {len(with_rows)} have rows."
+        return 2, PROVEN, evidence
     if {days[0], days[-1]} <= with_rows:
         return 3, LIKELY, "Three days are accepted and have rows; more were not tried."
     return 0, UNKNOWN, "Three days are accepted, but too few days have rows to tell."
@@ -320,8 +321,8 @@ def _stamp_offset(case: Case) -> Finding:
 
 def _clock(case: Case) -> Finding:
     question = (
-        "Is there a `Date` header, how far is this machine's clock off, and does `Date` move with "
-        "each response?"
+        "Is there a `Date` header, is it new in each response, and how far is this machine's "
+        "clock ahead of the server's?"
     )
     if case.stale:
         advice = (
@@ -337,20 +338,20 @@ def _clock(case: Case) -> Finding:
         return Finding("clock", question, "no_date", evidence, PROVEN, advice)
     least, most = case.clock
     off = 0 if least <= 0 <= most else floor((least + most) / 2 + 0.5)
-    evidence = "`Date` moves. Seconds by which this machine's clock is ahead of the server's."
+    evidence = "In seconds. Each response has a new `Date`."
     return Finding("clock", question, off, evidence, PROVEN)
 
 
 def _written(
     name: str, question: str, of: Callable[[Any], Iterable[str]], default: str = "unknown"
 ) -> Callable[[Case], Finding]:
-    """Return the question for a part of how responses are written."""
+    """Return the question about one part of the format of responses."""
 
     def ask(case: Case) -> Finding:
         written = [each.written for each in case.seen if each.written and each.error is None]
         found = {value for each in written for value in of(each)}
         telling = sorted(filter(None, found)) or ([default] if found else [])
-        # What one response shows, others only do not contradict.
+        # One decisive response is enough; the others do not contradict it.
         telling = [value for value in _DECISIVE if value in telling][:1] or telling
         if not telling or telling == ["unknown"]:
             return Finding(name, question, "unknown", "No response shows it.", UNKNOWN)
@@ -422,14 +423,14 @@ def _row_limit(case: Case) -> Finding:
     if found:
         cut, sure = found
         evidence = (
-            f"A response to two days has {cut.rows} rows, the most of all; requested alone, the "
-            "days have more."
+            f"A response to two days has {cut.rows} rows, more than any other; requested alone, "
+            "the days have more."
         )
         advice, settings = _one_day(case, f"The server limits a response to {cut.rows} rows.")
         loses = not is_suspicious(cut.rows)
         full = [each for each in case.seen if each.is_single and each.rows == cut.rows]
         if full:
-            more = f"Single days reach the limit, and lose rows: {_ASK_TOO} for a higher one."
+            more = f"Single days reach the limit and lack rows: {_ASK_TOO} for a higher limit."
             advice = f"{advice} {more}" if advice else more
         return Finding(
             "row_limit",
@@ -485,10 +486,10 @@ def _latency(case: Case) -> Finding:
 
 
 def _concurrency(case: Case) -> Finding:
-    question = "Do 1, 2 or 4 requests at once help?"
+    question = "Do concurrent requests shorten a run?"
     answer = {str(number): rounded(float(took)) for number, took in case.seconds.items()}
     if case.busy_at:
-        evidence = f"The server rejected {case.busy_at} requests at once, or failed."
+        evidence = f"The server rejected {case.busy_at} concurrent requests, or failed."
         most = case.busy_at // 2
         if case.settings.max_concurrent_requests > most:
             advice = f"Set `max_concurrent_requests` to {most}."
@@ -498,8 +499,8 @@ def _concurrency(case: Case) -> Finding:
     if len(answer) < 2:  # noqa: PLR2004 - two to compare
         return Finding("concurrency", question, answer or "unknown", "It was not tried.", UNKNOWN)
     best, one = min(case.seconds.values()), case.seconds[1]
-    helps = "They help" if best * _STEADY < one * 1.6 else "They help little, or not at all"
-    evidence = f"Seconds per request, by how many there were at once. {helps}."
+    helps = "They do" if best * _STEADY < one * 1.6 else "They do so by little, or not at all"
+    evidence = f"Seconds per request, by the number of concurrent requests. {helps}."
     return Finding("concurrency", question, answer, evidence, LIKELY)
 
 
@@ -528,7 +529,7 @@ QUESTIONS: tuple[Callable[[Case], Finding], ...] = (
 
 
 def _span(seen: Seen) -> int:
-    """Return how many days a response spans; 0 for a command without a range."""
+    """Return the number of days of a response; 0 for a command without a range."""
     if seen.start is None or seen.stop is None:
         return 0
     return abs(seen.start - seen.stop) + 1
@@ -550,12 +551,12 @@ def _one_day(case: Case, why: str, *, loses: bool = False) -> tuple[str | None, 
     """Return the advice to request one day at a time, and the setting, unless it is set."""
     if case.settings.window_days == 1:
         return None, {}
-    cost = "the extraction fails" if loses else "the tap finds out in each run, at some requests"
-    return f"{why} Set `window_days` to 1; without, {cost}.", {"window_days": 1}
+    cost = "the extraction fails" if loses else "each run needs some requests to detect this"
+    return f"{why} Set `window_days` to 1; otherwise {cost}.", {"window_days": 1}
 
 
 def _said(seen: Seen) -> str:
-    """Return how a request was refused."""
+    """Return how a request was rejected."""
     form = f" (status {seen.status}, {seen.media or 'no media type'})" if seen.status else ""
     return f"{form}: {seen.said}" if seen.said else form
 

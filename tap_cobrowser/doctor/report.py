@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an examination has found.
+    """The result of an examination.
 
     Attributes:
         tap: Version of the tap.
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that are recommended."""
+        """The recommended settings."""
         found: dict[str, Any] = {}
         for each in self.findings:
             for name, value in each.settings.items():
@@ -49,7 +49,7 @@ class Report:
 
     @property
     def problem(self) -> str:
-        """Why the settings cannot be taken for good; empty if they can."""
+        """Why an extraction with the given settings would fail; empty if it would not."""
         ids = ", ".join(each.id for each in self.findings if each.loses)
         return f"With these settings an extraction would fail or lose rows ({ids})" if ids else ""
 
@@ -90,7 +90,7 @@ class Report:
         fine = [each for each in rest if each.confidence != UNKNOWN]
         unknown = [each for each in rest if each.confidence == UNKNOWN]
         for title, findings in (
-            ("Fine", fine),
+            ("No change needed", fine),
             ("To change", change),
             ("Unknown", unknown),
         ):
@@ -117,10 +117,10 @@ def report_of(case: Case, tap: str, ledger: Ledger, earlier: Days | None) -> Rep
     """Return the report of an examination.
 
     Args:
-        case: What was seen.
+        case: The observations.
         tap: Version of the tap.
         ledger: Digests of days.
-        earlier: What an earlier report holds.
+        earlier: Digests from an earlier report.
     """
     findings = [ask(case) for ask in QUESTIONS]
     findings.insert(-3, late(case.settings, earlier, ledger.compared))

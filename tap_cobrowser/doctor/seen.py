@@ -1,4 +1,4 @@
-"""What is kept of a response once it was read: counts, formats and moments, never a cell."""
+"""What is kept of a response after it was read: counts, formats and times, never a cell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.errors import TapCobrowserError
 
 _QUARTER = 900
-# Letters that make neither a word nor a number, so that nobody finds a name or an id by chance.
+# Letters that form neither a word nor a number, so that no name or id appears by chance.
 _LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
 _LENGTH = 16
 _REFUSALS = {*range(400, 500)} - {408, 425, 429}
@@ -43,15 +43,15 @@ class Seen:
         status: Status code; 0 if there was no HTTP response.
         media: Media type.
         error: Why the response could not be used.
-        said: What the server said where it refused, redacted and quoted.
-        rows: How many rows there were.
+        said: The server's text if it rejected the request, redacted and quoted.
+        rows: Number of rows.
         blank: Whether there was not even a header.
-        body: The bytes of the body, decompressed.
-        seconds: How long it took.
+        body: Number of bytes of the body, decompressed.
+        seconds: Seconds until the response was complete.
         encoding: Content encoding.
-        collisions: How many keys had rows that differ.
-        quarters: How many rows there were in each quarter of an hour, by its number since 1970.
-        written: How it was written.
+        collisions: Number of keys with rows that differ.
+        quarters: Number of rows in each quarter of an hour, by its number since 1970.
+        written: The format of the response.
         reaches_back: Whether rows may begin before the days that were requested.
         probed: Whether the tap would not send such a request.
     """
@@ -77,7 +77,7 @@ class Seen:
 
     @property
     def refused(self) -> bool:
-        """Whether the server refused the request as such."""
+        """Whether the server rejected the request."""
         return bool(self.said) or self.status in _REFUSALS
 
     @property
@@ -91,7 +91,7 @@ class Seen:
         return self.start is not None and self.start == self.stop
 
     def day(self, ago: int, zone: tzinfo) -> date:
-        """Return the day that a number of days ago means to a server in a zone."""
+        """Return the day that is a number of days ago for a server in a zone."""
         return self.at.astimezone(zone).date() - timedelta(days=ago)
 
     def days(self, zone: tzinfo) -> list[date]:
@@ -107,7 +107,7 @@ class Seen:
         return sum(rows for quarter, rows in self.quarters.items() if low <= quarter < high)
 
     def fits(self, zone: tzinfo) -> bool:
-        """Return whether all rows belong to the days that were requested, if days are a zone's."""
+        """Return whether all rows belong to the requested days, if these are days of a zone."""
         days = self.days(zone)
         low, high = quarter_of(days[0], zone), quarter_of(days[-1] + ONE_DAY, zone)
         return all(low <= quarter < high for quarter in self.quarters)
@@ -141,7 +141,7 @@ def see(  # noqa: PLR0913 - what a response is made of
     written: Written | None = None,
     probed: bool = False,
 ) -> Seen:
-    """Return what is to be kept of a response.
+    """Return the observations of a response.
 
     Args:
         subject: The command.
@@ -149,9 +149,9 @@ def see(  # noqa: PLR0913 - what a response is made of
         at: The server's time.
         table: The rows, if they could be read.
         numbers: `start` and `stop`, if they were sent.
-        error: Why they could not.
-        said: What the server said where it refused.
-        written: How the response was written.
+        error: Why the rows could not be read.
+        said: The server's text if it rejected the request.
+        written: The format of the response.
         probed: Whether the tap would not send such a request.
     """
     reply = exchange.reply if exchange else None
@@ -183,7 +183,7 @@ def see(  # noqa: PLR0913 - what a response is made of
 def digests(
     subject: Subject, table: Table, days: list[date], zone: ZoneInfo, salt: str
 ) -> Iterator[tuple[date, int, str]]:
-    """Yield days, their numbers of rows, and digests of these rows in any order.
+    """Yield days, their numbers of rows, and digests that do not depend on the order of rows.
 
     Args:
         subject: The command.

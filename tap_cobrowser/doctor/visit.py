@@ -1,4 +1,4 @@
-"""The plan of an examination: few requests, one at a time, and only as many as are needed."""
+"""The order of an examination's requests: one at a time, and only as many as are needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JANUARY, _JULY = 1, 7
 _DATE_MOVES = 2.0
 _FULL_TABLES = ("agents", "hosts")
 _CCC_TABLES = ("cccagentgroups", "cccgroupaccounts", "cccslotsactivity")
-# Those whose rows belong to the days requested, likeliest to have rows at all hours first.
+# Commands whose rows belong to the requested days. Those with rows at all hours come first.
 _WITNESSES = (
     *("accountspecshourly", "conversations", "hostspecshourly", "filterstatshourly"),
     "emails",
@@ -39,7 +39,7 @@ class Visit:
         Args:
             client: Sends the requests.
             time: This machine's time.
-            earlier: What an earlier report holds.
+            earlier: Digests from an earlier report.
         """
         self._client, self._case, self._ledger = client, client.case, client.ledger
         self._time = time
@@ -49,7 +49,7 @@ class Visit:
         """Make the requests.
 
         Raises:
-            TapCobrowserError: If the first of them gets no response that can be used.
+            TapCobrowserError: If the first request gets no usable response.
         """
         try:
             self._client.table("accounts", first=True)
@@ -132,12 +132,12 @@ class Visit:
         return None
 
     def _once(self, name: str, start: int, stop: int) -> None:
-        """Send numbers that were not sent yet."""
+        """Send numbers, unless they were sent before."""
         if all((each.start, each.stop) != (start, stop) for each in self._case.of(name)):
             self._client.probe(name, start, stop)
 
     def _limits(self) -> None:
-        """Request the days of the largest response alone."""
+        """Request each day of the largest response alone."""
         pairs = [each for each in self._case.seen if each.is_range]
         largest = max(pairs, key=lambda each: each.rows, default=None)
         if largest and largest.rows:
@@ -156,7 +156,7 @@ class Visit:
         self._client.probe(name, *((1, 3) if reverse else (3, 1)))
 
     def _other_times(self) -> None:
-        """Look at another part of the year, and at a day before there was anything."""
+        """Request a day in another part of the year, and a day before there was any data."""
         known = self._a_known_day()
         name = known[0] if known else _WITNESSES[0]
         today = self._client.today
@@ -174,7 +174,7 @@ class Visit:
             self._client.probe("conversations", _LONG_AGO, _LONG_AGO)
 
     def _dates(self) -> None:
-        """Repeat a request, to see whether its `Date` is that of a stored response."""
+        """Send a request again, to see whether the response is a stored one with an old `Date`."""
         first = next((each for each in self._client.exchanges if each.numbers), None)
         if first is None or first.reply.date is None:
             return
@@ -188,7 +188,7 @@ class Visit:
 
     @property
     def _width(self) -> int:
-        """How many days may be requested at once."""
+        """Number of days per request."""
         return 2 if self._ranges_work() and not self._case.cut() else 1
 
     def _ranges_work(self) -> bool:
@@ -223,7 +223,7 @@ class Visit:
                 self._client.ask(name, 2 + width, 3)
 
     def _at_once(self) -> None:
-        """Compare how long requests take that are made one, two and four at a time."""
+        """Compare the time of one, two and four concurrent requests."""
         ago, width = 3, self._width
         for number in _AT_ONCE:
             if self._client.left < number:
@@ -247,7 +247,7 @@ class Visit:
             self._case.seconds[number] = (self._time.monotonic() - begun) / number
 
     def _settle(self) -> None:
-        """Work out the clock, and drop digests of days that were not read whole."""
+        """Compute the clock's offset, and drop digests of days that were not read completely."""
         known = [
             (
                 (each.sent - each.reply.date).total_seconds() - 1,

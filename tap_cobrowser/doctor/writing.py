@@ -1,6 +1,6 @@
-"""How a response is written: header, encoding, line ends, quoting, dates, numbers; no cell of it.
+"""The format of a response: header, encoding, line ends, quoting, dates, numbers; never a cell.
 
-Its cells come from the reader that the tap uses.
+The cells are parsed by the same reader as in the tap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.errors import TapCobrowserError
-from tap_cobrowser.table import decode
+from tap_cobrowser.table import decode, utf_16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,19 +26,18 @@ _DUTCH = re.compile(r"(?:ma|di|wo|do|vr|za|zo)[a-z]*,? |\d{1,2} (?:mrt|mei|okt)"
 _OFFSET = re.compile(r" ?([+-]\d\d):?(\d\d)?$| ?(Z)$| ([A-Z]{1,5})$")
 _ENOUGH = 5_000
 _UNIX = "Unix seconds"
-_MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a response is written; a field is empty where it does not show.
+    """The format of a response; a field is empty if it is not known.
 
     Attributes:
-        header: `documented`, or in what it differs.
+        header: `documented`, or how it differs.
         encoding: Name of the encoding.
         line_ends: `LF` or `CRLF`.
         quoting: How quotes are written.
-        dates: How date-times are written, all ways that were met.
+        dates: The formats of date-times.
         offsets: UTC offsets of the date-times; `none` for those without.
         numbers: How numbers are written.
     """
@@ -58,7 +57,7 @@ class Written:
 
 
 def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
-    """Return how a response is written.
+    """Return the format of a response.
 
     Args:
         command: The command.
@@ -74,8 +73,7 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
         return Written(encoding=encoding)
     if rows and len(rows[0]) < len(command.columns) // 2:  # words that say that there is nothing
         return Written(encoding=encoding)
-    wide = encoding.startswith("UTF-16")
-    text = reply.body.decode("utf-16" if wide else "latin-1", "replace")
+    text = reply.body.decode(utf_16(reply.body) or "latin-1", "replace")
     text = text.removeprefix("\xef\xbb\xbf")
     first_line = text.split("\n", 1)[0].strip("\r")
     header, names = _header(command, rows, first_line)
@@ -99,9 +97,8 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
 
 def _encoding(reply: Reply) -> str:
     body = reply.body
-    for mark, name in _MARKS.items():
-        if body.startswith(mark):
-            return name
+    if utf_16(body):
+        return "UTF-16"
     if body.isascii():
         return ""
     with suppress(UnicodeDecodeError):
@@ -121,7 +118,7 @@ def _encoding(reply: Reply) -> str:
 def _header(
     command: Command, rows: Sequence[Sequence[str]], first_line: str
 ) -> tuple[str, dict[str, int]]:
-    """Return what the header is like, and where its columns are; nowhere if there is none."""
+    """Return how the header is written, and the positions of its columns; none without a header."""
     separated = re.fullmatch(r'"?sep=(.)"?.?', first_line)
     row = rows[1] if separated and len(rows) > 1 and rows[0][0].startswith("sep=") else rows[0]
     documented = [column.name for column in command.columns]
@@ -150,8 +147,8 @@ def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], way: st
     everywhere = first_line.lstrip("\ufeff").startswith('"') and not first_line.startswith('"sep=')
     if not any('"' in cell for column in cells for cell in column):
         return ""
-    if way in {"slashes", "bare"}:
-        return way
+    if way in {"slashes", "escapes", "bare"}:
+        return "bare" if way == "bare" else "slashes"
     if way == "doubled" and '""' in text:
         return "doubled" if everywhere else "doubled, only where needed"
     return "fputcsv"

@@ -11,10 +11,10 @@ class Account(NamedTuple):
     """A company.
 
     Attributes:
-        seasons: How busy each month is, beside its other months.
-        weekend: How busy a Saturday or Sunday is, beside a working day.
-        evening: How busy the hours outside of the office's are, beside those within.
-        refused: Chats that visitors ask for in vain, per chat that they get.
+        seasons: How busy each month is, compared with the others.
+        weekend: How busy a Saturday or Sunday is, compared with a working day.
+        evening: How busy the hours outside office hours are, compared with office hours.
+        refused: Chat requests that are not accepted, per request that is.
         codes: Success codes, and how often each is given.
     """
 
@@ -38,12 +38,12 @@ class Host(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """Somebody who chats with visitors.
+    """A person who chats with visitors.
 
     Attributes:
-        share: How many chats the agent gets, beside others who are there.
-        pace: How long visitors wait for the agent, beside others.
-        misses: Chats without a message from one of the two, per chat.
+        share: How many chats the agent gets, compared with others at work.
+        pace: How long visitors wait for the agent, compared with others.
+        misses: Share of chats without a message from the agent or the visitor.
     """
 
     id: str
@@ -63,9 +63,9 @@ class Filter(NamedTuple):
     """A rule by which visitors are invited.
 
     Attributes:
-        others: Invitations that were declined, cancelled, accepted while no agent could be
-            found, expired, ignored: each per invitation that became a chat.
-        unused: Visitors who meet the conditions and are not invited, per invitation.
+        others: Invitations that were declined, cancelled, accepted without an available agent,
+            expired, ignored: each per invitation that became a chat.
+        unused: Visitors who meet the conditions but are not invited, per invitation.
     """
 
     id: str
@@ -115,7 +115,7 @@ HOSTS = (
     Host("0505", "0103", "www.hetanker.example", ""),
 )
 POPULARITY = {"501": 34.0, "502": 16.0, "503": 24.0, "504": 9.0, "0505": 17.0}
-"""How many of the conversations begin on each host, all else being equal."""
+"""Weights of the hosts: how many of the conversations begin on each."""
 AGENTS = (
     Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",), 1.6, 0.7, 0.03),
     Agent(

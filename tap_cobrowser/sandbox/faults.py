@@ -1,6 +1,6 @@
 """Faults on demand: what an API may return instead of the documented CSV.
 
-Each kind of fault changes a correct reply. Tests use them, and so can users, to test their alerts.
+Each kind of fault changes a correct response. Tests use them, and users can test their alerts.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reply:
-    """A whole reply.
+    """A response.
 
     Attributes:
         status: HTTP status.
         headers: Its headers. `Date` is added, unless it is None here.
         body: Its body.
         cut: Whether the connection is closed before the end of the body.
-        reset: Whether the connection is closed without a reply.
+        reset: Whether the connection is closed without a response.
         hang: Whether nothing is ever sent.
-        reason: Its reason phrase, None for the usual one.
+        reason: Its reason phrase; None for the usual one.
     """
 
     status: int
@@ -78,13 +78,13 @@ def _hours(reply: Reply, _: str) -> None:
 
 @_kind("reset")
 def _reset(reply: Reply, _: str) -> None:
-    """Close the connection without a reply."""
+    """Close the connection without a response."""
     reply.reset = True
 
 
 @_kind("hang")
 def _hang(reply: Reply, _: str) -> None:
-    """Send no reply."""
+    """Send no response, and keep the connection open."""
     reply.hang = True
 
 
@@ -207,7 +207,7 @@ def _no_key(reply: Reply, _: str) -> None:
 
 @_kind("bad-number")
 def _bad_number(reply: Reply, _: str) -> None:
-    """Replace the first short integer by text that is not a number."""
+    """Replace the first short integer with text that is not a number."""
     reply.body = re.sub(rb';"(\d{1,3})"', rb';"\1 x"', reply.body, count=1)
 
 

@@ -1,7 +1,7 @@
 """The readings of the API's page: what the page leaves open, and how the sandbox interprets it.
 
 A `Readings` says how a server interprets a request (its days, its limits) and how it writes a
-response. The defaults are the page as the tap reads it. All readings combine.
+response. The defaults are what the tap assumes. All readings can be combined.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def _value(default: object, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Readings:
-    """One way to read the API's page; `--list-readings` prints what each field means.
+    """One way to interpret the API's page; `--list-readings` prints the meaning of each field.
 
     Raises:
-        ValueError: If a value is none that its field takes.
+        ValueError: If a value is not valid for its field.
     """
 
     # Which days are meant
@@ -117,7 +117,7 @@ class Readings:
     )
     quoting: str = _one_of(
         "how values are quoted: always, with doubled quotes; by PHP's fputcsv; by RFC 4180, only "
-        "where needed; by PHP's addslashes; or always, with quotes left as they are",
+        "where needed; by PHP's addslashes; or always, with quotes that are not escaped",
         "doubled",
         "fputcsv",
         "rfc",
@@ -173,15 +173,15 @@ class Readings:
     # Requests
 
     def days(self, start: int, stop: int, window_days: int) -> tuple[int, int] | None:
-        """Return the oldest and the youngest day that a request gets, in days ago.
+        """Return the oldest and the youngest day of a response, in days ago.
 
         Args:
             start: As it was sent.
             stop: As it was sent.
-            window_days: How many days a request may ask for.
+            window_days: Maximum number of days per request.
 
         Returns:
-            The two days, or None where the range has no days.
+            The two days, or None if the range has no days.
 
         Raises:
             ValueError: If the server rejects the range.
@@ -209,13 +209,13 @@ class Readings:
     def pick(
         self, world: World, command: str, ago: tuple[int, int] | None, now: datetime
     ) -> Iterator[Row]:
-        """Yield the rows that a response has.
+        """Yield the rows of a response.
 
         Args:
             world: The data.
             command: The command.
-            ago: The oldest and the youngest day, in days ago; None for no days. Of no meaning to
-                commands without a range.
+            ago: The oldest and the youngest day, in days ago; None for no days. Commands without a
+                range ignore it.
             now: The server's time.
         """
         rows: Iterator[Row]
@@ -245,7 +245,7 @@ class Readings:
         def by_day(at: datetime) -> dict[date, list[Row]]:
             """Return the rows by their days in the server's zone."""
             found: dict[date, list[Row]] = {}
-            # The world parts its days elsewhere, at most a day away.
+            # The days of the world begin at another midnight, at most a day away.
             for row in world.rows(command, first - _ONE_DAY, last + _ONE_DAY, at):
                 day = moment(row).astimezone(zone).date()
                 if first <= day <= last and not silent(day):
@@ -253,7 +253,7 @@ class Readings:
             return found
 
         found = by_day(now)
-        # Which of a day's rows are left must not depend on how late it is.
+        # The choice of a day's rows must not depend on the time of day.
         later = by_day(now + 2 * _ONE_DAY) if self.rows in {"one_a_day", "midnight"} else {}
         today = now.astimezone(zone).date()
         for day, rows in sorted(found.items()):
@@ -285,7 +285,7 @@ class Readings:
             stamp = midnight.astimezone(moment(row).tzinfo)
             return (*row[:index], stamp, *row[index + 1 :])
 
-        # By the key at midnight: rows of one key would be one.
+        # Distinct by key after the change to midnight: otherwise two rows would share a key.
         chosen: dict[tuple[object, ...], tuple[object, ...]] = {}
         for row in complete:
             if len(chosen) < _MIDNIGHT_ROWS:
@@ -294,7 +294,7 @@ class Readings:
         yield from (moved(row) for row in rows if key(row) in originals)
 
     def _collide(self, world: World, command: str, rows: Iterable[Row]) -> Iterator[Row]:
-        """Follow the first row of each day, or of the table, by one with the same key."""
+        """Add a row with the same key after the first row of each day, or of the table."""
         index = TABLES[command].index(_KEYS[command][1])
         moment = _moment_of(command)
         zone = _zone(self.day_zone, world.zone.key)
@@ -314,10 +314,10 @@ class Readings:
 
 
 def parse_reading(text: str) -> tuple[str, object]:
-    """Return the name and the value of a reading that is written as NAME=VALUE.
+    """Return the name and the value of a reading from NAME=VALUE.
 
     Raises:
-        ValueError: If there is no such reading, or it does not take that value.
+        ValueError: If there is no such reading, or the value is not valid for it.
     """
     name, _, given = text.partition("=")
     known = {each.name: each for each in fields(Readings)}
@@ -361,7 +361,7 @@ def _moment_index(command: str) -> int:
 
 
 def _moment_of(command: str) -> Callable[[Row], datetime] | None:
-    """Return what tells when a row happened, or None for tables that have no days."""
+    """Return a function for the date-time of a row, or None for tables without days."""
     if not set(_MOMENTS) & {*TABLES[command]}:
         return None
     index = _moment_index(command)
@@ -380,10 +380,10 @@ def _key_of(command: str) -> Callable[[Row], tuple[object, ...]]:
 
 
 def _silent(rules: str, command: str) -> Callable[[date], bool]:
-    """Return what says whether a day of a command is silent.
+    """Return a function that says whether a day of a command is silent.
 
     Raises:
-        ValueError: If a rule is none.
+        ValueError: If a rule is not valid.
     """
     tests: list[Callable[[date], bool]] = []
     for each in filter(None, rules.split(",")):

@@ -1,4 +1,4 @@
-"""Prints how many rows each table of a DuckDB file has: how the demo ends."""
+"""Prints the number of rows in each table of a DuckDB file, at the end of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the sandbox's world over HTTP, by the rules of the API's page."""
+"""Serves the sandbox's world over HTTP, according to the API's page."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Fault:
     Attributes:
         kind: Its name in KINDS.
         command: The command it is for; None for all.
-        times: How often it still happens; None for always.
-        after: How many requests go well before.
-        one_in: At random once in so many requests; None for each.
-        start: For requests with this range alone: its older end in days ago.
+        times: How often it will still happen; None for always.
+        after: Number of requests that succeed before.
+        one_in: It happens to one in this many requests, at random; None for each.
+        start: Only for requests whose range begins this many days ago.
     """
 
     kind: str
@@ -78,8 +78,8 @@ class Fault:
     start: int | None = None
 
 
-class _RefusedError(Exception):
-    """A request against the rules: a status and a line of text."""
+class _RejectedError(Exception):
+    """A request that breaks the rules: a status and a line of text."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -109,14 +109,15 @@ class Sandbox:
         """Bind the port; requests are not served yet.
 
         Args:
-            world: What is served.
-            port: The port on 127.0.0.1; 0 takes a free one.
-            clock: What time it is, or a moment at which the clock begins; None is the real time.
-            frozen: Whether a clock that begins at a moment stands still there.
+            world: The data.
+            port: The port on 127.0.0.1; 0 for a free one.
+            clock: A function for the time, or the time at which the clock starts; None is the real
+                time.
+            frozen: Whether a clock with a start time stops there.
             latency: Seconds before each response.
-            window_days: How many days one request may ask for.
+            window_days: Maximum number of days per request.
             verbose: Whether to print each request, without user and key.
-            readings: How the API's page is read; None is as the tap reads it.
+            readings: How the API's page is interpreted; None is what the tap assumes.
 
         Raises:
             OSError: If the port is taken.
@@ -211,11 +212,11 @@ class Sandbox:
 
         Args:
             kind: A name in `faults.KINDS`.
-            command: Of this command alone.
-            times: Only so many requests; None for all.
-            after: The number of requests that succeed before.
-            one_in: One in so many requests, at random.
-            start: With this range alone: its older end in days ago.
+            command: Only requests for this command; None for all.
+            times: Number of requests that fail; None for all.
+            after: Number of requests that succeed before.
+            one_in: One in this many requests fails, at random.
+            start: Only requests whose range begins this many days ago.
 
         Raises:
             KeyError: If there is no such kind.
@@ -224,7 +225,7 @@ class Sandbox:
         self.faults.append(Fault(kind, command, times, after, one_in, start))
 
     def fault_of(self, request: Request) -> str | None:
-        """Return the kind of fault that a request is to have, and count it."""
+        """Return the kind of fault for a request, and count it."""
         with self._lock:
             for fault in self.faults:
                 if fault.command not in {None, request.command} or fault.times == 0:
@@ -280,33 +281,33 @@ class Sandbox:
     def rows_of(
         self, query: dict[str, str], request: Request, now: datetime | None = None
     ) -> tuple[str, Iterator[Row]]:
-        """Return the separator and the rows for a request, as the API's page is read.
+        """Return the separator and the rows for a request, by the readings.
 
         Args:
             query: The request's parameters.
-            request: The same, as it is remembered.
+            request: The same, as it is recorded.
             now: The time of the rows; None is the sandbox's own.
 
         Raises:
-            _RefusedError: If it is against the rules of the page.
+            _RejectedError: If it breaks the rules of the page.
         """
         users = {self.user: self.api_key, self.plain_user: self.plain_api_key}
         user, command = query.get("user", ""), request.command
         if not query.get("apiKey") or users.get(user) != query["apiKey"]:
-            raise _RefusedError(HTTPStatus.UNAUTHORIZED, "Invalid user or apiKey")
+            raise _RejectedError(HTTPStatus.UNAUTHORIZED, "Invalid user or apiKey")
         if command not in TABLES:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Unknown command")
+            raise _RejectedError(HTTPStatus.BAD_REQUEST, "Unknown command")
         if command in CCC_ONLY and user != self.user:
-            raise _RefusedError(HTTPStatus.FORBIDDEN, "Only for CCC agents")
+            raise _RejectedError(HTTPStatus.FORBIDDEN, "Only for CCC agents")
         separator = query.get("csvseperator", ";")
         if separator not in SEPARATORS:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Unknown csvseperator")
+            raise _RejectedError(HTTPStatus.BAD_REQUEST, "Unknown csvseperator")
         ago: tuple[int, int] | None = None
         if command not in WITHOUT_RANGE:
             try:
                 ago = self.readings.days(request.start or 0, request.stop or 0, self.window_days)
             except ValueError as error:
-                raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from None
+                raise _RejectedError(HTTPStatus.BAD_REQUEST, str(error)) from None
         return separator, self.readings.pick(self.world, command, ago, now or self.now())
 
 
@@ -350,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(sandbox, stamp, in_flight)
             finally:
                 sandbox.ended()
-            # Only now, so that a client that has the last bytes may send the next request alone.
+            # Only now, so that a client with the last bytes does not find its request in progress.
             self.wfile.flush()
         except OSError:
             self.close_connection = True
@@ -366,8 +367,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """Set the clock or the readings.
 
-        The clock takes `now` and `frozen` of a JSON object, the readings the fields of `Readings`;
-        those that are left out have their defaults.
+        The clock takes a JSON object with `now` and `frozen`; the readings take the fields of
+        `Readings`, and all others are reset to their defaults.
         """
 
         def set_clock(sandbox: Sandbox, given: dict[str, Any]) -> None:
@@ -389,8 +390,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path != f"{DOOR}/{what}":
                 _look_for("")
             change(self.server.sandbox, json.loads(body or b"{}"))
-        except _RefusedError as refused:
-            status, text = refused.status, refused.text
+        except _RejectedError as error:
+            status, text = error.status, error.text
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             status, text = HTTPStatus.BAD_REQUEST, f"{type(error).__name__}: {error}"
         self._say(status, text)
@@ -425,9 +426,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = csv_of(
                 command, separator, rows if first is None else chain([first], rows), readings
             )
-        except _RefusedError as refused:
-            date, status, kind_of_text = stamp, refused.status, "text/plain; charset=utf-8"
-            body = [f"{refused.text}\n".encode()]
+        except _RejectedError as error:
+            date, status, kind_of_text = stamp, error.status, "text/plain; charset=utf-8"
+            body = [f"{error.text}\n".encode()]
         kind = sandbox.fault_of(request)
         reply = None
         if kind:
@@ -438,7 +439,7 @@ class _Handler(BaseHTTPRequestHandler):
             Request(command, request.start, request.stop, status, stamp, in_flight)
         )
         if sandbox.verbose:
-            # In one piece, and not to standard output, where a command may write data.
+            # One write, and not to standard output, where a command may write data.
             line = f"sandbox: {status.value} {command} {request.start}..{request.stop}\n"
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         if reply:
@@ -492,12 +493,12 @@ def _http_date(moment: datetime) -> str:
 
 def _look_for(path: str) -> None:
     if path != PATH:
-        raise _RefusedError(HTTPStatus.NOT_FOUND, "Not found")
+        raise _RejectedError(HTTPStatus.NOT_FOUND, "Not found")
 
 
 def _days(query: dict[str, str], name: str) -> int | None:
     if name not in query:
         return None
     if not (query[name].isascii() and query[name].isdigit()):
-        raise _RefusedError(HTTPStatus.BAD_REQUEST, f"{name} must be a number of days")
+        raise _RejectedError(HTTPStatus.BAD_REQUEST, f"{name} must be a number of days")
     return int(query[name])

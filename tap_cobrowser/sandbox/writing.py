@@ -1,4 +1,4 @@
-"""Writes rows as CSV, in each of the ways in which a service in PHP may write them."""
+"""Writes rows as CSV, in each way that a PHP service may write them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINE_ENDS = {"lf": "\n", "crlf": "\r\n"}
 _ENCODINGS = {
     "utf-8": ("utf-8", "strict"),
     "utf-16": ("utf-16", "strict"),
-    # What it lacks becomes a question mark
+    # Characters that the encoding lacks become question marks
     "windows-1252": ("cp1252", "replace"),
     "broken-bytes": ("utf-8", "surrogateescape"),
 }
@@ -47,9 +47,9 @@ def csv_of(
 
     Args:
         command: The command, whose columns make the header.
-        separator: What parts the values.
+        separator: The separator of values.
         rows: The rows.
-        readings: How they are written; the default is the page's way.
+        readings: How they are written; by default as the page says.
     """
     return csv_lines(TABLES[command], separator, rows, readings or Readings())
 
@@ -82,7 +82,7 @@ def _lines(
     first = next(rest, None)
     if first is None and readings.nothing != "header":
         if readings.nothing in _NOTHING:
-            yield _NOTHING[readings.nothing] + last
+            yield _NOTHING[readings.nothing]  # PHP's `die` ends no line
         return
     text, quote = _text(readings), _quote(readings.quoting, separator)
     trailing = separator if readings.trailing_separator else ""
@@ -162,7 +162,7 @@ def _quote(quoting: str, separator: str) -> Callable[[str], str]:
 
 
 _SLASHED = re.compile(r"['\"\\\0]")
-# A backslash suspends doubling until the next character that is none (php_fputcsv in PHP's file.c).
+# A backslash suspends doubling until the next other character (php_fputcsv in PHP's file.c).
 _ESCAPED = re.compile(r'\\+[^\\]?|"')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,18 +19,19 @@ from tap_cobrowser.sandbox.faults import KINDS
 from tap_cobrowser.settings import check
 from tap_cobrowser.stream import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
+from tap_cobrowser.transport import Reply, Transport
 from tests.conftest import NOW, days_ago, expected, ordered, select, shows_key
 from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS, Waited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 STREAM = "slotsactivity"
 WINDOW = DateWindow(days_ago(4), days_ago(3))
 
 
 class Client:
-    """An API client whose waits pass at once, and what it did."""
+    """An API client that does not wait, and a record of what it did."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.waits = Waited()
@@ -207,6 +209,27 @@ def test_a_header_s_line_end_says_nothing_about_that_of_rows(
         before = DateWindow(WINDOW.first - ONE_DAY, WINDOW.first - ONE_DAY)
         assert len(api.fetch(command, before).table) == 0
         assert len(api.fetch(command, WINDOW).table) > 0
+
+
+@pytest.mark.parametrize(("nothing", "more"), [("text", 0), ("header", 1)])
+def test_what_is_said_of_no_rows_ends_no_line(
+    client: Client, command: Command, monkeypatch: pytest.MonkeyPatch, nothing: str, more: int
+) -> None:
+    get = Transport.get
+
+    def unended(transport: Transport, parameters: Mapping[str, str]) -> Reply:
+        reply = get(transport, parameters)
+        return replace(reply, body=reply.body.rstrip()) if reply.body.count(b"\n") < 2 else reply
+
+    monkeypatch.setattr(Transport, "get", unended)
+    with Sandbox(clock=NOW, frozen=True) as sandbox:
+        api = client.api(api_url=sandbox.url, max_retries=1)
+        api.fetch(command, DateWindow(days_ago(2), days_ago(1)))
+        sandbox.readings = Readings(nothing=nothing, silent="all")
+        before = len(sandbox.requests)
+        for ago in (7, 8, 9):
+            assert len(api.fetch(command, DateWindow(days_ago(ago), days_ago(ago))).table) == 0
+        assert len(sandbox.requests) - before == 3 + more
 
 
 def test_a_last_line_without_end_is_never_believed_where_others_have_one(

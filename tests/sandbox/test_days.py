@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight
@@ -28,6 +28,7 @@ from tests.conftest import (
     WINDOWED,
     Output,
     days_ago,
+    examples,
     expected,
     ordered,
     run,
@@ -171,7 +172,7 @@ SESSIONS = st.builds(
     seed=3,
     sessions=[Session(0, [0, 1.5, 1.5], None), Session(86400, [], None)],
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.slow
 # requests that the example before has left behind may still draw how long to wait
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
@@ -321,6 +322,18 @@ def test_a_start_in_the_server_s_future_reads_nothing_and_is_no_trouble() -> Non
     assert not output.states or bookmark_of(output.states[-1]) is None
 
 
+@pytest.mark.parametrize("drift", [-40, 5])
+@pytest.mark.parametrize("end", [None, 28])
+def test_a_default_start_counts_from_the_servers_day(drift: int, end: int | None) -> None:
+    time = MadeUp(amsterdam(22, 12), timedelta(days=drift))
+    world, last = FewRows(AMSTERDAM, seed=2), days_ago(end or 0)
+    with serve(world, time) as sandbox:
+        config = config_for(sandbox, AMSTERDAM, end_date=last.isoformat() if end else None)
+        output = run(config, catalog=EMAILS, time=time.of_tap())
+    ids = [row["id"] for row in output.records("emails")]
+    assert sorted(ids) == sorted(world.ids(days_ago(30), last, time.now))
+
+
 # Bookmarks
 
 
@@ -352,7 +365,7 @@ def test_a_bookmark_that_somebody_wrote_is_understood(
         ({"replication_key_value": 20261122}, "'20261122', which is not a date"),
         ({"replication_key_value": ""}, "which is not a date"),
         ({"replication_key_value": "2026-02-30"}, "which is not a date"),
-        ({"replication_key_value": "2026-11-19", "replication_key": "id"}, "not of 'timestamp'"),
+        ({"replication_key_value": "2026-11-19", "replication_key": "id"}, "not 'timestamp'"),
         ({"timestamp": "2026-11-19"}, "It has 'timestamp', but no 'replication_key_value'"),
         ("2026-11-19", "must be an object"),
     ],

@@ -58,7 +58,7 @@ PAGE = {
 
 @dataclass
 class Examined:
-    """What an examination came to."""
+    """The result of an examination."""
 
     report: dict[str, Any]
     text: str
@@ -304,7 +304,7 @@ def test_ranges_that_are_rejected_as_the_tap_sends_them_need_the_setting(
     with Sandbox(WORLD, clock=NOW, frozen=True, readings=readings) as sandbox:
         found = examine(sandbox)
         assert (found.answer("range_order"), found.settings) == (order, ONE_DAY)
-        assert "without, the extraction fails" in found.finding("range_order")["recommendation"]
+        assert "otherwise the extraction fails" in found.finding("range_order")["recommendation"]
         assert "(range_order)" in found.problem
         assert examine(sandbox, window_days=1).problem == ""
 

@@ -1,4 +1,4 @@
-"""A response that does not fit its request is mended or said: every reading of the API's page."""
+"""A response that does not fit its request is repaired or reported: every reading of the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight
@@ -21,6 +21,7 @@ from tests.conftest import (
     WINDOWED,
     Output,
     days_ago,
+    examples,
     records_for,
     run,
     select,
@@ -240,7 +241,7 @@ def test_the_summary_counts_the_requests_that_checked(
     workers=1,
     at=None,
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 def test_rows_lost_mean_that_something_was_said(
     readings: dict[str, Any], quiet: set[int], rows: str, workers: int, at: int | None

@@ -1,4 +1,4 @@
-"""An earlier `start_date`: what is missing is fetched, and only that, after the daily work."""
+"""An earlier `start_date`: only the missing days are read, after the daily work."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.sandbox import Sandbox, World
-from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered, run, select
+from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, examples, expected, ordered, run, select
 from tests.made_up import MadeUp
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 
@@ -45,7 +45,7 @@ def starting(config: dict[str, Any], days: int, end: int | None = None) -> dict[
 
 
 def asked(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
-    """Return what was requested since the last look: command, and the range in days ago."""
+    """Return the requests since the last call: command, and the range in days ago."""
     made = [(each.command, each.start, each.stop) for each in sandbox.requests]
     sandbox.requests.clear()
     return made
@@ -110,7 +110,7 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     workers=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@examples(15, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_starts_and_wherever_a_run_is_killed_every_row_since_the_earliest_arrives(
     starts: list[int], kills: list[int | None], size: int, workers: int, seed: int
 ) -> None:
@@ -192,6 +192,23 @@ def test_a_slice_before_the_complete_days_is_read_and_kept_in_the_state_if_it_le
     assert len(warned) == (complete == 4)
 
 
+def test_a_slice_is_whole_where_only_its_own_requests_show_the_servers_day(
+    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    state = run(starting(config, 8), catalog=EMAILS).states[-1]
+    caplog.clear()
+    output = run(
+        starting(config, 14, end=9),
+        catalog=EMAILS,
+        state=state,
+        machine=lambda: NOW - 20 * ONE_DAY,
+    )
+    rows = expected(sandbox.world, "emails", days_ago(14), days_ago(9))
+    assert ordered(output.records("emails")) == ordered(rows)
+    assert complete_from(output.states[-1]) == 14
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
 def test_a_stream_that_is_added_later_is_complete_from_its_own_start_on(
     sandbox: Sandbox, config: dict[str, Any]
 ) -> None:
@@ -237,8 +254,9 @@ def test_batches_hold_the_earlier_days_too(
 
 
 def test_what_has_no_bookmark_or_no_days_has_no_earlier_days(
-    sandbox: Sandbox, config: dict[str, Any]
+    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     catalog = select("emails", "cccslotsactivity")
     for stream in catalog["streams"]:
         for item in stream["metadata"]:
@@ -250,6 +268,12 @@ def test_what_has_no_bookmark_or_no_days_has_no_earlier_days(
     assert asked(sandbox) == [("cccslotsactivity", None, None), ("emails", 3, 2), ("emails", 1, 0)]
     for state in (first.states[-1], second.states[-1]):
         assert not any("complete_from" in entry for entry in state["bookmarks"].values())
+    # a bookmark of earlier runs has no part in such a run
+    third = run(starting(config, 1), catalog=EMAILS)
+    caplog.clear()
+    run(starting(config, 1), catalog=catalog, state=third.states[-1])
+    said = [each.getMessage() for each in caplog.records if each.name.endswith("emails")]
+    assert said[-1].endswith("; 1 request.")
 
 
 def test_without_a_start_date_nothing_is_filled_in(

@@ -1,4 +1,4 @@
-"""What is handed in, through the whole tap: refused before any request, or every row comes."""
+"""Settings, catalogs and states, through the whole tap: rejected in time, or every row arrives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
@@ -18,6 +18,7 @@ from tests.conftest import (
     Command,
     Output,
     days_ago,
+    examples,
     expected,
     mutated,
     ordered,
@@ -67,7 +68,7 @@ def config_of(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def outcome(sandbox: Sandbox, config: Any, **inputs: Any) -> Output | None:
-    """Run the tap; return None if it refused what was handed in, before any request."""
+    """Run the tap; return None if it rejected its input before any request."""
     sandbox.requests.clear()
     try:
         return run(config, **inputs)
@@ -82,7 +83,7 @@ def rows(output: Output, stream: str) -> int:
     return len(output.records(stream))
 
 
-MANY_RUNS = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_RUNS = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(catalog=mutated(CATALOG))
@@ -157,7 +158,7 @@ def test_whatever_a_setting_holds_it_is_refused_or_every_row_comes(
         JSON,
     )
 )
-@settings(max_examples=30)
+@examples(30)
 def test_no_setting_stops_discovery(config: dict[str, Any]) -> None:
     tap = TapCobrowser(config=config, validate_config=False, setup_mapper=False)
     assert len(tap.catalog_dict["streams"]) in {11, 15}
@@ -254,7 +255,7 @@ def test_a_bookmark_does_not_move_past_rows_that_went_nowhere(
     monkeypatch.setattr("tap_cobrowser.emission.batch_files", lambda *_, **__: iter(()))
     for settings_of_run in (config, {**config, "stream_maps": {"emails": {"subject": "to"}}}):
         outputs: list[Output] = []
-        with pytest.raises(RuntimeError, match="rows of stream 'emails' came, 0 were emitted"):
+        with pytest.raises(RuntimeError, match="rows of stream 'emails', 0 were emitted"):
             run(settings_of_run, catalog=select("emails"), output=outputs)
         assert not outputs[0].states
     monkeypatch.setattr("tap_cobrowser.emission.record_lines", lambda *_, **__: iter(()))

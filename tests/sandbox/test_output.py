@@ -1,4 +1,4 @@
-"""What the SDK offers to do with records works with a checkpoint per window, in both forms."""
+"""The SDK's capabilities work with a checkpoint per window, with RECORD and BATCH messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever watches a run sees how far it is: in lines, in fields of a structured log, in a bar."""
+"""The progress of a run: in log lines, in fields of a structured log, and in a progress bar."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every kind of answer of the contract's table, in both forms of output, early and late in a run.
+"""Every kind of response, in both forms of output, early and late in a run.
 
-The sandbox gives the answers; what is held is what a user sees: records, bookmark, exit code, the
-one line at the end of the log, and that the key is nowhere.
+The sandbox returns the responses. The tests assert on what a user sees: records, bookmark, exit
+code, the last line of the log, and that no output contains the key.
 """
 
 from __future__ import annotations
@@ -69,18 +69,18 @@ AT_ONCE: dict[str, tuple[type[TapCobrowserError], str]] = {
     "status-302": (RefusedError, "The server returned 302"),
     "status-206": (RefusedError, "The server returned 206"),
     "retry-after-hours": (PausedError, "it asks to wait 7200 seconds"),
-    "text": (NotCsvError, "The answer is text, not CSV: 'Sorry, no data for"),
-    "json": (NotCsvError, "The answer is JSON, not CSV"),
-    "no-key": (MissingColumnError, "The answer lacks the column 'activity_id'"),
+    "text": (NotCsvError, "The response is text, not CSV: 'Sorry, no data for"),
+    "json": (NotCsvError, "The response is JSON, not CSV"),
+    "no-key": (MissingColumnError, "The response lacks the column 'activity_id'"),
     "bad-number": (CellError, "is not an integer"),
 }
 ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
     "reset": (ConnectionFailedError, "The server closed the connection before it responded"),
     "hang": (ConnectionFailedError, "The server did not respond within"),
     "cut": (ConnectionFailedError, "The response was cut short"),
-    "cut-text": (BrokenAnswerError, "The answer is not whole"),
-    "html": (BrokenAnswerError, "The answer is a page of HTML"),
-    "php-error": (BrokenAnswerError, "The answer is not whole"),
+    "cut-text": (BrokenAnswerError, "The response is incomplete"),
+    "html": (BrokenAnswerError, "The response is an HTML page"),
+    "php-error": (BrokenAnswerError, "The response is incomplete"),
     "status-408": (ServerBusyError, "The server returned 408"),
     "status-425": (ServerBusyError, "The server returned 425"),
     "status-429": (ServerBusyError, "The server returned 429"),
@@ -89,7 +89,7 @@ ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
     "status-503": (ServerBusyError, "The server returned 503"),
     "status-504": (ServerBusyError, "The server returned 504"),
 }
-# What is understood, and what is said of it.
+# Accepted responses, and their warnings.
 UNDERSTOOD = {
     "empty": "without even a header",
     "header-only": "",
@@ -291,7 +291,7 @@ def test_deselecting_the_column_is_the_way_past_a_cell_that_does_not_fit(
     broken = command(config, catalog=select("accountspecshourly"))
     assert broken.code == 1
     assert "column 'hourOfDay'" in broken.last_line
-    assert "To go on without the column, deselect it in the catalog." in broken.last_line
+    assert "To continue without the column, deselect it in the catalog." in broken.last_line
     catalog = select("accountspecshourly", but={"accountspecshourly": ["hourOfDay"]})
     output = command(config, catalog=catalog)
     assert output.code == 0

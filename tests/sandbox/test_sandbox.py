@@ -1,4 +1,4 @@
-"""The sandbox: it keeps the rules of the API's page, and its data is coherent and lifelike."""
+"""The sandbox: it follows the API's page, and its data is coherent and lifelike."""
 
 from __future__ import annotations
 
@@ -528,8 +528,8 @@ def test_stamps_numbers_and_encodings_are_written_as_the_reading_says(sandbox: S
     [
         ("header", 200, None),
         ("no_bytes", 200, b""),
-        ("text", 200, b"No results found\n"),
-        ("dutch_text", 200, b"Geen gegevens\n"),
+        ("text", 200, b"No results found"),
+        ("dutch_text", 200, b"Geen gegevens"),
         ("204", 204, b""),
     ],
 )

@@ -1,4 +1,4 @@
-"""The key stays out of everything that is said, whatever the server or a user does with it."""
+"""The key appears in no output, whatever the server or a user does with it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _key(chance: Random) -> str:
 
 
 def _said(api: Api, command: ApiCommand) -> list[str]:
-    """Return all that a request for a window says of its response, if there is one."""
+    """Return all output about a request for a window."""
     try:
         response = api.fetch(command, WINDOW)
     except TapCobrowserError as error:

@@ -1,4 +1,4 @@
-"""The tap as its users run it: what it emits, how it takes its settings, what it says."""
+"""The tap as its users run it: its output, its settings, its messages."""
 
 from __future__ import annotations
 

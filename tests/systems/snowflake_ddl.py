@@ -1,7 +1,7 @@
-"""Tells what target-snowflake would ask of a Snowflake. Runs in that target's own environment.
+"""Prints the statements that target-snowflake would send. Runs in that target's own environment.
 
-Reads SCHEMA messages from standard input and prints a JSON object of each stream's statements:
-those that the target's own code makes, down to the SQL that it would send.
+Reads SCHEMA messages from standard input and prints a JSON object with each stream's statements, as
+the target's own code generates them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ADDRESS = "snowflake://user:password@account/database"
 
 
 class Connector(SnowflakeConnector):
-    """The target's connector, over an engine that writes down what it is asked for."""
+    """The target's connector, over an engine that records the statements."""
 
     @cached_property
     def _engine(self) -> Any:

@@ -1,4 +1,4 @@
-"""Crashes: whole lines, a STATE that claims no more than was emitted, and a run that goes on."""
+"""Crashes: whole lines, a STATE that covers only emitted rows, and a next run that continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the documentation runs as it stands there, and every link has its target."""
+"""Every command in the documentation runs as it is written, and every link has its target."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from uv import find_uv_bin
 
 from tap_cobrowser.sandbox import Sandbox, World
 from tests.conftest import ROOT, shows_key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 if not (ROOT / ".ci").is_dir():
     pytest.skip("only a checkout has these files", allow_module_level=True)
@@ -43,6 +39,8 @@ ELSEWHERE = {
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
     r"tap-cobrowser-sandbox --port 8800": "serves until it is stopped; test_sandbox.py has it",
 }
+# The days are those of the test, whatever `start_date` a page sets.
+CHANGES = "export |for |meltano config set (?!tap-cobrowser start_date )"
 FAILS = "TAP_COBROWSER_MAX_RETRIES=0 tap-cobrowser-sandbox --fault status-503"
 GIVEN = {"TAP_COBROWSER_USER", "TAP_COBROWSER_API_KEY"}
 STREAMS = '["accounts.*", "emails.*"]'
@@ -58,18 +56,37 @@ def is_run_elsewhere(line: str) -> bool:
     return any(re.match(pattern, line) for pattern in ELSEWHERE)
 
 
-def scripts(page: str) -> Iterator[str]:
-    """Yield what is to be run of a page: its blocks, with the reader's own values left out."""
-    for block in blocks(page):
-        lines = []
-        for line in block.splitlines():
-            if line.startswith("export ") and ("…" in line or "SNOWFLAKE" in line):
-                names = set(re.findall(r"(\w+)=", line))
-                assert all(re.match("TAP_COBROWSER_|TARGET_|COBROWSER_", name) for name in names)
-            elif not is_run_elsewhere(line):
-                lines.append(line)
-        if lines:
-            yield "\n".join(lines)
+def _scripts() -> dict[str, list[str]]:
+    """Return the blocks of each page to run, without the values that a reader has to fill in.
+
+    A line that several blocks have runs once, unless a line above changes what it does, or a line
+    below reads the state that it leaves.
+    """
+    found: dict[str, list[str]] = {page: [] for page in PAGES}
+    seen: set[str] = set()
+    for page, text in PAGES.items():
+        for block in blocks(page):
+            lines = []
+            changed = False
+            for line in block.splitlines():
+                if line.startswith("export ") and ("…" in line or "SNOWFLAKE" in line):
+                    names = re.findall(r"(\w+)=", line)
+                    assert all(
+                        re.match("TAP_COBROWSER_|TARGET_|COBROWSER_", each) for each in names
+                    )
+                    continue
+                changed |= bool(re.match(CHANGES, line))
+                if not is_run_elsewhere(line) and (
+                    changed or line not in seen or "meltano state get" in text
+                ):
+                    lines.append(line)
+                    seen |= set() if changed else {line}
+            if lines:
+                found[page].append("\n".join(lines))
+    return found
+
+
+SCRIPTS = _scripts()
 
 
 def test_what_is_run_elsewhere_is_in_the_documentation() -> None:
@@ -82,13 +99,13 @@ def test_what_is_run_elsewhere_is_in_the_documentation() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name == "nt", reason="the documentation's commands are for a Unix shell")
 @pytest.mark.usefixtures("meltano")  # a state of its own
-@pytest.mark.parametrize("page", [page for page in PAGES if [*scripts(page)]])
+@pytest.mark.parametrize("page", [page for page in PAGES if SCRIPTS[page]])
 def test_every_command_runs_as_documented(
     page: str, project_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     start = f"{datetime.now(timezone.utc).date() - timedelta(days=3)}"
     environment = {}
-    if any("target-postgres" in script for script in scripts(page)):
+    if any("target-postgres" in script for script in SCRIPTS[page]):
         server = request.getfixturevalue("postgres")
         environment["TARGET_POSTGRES_SQLALCHEMY_URL"] = server.get_uri()
     with Sandbox(World(rows_per_day=1)) as sandbox:
@@ -107,7 +124,7 @@ def test_every_command_runs_as_documented(
         }
         original = (project_folder / "meltano.yml").read_text(encoding="utf-8")
         try:
-            for script in scripts(page):
+            for script in SCRIPTS[page]:
                 _run(script.replace(":8800/", f"{_port(sandbox)}/"), project_folder, environment)
         finally:
             (project_folder / "meltano.yml").write_text(original, encoding="utf-8")
@@ -120,14 +137,14 @@ def _port(sandbox: Sandbox) -> str:
 
 
 def _programs(folder: Path) -> Path:
-    """Return a folder of what users have on their path, target-jsonl among it."""
+    """Return a folder with the programs on a user's path, including target-jsonl."""
     programs = folder / "programs"
     programs.mkdir()
     own = Path(sys.executable).parent
-    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-sandbox"):
+    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-doctor", "tap-cobrowser-sandbox"):
         (programs / name).symlink_to(own / name)
     target = programs / "target-jsonl"
-    # what this program asks for does not go together with the tap's own dependencies
+    # the dependencies of this program conflict with those of the tap
     target.write_text(f'#!/bin/sh\nexec "{find_uv_bin()}" tool run target-jsonl==0.1.4 "$@"\n')
     target.chmod(0o755)
     return programs

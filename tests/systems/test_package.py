@@ -1,4 +1,4 @@
-"""What is installed by `pip install tap-cobrowser`, and nothing else, is enough to run the tap."""
+"""`pip install tap-cobrowser` installs everything that the tap needs."""
 
 from __future__ import annotations
 

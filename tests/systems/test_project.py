@@ -1,4 +1,4 @@
-"""What the project's files say of one another holds."""
+"""The project's files agree with each other."""
 
 from __future__ import annotations
 

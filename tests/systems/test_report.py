@@ -208,7 +208,7 @@ def agents_of(rows: dict[str, list[Row]]) -> list[Row]:
 
 
 def same(found: list[Row], wanted: list[Row]) -> None:
-    """Hold that two lists have the same rows, whatever their order; found may have more columns."""
+    """Assert that two lists have the same rows, in any order; `found` may have more columns."""
 
     def place(row: Row) -> str:
         return str([_key(name, row[name]) for name in wanted[0] if _key(name, row[name])])

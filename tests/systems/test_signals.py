@@ -1,4 +1,4 @@
-"""Signals and standard streams: whatever a run waits for, it ends as its user wants."""
+"""Signals and standard streams: a run can be stopped, whatever it waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A history spread over workers by an orchestrator has exactly the rows of one run."""
+"""A history that an orchestrator spreads over workers has exactly the rows of one run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def test_months_side_by_side_one_killed_and_retried_are_exactly_one_history(
                 if any(f"bin/{name}" in " ".join(process.cmdline()) for name in OF_A_RUN):
                     process.kill()
 
-    meltano("install")
+    if os.name == "nt":  # where the fixture has not done so; all three would at once
+        meltano("install")
     dagster = [find_uv_bin(), "run", "--no-project", "--quiet", "--with-requirements"]
     dagster += [str(EXAMPLE / "requirements.txt"), "dagster", "asset", "materialize"]
     dagster += ["-f", str(EXAMPLE / "definitions.py"), "--select", "cobrowser", "--partition"]

@@ -1,4 +1,4 @@
-"""Requests in flight: order, bounds and errors, told by counting."""
+"""Requests in flight: order, bounds and errors, by counting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Catalogs that are handed in: understood or refused, and no stream without its key."""
+"""Catalogs: accepted or rejected, and no stream without its key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WARNINGS: list[str] = []
 
 
 def parsed(catalog: object) -> Catalog:
-    """Parse a catalog; what is warned of is in WARNINGS."""
+    """Parse a catalog; its warnings are in WARNINGS."""
     WARNINGS.clear()
     return parse(
         catalog,
@@ -50,7 +50,7 @@ def metadata_of(catalog: dict[str, Any], *breadcrumb: str) -> dict[str, Any]:
 
 
 def refusal(catalog: object) -> str:
-    """Return the line that refuses a catalog."""
+    """Return the error that rejects a catalog."""
     with pytest.raises(CatalogError) as raised:
         parsed(catalog)
     line = str(raised.value)

@@ -1,4 +1,4 @@
-"""Singer messages on standard output: what a record line says, and whole lines only."""
+"""Singer messages on standard output: the content of a record line, and whole lines only."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ def test_nothing() -> None:
     for nothing, text in (
         ("header", '"c0";"c1"\n'),
         ("no_bytes", ""),
-        ("text", "No results found\n"),
-        ("dutch_text", "Geen gegevens\n"),
+        ("text", "No results found"),
+        ("dutch_text", "Geen gegevens"),
         ("204", ""),
     ):
         assert written([], nothing=nothing) == text

@@ -1,4 +1,4 @@
-"""The key is struck out of everything that is put out, however it is spelled."""
+"""The key is removed from all output, in any encoding."""
 
 from __future__ import annotations
 

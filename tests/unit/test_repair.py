@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +18,7 @@ from tap_cobrowser.audit import (
     colliding_keys,
     disproves_offset,
     is_suspicious,
+    join,
     outside,
 )
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
@@ -26,12 +27,11 @@ from tap_cobrowser.repair import Repair
 from tap_cobrowser.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 ZONES = ["Europe/Amsterdam", "America/New_York", "Asia/Kolkata"]
 SUBJECT = Subject("emails", ("id",), "timestamp")
-STATES = Subject("agentactivity", ("id",), "timestamp", reaches_back=True)
 TODAY = date(2026, 11, 3)  # clocks went back nine days ago, or two
 NOW = datetime(2026, 11, 3, 12, tzinfo=timezone.utc)
 
@@ -40,7 +40,7 @@ Row = tuple[str, str]
 
 @dataclass
 class Server:
-    """A server with a reading of the page of its own."""
+    """A server with its own reading of the page."""
 
     rows: list[Row]
     zone: ZoneInfo = AMSTERDAM
@@ -93,8 +93,46 @@ def rows_of(
 
 
 @dataclass
+class Changing:
+    """A server that reads the page as we do, or as a function says, and whose rows may change."""
+
+    rows: list[Any]
+    """Of each row the beginning, the id, the end and another cell."""
+
+    days: Callable[[DateWindow], DateWindow | None] = lambda window: window
+    before: Callable[[Changing], None] = lambda _: None
+    later: timedelta = timedelta(0)
+    limit: int = 10**9
+    names: tuple[str, ...] = ("timestamp", "id", "until", "value")
+    asked: list[DateWindow] = field(default_factory=list)
+
+    def __call__(self, window: DateWindow) -> Response:
+        self.before(self)
+        self.asked.append(window)
+        days = self.days(window)
+        rows: list[tuple[Any, ...]] = []
+        if days:
+            first, last = days.first, days.last + ONE_DAY
+            begin, end = (
+                (midnight(each, AMSTERDAM) + self.later).isoformat() for each in (first, last)
+            )
+            rows = [row for row in self.rows if row[0] < end and (row[2] or row[0]) >= begin]
+        columns = tuple(zip(*rows[: self.limit], strict=True)) or ((),) * len(self.names)
+        return Response(window, Table(self.names, columns), TODAY, NOW)
+
+
+def at(ago: int, hours: float = 0) -> str:
+    """Return a moment of a day so many days ago."""
+    return (midnight(TODAY - ago * ONE_DAY, AMSTERDAM) + timedelta(hours=hours)).isoformat()
+
+
+def window_of(*ago: int) -> DateWindow:
+    return DateWindow(TODAY - ago[0] * ONE_DAY, TODAY - ago[-1] * ONE_DAY)
+
+
+@dataclass
 class Run:
-    """What a run over the last days got, and what it was told."""
+    """The rows and warnings of a run over the last days."""
 
     rows: set[Row] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
@@ -203,7 +241,212 @@ def test_twenty_windows_of_which_half_are_silent_cost_ten_requests_at_most() -> 
         assert len(server.asked) <= 30
 
 
+# States and sessions that last into the days that were requested
+
+STATES = Subject("agentactivity", ("id",), "timestamp", reaches_back=True, ends="until")
+
+
+def states(days: int) -> list[Any]:
+    """Return states of one and of eight hours, of which some last over midnight."""
+    return [
+        (at(ago, hour), f"{ago}-{hour}", at(ago, hour + (8 if hour % 4 else 1)), 1)
+        for ago in range(days, -1, -1)
+        for hour in range(24)
+    ]
+
+
+@pytest.mark.parametrize("ends", ["until", None])
+def test_a_row_that_lasts_into_the_last_day_is_no_proof_of_the_first(ends: str | None) -> None:
+    subject = replace(STATES, ends=ends)
+    server = Changing(states(9), lambda window: DateWindow(window.last, window.last))
+    repair = Repair(AMSTERDAM)
+    rows: set[object] = set()
+    kinds: set[str] = set()
+    for ago in (9, 7, 5, 3, 1):
+        response = repair.fetch(subject, window_of(ago, ago - 1), server)
+        rows |= {*response.table.columns[1]}
+        kinds |= {warning.kind for warning in response.warnings}
+    assert rows >= {row[1] for row in server.rows if row[0] >= at(9)}
+    assert kinds == {"ranges"}
+
+
+@pytest.mark.parametrize("ends", ["until", None])
+def test_a_row_that_lasts_into_the_first_day_is_no_proof_either(ends: str | None) -> None:
+    # The server's days begin at noon, and it excludes the last one.
+    server = Changing(states(9), lambda w: DateWindow(w.first, max(w.first, w.last - ONE_DAY)))
+    server.later = timedelta(hours=12)
+    repair = Repair(AMSTERDAM)
+    rows: set[object] = set()
+    for ago in (9, 7, 5, 3, 1):
+        response = repair.fetch(replace(STATES, ends=ends), window_of(ago, ago - 1), server)
+        rows |= {*response.table.columns[1]}
+    assert rows >= {row[1] for row in server.rows if at(9, 12) <= row[0] < at(0)}
+
+
+def test_days_with_rows_of_their_own_prove_a_range_that_has_them_all() -> None:
+    # No two rows are more than a day apart.
+    rows = [(at(ago, 9 - ago / 9), f"{ago}", None, 1) for ago in range(39, -1, -1)]
+    server, repair = Changing(rows[::-1]), Repair(AMSTERDAM)
+    for ago in range(39, 0, -2):
+        assert repair.fetch(SUBJECT, window_of(ago, ago - 1), server).warnings == ()
+    assert len(server.asked) <= 26
+
+
+@pytest.mark.parametrize(("ends", "more"), [("until", 0), (None, 2)])
+def test_states_that_ended_prove_ranges_without_a_request(ends: str | None, more: int) -> None:
+    server, repair = Changing(states(9)), Repair(AMSTERDAM)
+    for ago in (9, 7, 5, 3, 1):
+        response = repair.fetch(replace(STATES, ends=ends), window_of(ago, ago - 1), server)
+        assert response.warnings == ()
+    assert len(server.asked) == 5 + more
+
+
+def test_a_day_that_lacks_rows_alone_is_said() -> None:
+    # Responses of the day before: rows before the window alone would be no reason for a warning.
+    subject = replace(STATES, ends=None)
+    for rows in (
+        states(9),
+        [(at(ago, 9), f"{ago}-{n}", None, 1) for ago in (4, 3) for n in range(50)],
+    ):
+        server = Changing(rows, lambda w: DateWindow(w.first - ONE_DAY, w.last - ONE_DAY))
+        (warning,) = Repair(AMSTERDAM).fetch(subject, window_of(3, 2), server).warnings
+        assert warning.kind == "days"
+        assert "not there when the day is requested alone" in warning.text
+
+
+def test_a_state_that_ended_before_the_window_is_of_other_days() -> None:
+    def yesterday(window: DateWindow) -> DateWindow:
+        return DateWindow(window.first - ONE_DAY, window.last - ONE_DAY)
+
+    rows = states(9)
+    (warning,) = Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(rows, yesterday)).warnings
+    assert "24 rows up to 23.0 hours before these days" in warning.text
+    old = [row for row in rows if row[2] and row[2] < at(5)]
+    with pytest.raises(WrongDaysError, match="the response has rows of"):
+        Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(old, lambda _: window_of(9, 5)))
+    # One that has not ended, or ended at midnight, reaches into it.
+    right = [(at(9), "lasts", at(-9), 1), (at(4, 8), "midnight", at(3), 1), (at(3), "in", at(3), 1)]
+    assert Repair(AMSTERDAM).fetch(STATES, window_of(3), Changing(right)).warnings == ()
+
+
+def test_rows_of_earlier_days_alone_are_silence_unless_they_are_known_to_last() -> None:
+    for ends, hints in (("until", []), (None, ["silence"])):
+        repair = Repair(AMSTERDAM)
+        server = Changing([(at(9), "lasts", at(-9), 1)])
+        for ago in (3, 2, 1, 0):
+            assert repair.fetch(replace(STATES, ends=ends), window_of(ago), server).warnings == ()
+        assert [hint.kind for hint in repair.hints()] == hints
+
+
+# Rows that change between two requests
+
+
+def test_a_row_that_changes_between_two_requests_is_one_row() -> None:
+    # A state that lasts grows, and another row comes in, with each request. 101 rows look cut off.
+    def grow(server: Changing) -> None:
+        server.rows[-1] = (*server.rows[-1][:3], len(server.asked))
+        number = len(server.asked)
+        server.rows.insert(0, (at(0, 8 + number / 9), f"new {number}", at(0, 9), 0))
+
+    for number in (3, 100):
+        rows = [(at(1, 8 + n / 100), f"{n}", at(1, 9 + n / 100), 0) for n in range(number)]
+        server = Changing([*rows, (at(1, 23), "lasts", at(0, 12), 0)], before=grow)
+        response = Repair(AMSTERDAM).fetch(STATES, window_of(1, 0), server)
+        assert response.warnings == ()
+        assert response.extra > 0
+        ids = response.table.columns[1]
+        assert len({*ids}) == len(ids)
+        assert response.table.columns[3][ids.index("lasts")] != 0  # but as a later response has it
+
+
+def test_rows_that_share_their_key_are_all_kept_where_days_are_joined() -> None:
+    rows: list[Any] = [(at(ago, hour), "same", None, hour) for ago in (3, 2) for hour in (9, 9, 10)]
+    rows[1] = (*rows[1][:3], "differs")
+    server = Changing(rows, lambda window: DateWindow(window.first, window.first))
+    response = Repair(AMSTERDAM).fetch(SUBJECT, window_of(3, 2), server)
+    assert {warning.kind for warning in response.warnings} == {"ranges", "keys"}
+    assert {*zip(*response.table.columns, strict=True)} == {*rows}
+
+
+def test_a_late_row_does_not_show_that_ranges_do_not_work() -> None:
+    def come(server: Changing) -> None:
+        if len(server.asked) == 5:  # the window, four other pairs, then its days
+            server.rows.append((at(3, 22), "late", None, 1))
+
+    server = Changing([(at(3, 8), "early", None, 1)], before=come)
+    response = Repair(AMSTERDAM).fetch(SUBJECT, window_of(3, 2), server)
+    assert {*response.table.columns[1]} == {"early", "late"}
+    assert response.warnings == ()
+
+
+def test_a_warning_outlives_the_response_that_had_it() -> None:
+    rows = [(at(ago, 9), f"{ago}", None, 1) for ago in range(9, -1, -1)]
+    server = Changing(rows, lambda window: DateWindow(window.first, window.first))
+    repair = Repair(AMSTERDAM)
+    for _ in range(2):  # the first may be dropped, because it was fetched ahead
+        response = repair.fetch(SUBJECT, window_of(3, 2), server)
+        assert [warning.kind for warning in response.warnings] == ["ranges"]
+
+
+def test_what_a_silent_day_said_is_kept_where_days_are_joined() -> None:
+    tables = [Table(notes=("nothing",), blank=True), Table(("id",), (("a",),), notes=("first",))]
+    assert join(SUBJECT, tables).notes == ("nothing", "first")
+
+
 # Row limits
+
+
+@pytest.mark.parametrize("keep", [slice(100), slice(-100, None)])
+@pytest.mark.parametrize("quiet", [(), (4,), (2,)])
+def test_a_single_day_is_compared_with_the_days_around(quiet: tuple[int, ...], keep: slice) -> None:
+    rows = [
+        (at(ago, n / 10), f"{ago}-{n}", None, 1)
+        for ago in (4, 3, 2)
+        for n in range(150)
+        if ago not in quiet
+    ]
+    server = Changing(rows)
+
+    def cut(window: DateWindow) -> Response:
+        response = server(window)
+        columns = tuple(values[keep] for values in response.table.columns)
+        return replace(response, table=replace(response.table, columns=columns))
+
+    (warning,) = Repair(AMSTERDAM).fetch(SUBJECT, window_of(3), cut).warnings
+    assert warning.kind == "limit-of-day"
+    assert len(server.asked) <= 5
+    server.rows = [row for row in rows if int(row[1].split("-")[1]) < 100]
+    assert Repair(AMSTERDAM).fetch(SUBJECT, window_of(3), server).warnings == ()
+    # two days at once may be more than the setting allows
+    server.asked.clear()
+    assert Repair(AMSTERDAM, pairs=False).fetch(SUBJECT, window_of(3), cut).extra == 0
+
+
+def test_a_day_that_has_more_rows_alone_than_a_range_shows_no_limit() -> None:
+    rows = [(at(3, n / 9), f"3-{n}", None, 1) for n in range(100)]
+    rows += [(at(2, n / 9), f"2-{n}", None, 1) for n in range(130)]
+    server = Changing(rows, lambda window: DateWindow(window.first, window.first))
+    response = Repair(AMSTERDAM).fetch(SUBJECT, window_of(3, 2), server)
+    assert [warning.kind for warning in response.warnings] == ["ranges"]
+    assert len(response.table) == 230
+
+
+def test_one_day_that_is_read_thrice_is_not_three_days() -> None:
+    server = Changing([(at(3, n / 9), f"{n}", None, 1) for n in range(100)])
+    repair = Repair(AMSTERDAM)
+    for _ in range(3):
+        assert repair.fetch(SUBJECT, window_of(3), server).warnings == ()
+
+
+def test_a_full_table_as_long_as_the_limit_is_said_at_the_end() -> None:
+    repair = Repair(AMSTERDAM)
+    table = Table(("id",), (tuple(range(100)),))
+    repair.fetch_table(Subject("agents", ("id",)), lambda: Response(None, table, TODAY, NOW))
+    rows = [(at(ago, n / 9), f"{ago}-{n}", None, 1) for ago in (3, 2) for n in range(80)]
+    assert not [hint for hint in repair.hints() if hint.kind == "limit-of-table"]
+    repair.fetch(SUBJECT, window_of(3, 2), Changing(rows, limit=100))
+    (hint,) = repair.hints()
+    assert "The response to 'agents' has exactly 100 rows" in hint.text
 
 
 @pytest.mark.parametrize("limit", [100, 500, 1000])
@@ -258,6 +501,24 @@ def test_round_numbers_are_suspicious(rows: int, suspicious: bool) -> None:
 def test_rows_of_other_days_are_said(reading: str) -> None:
     done = run(Server(rows_of(AMSTERDAM, 14, 30), reading=reading), AMSTERDAM, 14)
     assert done.said
+
+
+def test_midnight_rows_show_where_days_begin_or_that_the_last_midnight_is_included() -> None:
+    rows = [(at(ago), f"{ago}", None, 1) for ago in range(9, -1, -1)]
+    shifted = Repair(AMSTERDAM).fetch(
+        SUBJECT, window_of(3, 2), Server([row[:2] for row in rows], ZoneInfo("UTC"))
+    )
+    for warning in shifted.warnings:
+        assert "days seem to begin between 00:30 and 13:00 in Europe/Amsterdam" in warning.text
+    included = Repair(AMSTERDAM).fetch(
+        SUBJECT,
+        window_of(3, 2),
+        Changing(rows, lambda window: DateWindow(window.first, window.last + ONE_DAY)),
+    )
+    for warning in included.warnings:
+        assert "No row is missing" in warning.text
+    assert shifted.warnings
+    assert included.warnings
 
 
 def test_rows_before_the_window_are_right_where_states_reach_into_it() -> None:

@@ -1,4 +1,4 @@
-"""The SDK's settings: given their types, or refused in one line that names the setting."""
+"""The SDK's settings: converted to their types, or rejected in one line that names the setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings: what each may be, what it means, and that a wrong one is named."""
+"""The settings: valid values, their meaning, and errors that name the setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States that are handed in: in the forms of Singer and Meltano, or refused."""
+"""States: accepted in the forms of Singer and Meltano, otherwise rejected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEW = {"emails": {"replication_key": "timestamp", "replication_key_value": "2026
 
 
 def state(bookmarks: object) -> dict[str, Any]:
-    """Return what Singer calls a state."""
+    """Return a state as in Singer."""
     return {"bookmarks": bookmarks}
 
 

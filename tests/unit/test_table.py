@@ -1,4 +1,4 @@
-"""From the text of an answer to typed rows: what is understood, and what is refused."""
+"""From the text of a response to typed rows: what is accepted, and what is rejected."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def rows_or_error(body: str | bytes) -> list[tuple[Any, ...]] | TapCobrowserErro
 
 
 def cell(column: str, text: str) -> Any:
-    """Return what a text becomes in a column."""
+    """Return the value of a text in a column."""
     row = tuple(text if name == column else value for name, value in zip(NAMES, ROW, strict=True))
     return rows(read(answer(row)))[0][NAMES.index(column)]
 
@@ -97,6 +97,10 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
         lambda text: "\ufeff" + text,
         lambda text: "sep=;\n" + text,
         lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-16-be"),
+        lambda text: " \n\ufeff\ufeff\r\n\tsep=; \n\ufeff" + text,
+        lambda text: text + " \t\r\n \n ",
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.rstrip("\n"),
         lambda text: text + "\n\n",
@@ -107,6 +111,10 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
         "byte-order mark",
         "sep=",
         "UTF-16",
+        "UTF-16LE without a mark",
+        "UTF-16BE without a mark",
+        "marks and blanks above",
+        "blanks below",
         "CRLF",
         "no last line end",
         "blank lines",
@@ -116,6 +124,16 @@ def test_columns_are_found_by_name_in_any_order_and_letter_case() -> None:
 )
 def test_the_usual_variations_of_csv_are_read(change: Any) -> None:
     assert rows(read(change(answer(ROW, ROW)))) == [READ, READ]
+
+
+def test_a_mark_of_utf_8_before_another_encoding_is_left_out() -> None:
+    body = b"\xef\xbb\xbf" + answer((*ROW[:6], "Zoë")).encode("latin-1")
+    assert rows(read(body))[0][6] == "Zoë"
+
+
+def test_lines_above_the_header_are_counted() -> None:
+    with pytest.raises(CellError, match="line 5"):
+        read(" \n\nsep=;\n" + answer((*ROW[:3], "x", *ROW[4:])))
 
 
 def test_a_header_alone_is_no_rows_and_no_byte_at_all_is_told_apart() -> None:
@@ -434,12 +452,19 @@ def test_a_zero_date_is_an_empty_cell(text: str) -> None:
         ("Wed, 14 Mar 2012 16:16:11 CET", "2012-03-14T15:16:11+00:00"),
         ("Sat, 14 Jul 2012 16:16:11 CEST", "2012-07-14T14:16:11+00:00"),
         ("Wed, 14 Mar 2012 16:16:11 +0530", "2012-03-14T10:46:11+00:00"),
+        ("Wed, 14 Mar 2012 16:16:11 MET", "2012-03-14T15:16:11+00:00"),
         ("Wed, 14 Mar 2012 16:16:11", "2012-03-14T15:16:11+00:00"),
+        # What else RFC 2822 allows, and PHP's own variations of it
+        ("Wed,14 Mar 2012  16:16:11 +0100 (CET)", "2012-03-14T15:16:11+00:00"),
+        ("Wed, 14 Mar 12 16:16:11 +0100", "2012-03-14T15:16:11+00:00"),
+        ("Wed, 14 Mar 2012 16:16:11 +01:00", "2012-03-14T15:16:11+00:00"),
+        ("Wed, 14 Mar 2012 6:16:11+0100", "2012-03-14T05:16:11+00:00"),
         ("2012-03-14T16:16:11+01:00", "2012-03-14T15:16:11+00:00"),
         ("2012-03-14 16:16:11", "2012-03-14T15:16:11+00:00"),
         ("2012-07-14 16:16:11", "2012-07-14T14:16:11+00:00"),
         ("2012-03-14T16:16:11Z", "2012-03-14T16:16:11+00:00"),
         ("2012-03-14T16:16:11.250+0100", "2012-03-14T15:16:11.250000+00:00"),
+        ("2012-03-14 16:16:11 CET", "2012-03-14T15:16:11+00:00"),
         ("1331738171", "2012-03-14T15:16:11+00:00"),
         # twice that night: the first one, as the zone's offset before the change has it
         ("2012-10-28 02:30:00", "2012-10-28T00:30:00+00:00"),
@@ -472,6 +497,12 @@ def test_any_moment_written_in_rfc_2822_is_read_back(instants: list[datetime], z
     table = reader.read(body.encode())
     assert list(table.columns[1]) == [moment.isoformat() for moment in instants]
     assert reader.foreign_offset is None
+
+
+def test_a_dutch_zone_name_is_known_in_any_zone() -> None:
+    body = answer((ROW[0], "Sat, 14 Jul 2012 16:16:11 CEST", *ROW[2:]))
+    table = read(body, zone=ZoneInfo("America/New_York"))
+    assert table.columns[1] == ["2012-07-14T14:16:11+00:00"]
 
 
 def test_an_offset_that_is_not_the_zone_s_is_noted_as_it_was_written() -> None:
@@ -517,14 +548,30 @@ def test_rows_since_a_moment_are_kept() -> None:
 
 
 def test_words_for_nothing_are_no_rows_with_a_note() -> None:
-    for text in ("No results found", "Geen gegevens."):
+    for text in (
+        "No results found",
+        "Geen gegevens.",
+        "There were no results",
+        "Er werden geen  resultaten gevonden",
+        "No data to export<br />",
+        "Sorry, no statistics available for 2026-11-21",
+        "No activity found between 21-11-2026 and 22-11-2026.",
+    ):
         table = read(text)
         assert table.blank
-        assert text in table.notes[0]
+        assert " ".join(text.split()) in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["No access", "No such user", "No agent found", "No results: timeout", "No data\nfound"]
+)
+def test_what_may_be_an_error_is_not_taken_for_no_rows(text: str) -> None:
+    with pytest.raises(NotCsvError):
+        read(text)
 
 
 def test_single_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
     body = answer((*ROW[:6], "Müller Zoë é@")).encode().replace(b"@", b"\xc3")
     table = read(body)
     assert rows(table)[0][6] == "Müller Zoë é\ufffd"
-    assert "broken characters" in table.notes[0]
+    assert "invalid characters" in table.notes[0]

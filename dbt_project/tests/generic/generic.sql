@@ -6,7 +6,7 @@ group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}
 
-{# Values outside of a range. #}
+{# Values outside a range. #}
 {% test in_range(model, column_name, least=none, most=none) %}
 select {{ column_name }}
 from {{ model }}
@@ -15,7 +15,7 @@ where
     or {{ column_name }} > {{ most if most is not none else column_name }}
 {% endtest %}
 
-{# Rates that are not their sum divided by their other sum, or are no share of it. #}
+{# Rates that are not the numerator divided by the denominator, or that are not null without one. #}
 {% test is_ratio(model, column_name, numerator, denominator) %}
 select {{ column_name }}, {{ numerator }}, {{ denominator }}
 from {{ model }}
@@ -24,7 +24,7 @@ where
     or abs({{ column_name }} * {{ denominator }} - {{ numerator }}) > 0.000001 * {{ denominator }}
 {% endtest %}
 
-{# Columns that are more than another: nobody accepts more than was asked. #}
+{# Values that are greater than those of another column, such as more accepted requests than requests. #}
 {% test at_most(model, column_name, other) %}
 select {{ column_name }}, {{ other }}
 from {{ model }}
