@@ -228,7 +228,7 @@ class _Command(SingerCommand):
         except click.UsageError as error:
             if error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
-            line = f"{_usage_problem(error)}. Try `tap-cobrowser --help`."
+            line = f"{_usage_problem(error)}. Try `{self.name} --help`."
             code = self._fail(line, traceback=False)  # it would repeat the command line
         except (click.Abort, KeyboardInterrupt):
             code = 130

@@ -35,7 +35,7 @@ _OFFSETS = [
     *range(-720, 841, 60),
     *(-570, -210, 210, 270, 330, 345, 390, 525, 570, 630, 765),
 ]
-_HOURS = "hourBegin_time"
+_FEW_HOURS = 5
 _USUAL = (
     *("UTC", "Europe/Amsterdam", "Europe/London", "Europe/Athens", "Europe/Istanbul"),
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
@@ -81,31 +81,11 @@ class Case:
     stale: str = ""
     seconds: dict[int, float] = field(default_factory=dict)
     busy_at: int = 0
+    _zones: dict[int, tzinfo | None] = field(default_factory=dict, repr=False)
 
     def of(self, command: str) -> list[Seen]:
         """Return the responses to a command."""
         return [each for each in self.seen if each.command == command]
-
-    def failing(self) -> dict[str, str]:
-        """Return the commands that the tap cannot extract, and why, without quoting a response.
-
-        Commands for CCC agents count only if they are wanted.
-        """
-        ranges_rejected = self.tap_range_rejected() is not None
-        found: dict[str, str] = {}
-        for each in self.seen:
-            reason = next((_REASONS[kind] for kind in _REASONS if isinstance(each.error, kind)), "")
-            unwanted = self.commands[each.command].ccc_only and not self.settings.ccc_agent
-            if not reason or unwanted or each.probed:
-                continue
-            if each.is_range and ranges_rejected and self.rejects(each):
-                continue  # the same for all commands
-            if isinstance(each.error, CellError):
-                reason = f"{reason} ({each.error.where})"
-            elif each.status >= HTTPStatus.MULTIPLE_CHOICES:
-                reason = f"{reason} (status {each.status})"
-            found[each.command] = reason
-        return found
 
     # Days
 
@@ -127,6 +107,11 @@ class Case:
     def recent_days(self) -> list[Seen]:
         """The dated responses to single days of the last days."""
         return [each for each in self.recent if each.is_single]
+
+    @property
+    def is_without_offset(self) -> bool:
+        """Whether date-times are taken for those of `timezone`, as they have no offset."""
+        return any(each.written and each.written.is_without_offset for each in self.recent)
 
     def own_zone_fits(self, seen: list[Seen]) -> bool:
         """Return whether all rows fit the days of `timezone`."""
@@ -153,11 +138,16 @@ class Case:
     @property
     def zone(self) -> tzinfo | None:
         """The zone of the server's days, if known; None if rows fit the days of no zone."""
-        recent = self.recent
-        if self.own_zone_fits(recent):
-            return self.settings.timezone
-        # After a recent clock change, no single offset fits.
-        return next(iter(self.offsets(recent)), None) or self.likely_zone(recent)
+        known = len(self.seen)
+        if known not in self._zones:
+            recent = self.recent
+            # After a recent clock change, no single offset fits.
+            self._zones[known] = (
+                self.settings.timezone
+                if self.own_zone_fits(recent)
+                else next(iter(self.offsets(recent)), None) or self.likely_zone(recent)
+            )
+        return self._zones[known]
 
     # Ranges
 
@@ -261,7 +251,8 @@ class Case:
         if not lacking:
             return None
         # The largest number of rows of all may be a limit that cuts off the rest.
-        return None if all(map(self.may_be_limit, lacking)) else (False, True)
+        sure = not all(map(self.may_be_limit, lacking))
+        return (False, sure) if sure or all(map(self._is_natural, lacking)) else None
 
     def lacks_an_end(self) -> bool:
         """Return whether ranges certainly lack their first or their last day."""
@@ -277,6 +268,14 @@ class Case:
         others = self.of(each.command) if is_suspicious(each.rows) else self.seen
         return each.rows >= max(one.rows for one in others)
 
+    def _is_hourly(self, each: Seen) -> bool:
+        return self.commands[each.command].subject.dated == "hourBegin_time"
+
+    def _is_natural(self, each: Seen) -> bool:
+        """Return whether rows are those of so many accounts or hosts in so many hours."""
+        hours = len(each.quarters)
+        return self._is_hourly(each) and hours >= _FEW_HOURS and each.rows % hours == 0
+
     def alike(self) -> list[Seen]:
         """Return responses with the same number of rows, which may be a limit."""
         full = [
@@ -286,9 +285,8 @@ class Case:
         ]
         most = max((each.rows for each in full), default=0)
         full = [each for each in full if each.rows == most]
-        # The number of accounts or hosts times the number of hours is no limit.
-        hourly = [each for each in full if self.commands[each.command].subject.dated == _HOURS]
-        if all(each.rows % len(each.quarters) == 0 for each in hourly):
+        hourly = [each for each in full if self._is_hourly(each)]
+        if all(map(self._is_natural, hourly)):
             full = [each for each in full if each not in hourly]
         return [each for each in full if not (each.is_range and self.lacks_an_end())]
 
@@ -312,7 +310,7 @@ class Case:
                 continue
             if all(together):
                 return each, True
-            if all(rows == each.rows for rows in alone):
+            if all(rows == each.rows for rows in alone) and not self._is_natural(each):
                 doubtful = each
         return (doubtful, False) if doubtful else None
 
@@ -342,6 +340,28 @@ class Case:
             if zone and each.is_single and each.error is None and each.days(zone) == [day]:
                 return each
         return None
+
+
+def failing(case: Case) -> dict[str, str]:
+    """Return the commands that the tap cannot extract, and why, without a word of a response.
+
+    Commands for CCC agents count only if they are wanted.
+    """
+    ranges_rejected = case.tap_range_rejected() is not None
+    found: dict[str, str] = {}
+    for each in case.seen:
+        reason = next((_REASONS[kind] for kind in _REASONS if isinstance(each.error, kind)), "")
+        unwanted = case.commands[each.command].ccc_only and not case.settings.ccc_agent
+        if not reason or unwanted or each.probed:
+            continue
+        if each.is_range and ranges_rejected and case.rejects(each):
+            continue  # the same for all commands
+        if isinstance(each.error, CellError):
+            reason = f"{reason} ({each.error.where})"
+        elif each.status >= HTTPStatus.MULTIPLE_CHOICES:
+            reason = f"{reason} (status {each.status})"
+        found[each.command] = reason
+    return found
 
 
 def _offset_on(day: date, zone: tzinfo) -> timedelta | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import settings
+from tap_cobrowser import outputs, settings
 from tap_cobrowser.clock import SYSTEM_TIME
 from tap_cobrowser.doctor.client import MOST_REQUESTS, Client
 from tap_cobrowser.doctor.late import read_report
@@ -116,6 +117,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     if output:
         _write(output, "", "a")  # before anything is requested
     progress = _Progress()
+    _stop_on_signals(tap, progress)
 
     def retried(retry: Retry) -> None:
         progress.clear()
@@ -135,7 +137,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         if output:
             _write(output, text, "w")
         else:
-            click.echo(text, nl=False)
+            _print(text)
     if error:
         raise error
     if report and (problem := report.problem):
@@ -144,6 +146,31 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
 
 def _why(retry: Retry) -> tuple[str, str, float]:
     return retry.place, retry.error.what.rstrip("."), retry.wait
+
+
+def _stop_on_signals(tap: TapCobrowser, progress: _Progress) -> None:
+    """Stop at once on a signal: the tap's own handler speaks of a target."""
+
+    def stop(number: int, _: object) -> None:
+        progress.clear()
+        tap.logger.warning("Stopped by %s, without a report.", signal.Signals(number).name)
+        os._exit(128 + number)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        outputs.discard(sys.stdout)
+    else:
+        return
+    msg = f"The report cannot be printed: {reason}"
+    raise InputFileError(msg, advice="Use `--output` to write it to a file.")
 
 
 def _write(path: str, text: str, mode: str) -> None:

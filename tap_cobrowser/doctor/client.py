@@ -22,6 +22,7 @@ from tap_cobrowser.errors import (
     NotCsvError,
     RefusedError,
     RetriableError,
+    ServerBusyError,
     TapCobrowserError,
 )
 from tap_cobrowser.redaction import protect, quote
@@ -44,6 +45,11 @@ MOST_AT_ONCE = 4
 _LONGEST_REFUSAL = 300
 _TOO_MANY = "The server returned 429 (too many requests)"
 _BROKEN = "Responses are incomplete, or HTML pages"
+# Errors that may quote rows, and what is said instead.
+_QUOTING: dict[type[TapCobrowserError], str] = {
+    BrokenAnswerError: "The response is incomplete",
+    NotCsvError: "The response is text, not CSV",
+}
 # Errors that end an extraction, but do not concern other requests.
 _ABOUT_THE_REQUEST = (
     CellError,
@@ -89,17 +95,17 @@ class Client:
             on_retry: Called before a retry.
         """
         self.case = Case(settings, commands)
-        self.ledger = Ledger(settings.timezone, earlier)
+        self.ledger = Ledger(settings.timezone, settings.user, earlier)
         self.failure: TapCobrowserError | None = None
         self.exchanges: list[Exchange] = []
         self._time = time
-        self._report = on_request
+        self._report, self._tell = on_request, on_retry
         at_once = max(settings.max_concurrent_requests, MOST_AT_ONCE)
         self._api = Api(
             replace(settings, max_concurrent_requests=at_once),
             time=time,
             on_request=self._count,
-            on_retry=on_retry,
+            on_retry=self._retry,
             on_reply=self._keep,
         )
         # The text of an error may quote the request.
@@ -147,6 +153,19 @@ class Client:
             self.case.requests += 1
             self._report(self.case.requests, command)
 
+    def _retry(self, retry: Retry) -> None:
+        self._leave_out_rows(retry.error)
+        self._tell(retry)
+
+    def _leave_out_rows(self, error: TapCobrowserError) -> None:
+        """Take from an error what it quotes of a response that may have rows."""
+        exchange: Exchange | None = self._local.last
+        for kind, what in _QUOTING.items():
+            if isinstance(error, kind) and exchange:
+                text = decode(exchange.reply.body, exchange.reply.charset).strip()
+                if "\n" in text and not text.startswith(("<", "{", "[")):
+                    error.what = what
+
     def _keep(self, exchange: Exchange) -> None:
         with self._lock:
             self.exchanges.append(exchange)
@@ -186,6 +205,7 @@ class Client:
         try:
             response = ask()
         except TapCobrowserError as error:
+            self._leave_out_rows(error)
             if first:
                 raise
             broken = isinstance(error, BrokenAnswerError)
@@ -193,7 +213,8 @@ class Client:
                 self._broken.add(name)
             one_command = broken and len(self._broken) == 1
             stops = not isinstance(error, _ABOUT_THE_REQUEST) and not one_command
-            if stops and not (once and isinstance(error, RetriableError)):
+            paused = isinstance(error, ServerBusyError) and error.retry_after
+            if stops and (paused or not (once and isinstance(error, RetriableError))):
                 self.failure = error
                 # The text may quote rows.
                 why = _BROKEN if broken else error.what

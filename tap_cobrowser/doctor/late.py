@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.audit import days_of
-from tap_cobrowser.doctor.finding import PROVEN, UNKNOWN, Finding, rounded
-from tap_cobrowser.doctor.seen import as_letters, digests
+from tap_cobrowser.doctor.finding import LIKELY, PROVEN, UNKNOWN, Finding, rounded
+from tap_cobrowser.doctor.seen import as_letters, digest_of, digests
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.shape import parse
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _QUESTION = "Do rows of completed days still change?"
 _WEEK = 7
+_SHORT = 4
+_CALENDAR = range(2000, 9000)
 
 
 @dataclass
@@ -34,12 +36,14 @@ class Days:
         zone: IANA name of the zone of the days.
         today: The server's day when they were made.
         streams: Number of rows and digest of each day.
+        user: What is enough of a digest to tell another user, and too little to find this one.
     """
 
     salt: str
     zone: str
     today: date
     streams: dict[str, dict[date, tuple[int, str]]] = field(default_factory=dict)
+    user: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return them as in a report; numbers of rows are rounded."""
@@ -47,6 +51,7 @@ class Days:
             "salt": self.salt,
             "timezone": self.zone,
             "today": self.today.isoformat(),
+            "user": self.user,
             "streams": {
                 name: {
                     day.isoformat(): {"count": rounded(count), "digest": digest}
@@ -64,16 +69,17 @@ def _new_salt() -> str:
 class Ledger:
     """Keeps digests of the completed days that are read, and those of an earlier report."""
 
-    def __init__(self, zone: ZoneInfo, earlier: Days | None) -> None:
+    def __init__(self, zone: ZoneInfo, user: str, earlier: Days | None) -> None:
         """Start without digests.
 
         Args:
             zone: The zone of the days.
+            user: The user.
             earlier: Digests from an earlier report.
         """
         self.days: Days | None = None
         self.compared: Days | None = None
-        self._zone = zone
+        self._zone, self._user = zone, user
         self._earlier = earlier
         self._alone: set[tuple[str, date]] = set()
 
@@ -89,9 +95,9 @@ class Ledger:
         if window is None:
             return
         if self.days is None:
-            self.days = Days(_new_salt(), self._zone.key, today)
+            self.days = self._without_days(_new_salt(), today)
         if self._earlier and self.compared is None:
-            self.compared = Days(self._earlier.salt, self._zone.key, today)
+            self.compared = self._without_days(self._earlier.salt, today)
         days = [each.first for each in days_of(window) if each.first < response.today]
         alone = window.first == window.last
         for kept in filter(None, (self.days, self.compared)):
@@ -101,6 +107,9 @@ class Ledger:
                     own[day] = count, digest
         if alone:
             self._alone |= {(subject.name, day) for day in days}
+
+    def _without_days(self, salt: str, today: date) -> Days:
+        return Days(salt, self._zone.key, today, user=digest_of(salt, [self._user])[:_SHORT])
 
     def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
         """Drop the days that were not read completely.
@@ -121,9 +130,6 @@ class Ledger:
                     del kept.streams[name]
 
 
-_YEARS = range(2000, 9000)
-
-
 def read_report(path: str) -> Days:
     """Return the digests in a report.
 
@@ -138,28 +144,39 @@ def read_report(path: str) -> Days:
             return Days(
                 str(days["salt"]),
                 str(days["timezone"]),
-                _date(days["today"]),
+                _day(days["today"]),
                 {
                     str(name): {
-                        _date(day): (int(each["count"]), str(each["digest"]))
+                        _day(day): (int(each["count"]), str(each["digest"]))
                         for day, each in of_stream.items()
                     }
                     for name, of_stream in days["streams"].items()
                 },
+                str(days.get("user", "")),
             )
     except OSError as error:
         reason = error.strerror or "there is no such file"
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
 
 
-def _date(text: str) -> date:
-    day = date.fromisoformat(text)
-    if day.year not in _YEARS:
+def _day(text: str) -> date:
+    found = date.fromisoformat(text)
+    if found.year not in _CALENDAR:
         raise ValueError
-    return day
+    return found
+
+
+def _why_not_compared(earlier: Days, now: Days | None) -> str:
+    if now is None:
+        return ""
+    if earlier.user and now.user != earlier.user:
+        return "The earlier report was made for another `user`."
+    if now.zone != earlier.zone:
+        return "The earlier report was made with another `timezone`."
+    return "The earlier report is of a later day." if now.today < earlier.today else ""
 
 
 def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
@@ -179,18 +196,18 @@ def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
         (name, day, before[1] != now.streams[name][day][1])
         for name, days in earlier.streams.items()
         for day, before in days.items()
-        if now and day in now.streams.get(name, {})
+        if now and day in now.streams.get(name, {}) and (before[0] or now.streams[name][day][0])
     ]
-    if not both or now is None or now.zone != earlier.zone:
-        evidence = "No day of the earlier report could be compared."
-        if now and now.zone != earlier.zone:
-            evidence = "The earlier report was made with another `timezone`."
+    reason = _why_not_compared(earlier, now)
+    if now is None or reason or not both:
+        evidence = reason or "No day of the earlier report that has rows could be compared."
         return Finding("late", _QUESTION, "not_compared", evidence, UNKNOWN)
     passed = (now.today - earlier.today).days
     changed = [(name, day) for name, day, differs in both if differs]
     spoken = f"{len(both)} days of streams were compared, {passed} days after the earlier report"
     if not changed:
-        return Finding("late", _QUESTION, "no", f"{spoken}; none has changed.", PROVEN)
+        sure = LIKELY if passed else UNKNOWN
+        return Finding("late", _QUESTION, "no", f"{spoken}; none has changed.", sure)
     least = max((earlier.today - day).days for _, day in changed)
     most = least + min(passed, _WEEK)
     names = ", ".join(sorted({name for name, _ in changed}))

@@ -11,19 +11,20 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.audit import LEAST_LIMIT, is_suspicious
-from tap_cobrowser.doctor.case import SEASON
+from tap_cobrowser.doctor.case import SEASON, failing
 from tap_cobrowser.doctor.finding import LIKELY, PROVEN, UNKNOWN, Finding, about, rounded
 from tap_cobrowser.errors import MissingColumnError, NotCsvError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
     from tap_cobrowser.doctor.case import Case
     from tap_cobrowser.doctor.seen import Seen
 
 _ASK = "Ask CoBrowser.net"
 _ASK_TOO = "ask CoBrowser.net"
+_ASK_ZONE = f"{_ASK} for the time zone of the account, and set `timezone` to it."
 _DECISIVE = ("UTF-8, broken", "fputcsv")
 _HOURS_OF_A_DAY = 24
 _A_DAY = timedelta(days=1)
@@ -42,7 +43,7 @@ def _access(case: Case) -> Finding:
     advice = ""
     settings: dict[str, Any] = {}
     wants = case.settings.ccc_agent
-    failed = case.failing()
+    failed = failing(case)
     if answer == "unknown":
         advice = "Check `user` and `api_key`. "
     if answer == "agent" and "cccagents" in failed:
@@ -181,15 +182,14 @@ def _range_most(case: Case) -> Finding:
     pairs = [each for each in case.seen if _span(each) == 2]  # noqa: PLR2004 - days
     three = next((each for each in case.seen if _span(each) == 3), None)  # noqa: PLR2004 - days
     alone = [each for each in case.seen if each.is_single and each.error is None]
-    empty = {case.order_works(stop_older=each) for each in (False, True)} == {False}
-    answer, sure, evidence = 0, UNKNOWN, "There was not enough data to tell."
+    answer, sure, evidence, empty = 0, UNKNOWN, "There was not enough data to tell.", False
     if not pairs or case.ignored():
         pass
     elif alone and all(case.rejects(each) for each in pairs):
         answer, sure = 1, PROVEN
         evidence = f"Two days are rejected{_said(pairs[0])}; one day is not."
-    elif empty:
-        answer, sure = 1, LIKELY
+    elif {case.order_works(stop_older=each) for each in (False, True)} == {False}:
+        answer, sure, empty = 1, LIKELY, True
         evidence = "A request for two days returns no rows, in either order; one day has rows."
     elif three and any(each.error is None for each in pairs):
         answer, sure, evidence = _three_days(case, three)
@@ -233,59 +233,71 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
 
 
 def _day_zone(case: Case) -> Finding:
-    question = "Where do the server's days begin?"
     recent, key = case.recent, case.settings.timezone.key
     seasons = [each for each in case.dated if (each.start or 0) >= SEASON]
-
-    def finding(answer: str, evidence: str, sure: str, advice: str = "", **more: Any) -> Finding:
-        return Finding("day_zone", question, answer, evidence, sure, advice or None, **more)
-
     if not recent or case.ignored():
-        return finding("unknown", "No day with rows was found.", UNKNOWN)
-    fits, others = case.own_zone_fits(recent), case.offsets(recent)
-    spoken = f"{len(recent)} responses"
-    if fits and others:
-        evidence = (
-            f"The rows of {spoken} fit the days of `timezone` ({key}), and those of "
-            f"{len(others)} other UTC offsets: none is close enough to midnight."
-        )
-        return finding("unknown", evidence, UNKNOWN)
-    if fits and case.own_zone_fits(seasons):
-        evidence = (
-            f"The rows of {spoken} fit the days of `timezone` ({key}) and of no other offset."
-        )
-        if seasons:
-            evidence += " So do those of another part of the year."
-        return finding("matches", evidence, PROVEN if seasons else LIKELY)
-    if fits:
+        return _of_zone("unknown", "No day with rows was found.", UNKNOWN)
+    if not case.own_zone_fits(recent):
+        return _other_zone(case, recent)
+    evidence = f"The rows of {len(recent)} responses fit the days of `timezone` ({key})"
+    if others := case.offsets(recent):
+        evidence += f", and those of {len(others)} other UTC offsets: none is close to midnight."
+        return _of_zone("unknown", evidence, UNKNOWN)
+    if not case.own_zone_fits(seasons):
         found = [_offset(zone) for zone in case.offsets(seasons)]
         answer = ", ".join([_offsets_of(case.settings.timezone, recent), *found])
         evidence = f"The days of {key} fit now, but not in another part of the year."
-    elif not others and not case.likely_zone(recent):
-        evidence = (
-            f"Rows of {spoken} are of other days than those that were requested, and no UTC offset "
-            "explains it. The server may return cached responses."
-        )
+        return _of_zone(answer, evidence, PROVEN, *_zone_to_set(case))
+    evidence += " and of no other offset."
+    if seasons:
+        evidence += " So do those of another part of the year."
+    if case.is_without_offset:
+        evidence += " Their date-times have no UTC offset, and may be of another zone."
+    sure = PROVEN if seasons and not case.is_without_offset else LIKELY
+    return _of_zone("matches", evidence, sure)
+
+
+def _other_zone(case: Case, recent: list[Seen]) -> Finding:
+    """Return where days begin that are not those of `timezone`."""
+    key, others, zone = case.settings.timezone.key, case.offsets(recent), case.zone
+    evidence = f"Rows of {len(recent)} responses do not fit the days of `timezone` ({key})"
+    if case.is_without_offset:
+        evidence += ", and their date-times have no UTC offset."
+        advice = f"{_ASK} for the time zone of the date-times and of the days of the account."
+        return _of_zone("unknown", evidence, UNKNOWN, advice)
+    if zone is None:
+        evidence += ", and no UTC offset explains it. The server may return cached responses."
         advice = f"{_ASK}, and check any cache or proxy in between. Rows are missing until then."
-        return finding("unknown", evidence, UNKNOWN, advice, loses=True)
-    else:
-        answer = ", ".join(map(_offset, others)) or _offsets_of(case.likely_zone(recent), recent)
-        evidence = f"Rows of {spoken} do not fit the days of `timezone` ({key})."
-    same = len({zone.utcoffset(None) % _A_DAY for zone in others}) <= 1
-    sure = PROVEN if same else LIKELY
+        return _of_zone("unknown", evidence, UNKNOWN, advice)
     if len(others) > _SAME:
-        answer, sure = "unknown", UNKNOWN
-        evidence += f" {len(others)} other UTC offsets are possible."
-    zone = case.likely_zone(case.dated) if same else None
-    if zone:
-        advice = (
-            f"Set `timezone` to {zone.key}, or to another zone with these offsets; {_ASK_TOO} "
-            "which."
-        )
-        settings = {"timezone": zone.key}
-        return finding(answer, evidence, sure, advice, settings=settings, loses=True)
-    advice = f"{_ASK} for the time zone of the account, and set `timezone` to it."
-    return finding(answer, evidence, sure, advice, loses=True)
+        evidence += f"; {len(others)} other UTC offsets are possible."
+        return _of_zone("unknown", evidence, UNKNOWN, _ASK_ZONE)
+    answer = ", ".join(map(_offset, others)) or _offsets_of(zone, recent)
+    if len({each.utcoffset(None) % _A_DAY for each in others}) > 1:
+        return _of_zone(answer, f"{evidence}.", LIKELY, _ASK_ZONE)
+    return _of_zone(answer, f"{evidence}.", PROVEN, *_zone_to_set(case))
+
+
+def _of_zone(
+    answer: str,
+    evidence: str,
+    sure: str,
+    advice: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Finding:
+    question, loses = "Where do the server's days begin?", advice is not None
+    return Finding(
+        "day_zone", question, answer, evidence, sure, advice, settings or {}, loses=loses
+    )
+
+
+def _zone_to_set(case: Case) -> tuple[str, dict[str, Any]]:
+    """Return the advice which zone to set, and the setting."""
+    zone = case.likely_zone(case.dated)
+    if zone is None:
+        return _ASK_ZONE, {}
+    advice = f"Set `timezone` to {zone.key}, or to another zone with these offsets; "
+    return f"{advice}{_ASK_TOO} which.", {"timezone": zone.key}
 
 
 def _stamp_offset(case: Case) -> Finding:
@@ -528,7 +540,7 @@ def _offset(zone: Any) -> str:
     return "+00:00" if text == "UTC" else text.removeprefix("UTC")
 
 
-def _offsets_of(zone: ZoneInfo | None, seen: Sequence[Seen]) -> str:
+def _offsets_of(zone: tzinfo | None, seen: Sequence[Seen]) -> str:
     """Return the UTC offsets of a zone on the days that were requested."""
     moments = [each.at - timedelta(days=each.start or 0) for each in seen]
     found = sorted({f"{each.astimezone(zone):%z}" for each in moments})

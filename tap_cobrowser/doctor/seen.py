@@ -200,10 +200,15 @@ def digests(
         if own is not None:
             own.append(repr(row))
     for day, texts in by_day.items():
-        digest = hmac.new(salt.encode(), digestmod="sha256")
-        for text in sorted(texts):
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
-        yield day, len(texts), as_letters(digest.hexdigest()[:_LENGTH])
+        yield day, len(texts), digest_of(salt, texts)
+
+
+def digest_of(salt: str, texts: list[str]) -> str:
+    """Return a digest of texts in any order."""
+    found = hmac.new(salt.encode("utf-8", "surrogatepass"), digestmod="sha256")
+    for text in sorted(texts):
+        found.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return as_letters(found.hexdigest()[:_LENGTH])
 
 
 def as_letters(digits: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.errors import TapCobrowserError
-from tap_cobrowser.table import utf_16
+from tap_cobrowser.table import decode, utf_16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +25,7 @@ _ENGLISH = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} (?:Mar|May|Oc
 _DUTCH = re.compile(r"(?:ma|di|wo|do|vr|za|zo)[a-z]*,? |\d{1,2} (?:mrt|mei|okt)", re.IGNORECASE)
 _OFFSET = re.compile(r" ?([+-]\d\d):?(\d\d)?$| ?(Z)$| ([A-Z]{1,5})$")
 _ENOUGH = 5_000
+_UNIX = "Unix seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class Written:
     offsets: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
 
+    @property
+    def is_without_offset(self) -> bool:
+        """Whether date-times are those of a place that does not show."""
+        return "none" in self.offsets and self.dates != {_UNIX}
+
 
 def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
     """Return the format of a response.
@@ -59,7 +65,7 @@ def how_written(command: Command, reader: TableReader, reply: Reply) -> Written:
         reply: The response.
     """
     encoding = _encoding(reply)
-    if not reply.body.strip():
+    if not decode(reply.body, reply.charset).strip():
         return Written()
     try:
         way, rows = reader.raw(reply.body, reply.charset)
@@ -151,7 +157,7 @@ def _quoting(first_line: str, text: str, cells: Sequence[Sequence[str]], way: st
 def _style_of_date(cell: str) -> str:
     cell = cell.strip()
     if re.fullmatch(r"\d{9,10}", cell, re.ASCII):
-        return "Unix seconds"
+        return _UNIX
     if re.match(r"\d{4}-", cell):
         return "ISO 8601"
     if _DUTCH.match(cell):

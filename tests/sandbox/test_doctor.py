@@ -16,18 +16,18 @@ import pytest
 from tap_cobrowser.clock import Time
 from tap_cobrowser.doctor import cli
 from tap_cobrowser.doctor.late import read_report
+from tap_cobrowser.doctor.writing import Written, how_written
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.sandbox import Readings, Sandbox, World
+from tap_cobrowser.sandbox import Readings, Sandbox, World, writing
 from tap_cobrowser.sandbox.readings import parse_reading
 from tap_cobrowser.sandbox.world import CCC_ONLY
+from tap_cobrowser.table import TableReader
 from tap_cobrowser.tap import TapCobrowser
-from tap_cobrowser.transport import Transport
-from tests.conftest import NOW, STREAMS, WINDOWED, days_ago, ordered, run, shows_key
+from tap_cobrowser.transport import Reply, Transport
+from tests.conftest import AMSTERDAM, NOW, STREAMS, WINDOWED, days_ago, ordered, run, shows_key
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tap_cobrowser.transport import Reply
 
 WORLD = World(rows_per_day=12)
 IDS = (
@@ -330,6 +330,49 @@ def test_commands_that_cannot_be_extracted_are_named() -> None:
     assert found.error is None
 
 
+def test_date_times_without_an_offset_prove_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(writing._STAMPS, "iso", lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}")
+    zone = examine_reading("dates=iso").finding("day_zone")
+    assert (zone["answer"], zone["confidence"]) == ("matches", "likely")
+    found = examine_reading("dates=iso", "stamp_zone=America/New_York")
+    assert (found.answer("day_zone"), found.settings) == ("unknown", {})
+    assert "(day_zone)" in found.problem
+
+
+def test_a_zone_whose_clocks_were_changed_lately_is_found() -> None:
+    now = datetime(2026, 11, 3, 14, 30, tzinfo=AMSTERDAM)
+    readings = Readings(day_zone="America/New_York", end="excluded")
+    with Sandbox(WORLD, clock=now, frozen=True, readings=readings) as sandbox:
+        found = examine(sandbox, now=now)
+    assert found.answer("day_zone") == "-04:00, -05:00"
+    assert found.answer("range_end") == "excluded"
+    assert found.settings == {"timezone": "America/New_York", **ONE_DAY}
+
+
+def test_the_same_number_of_rows_each_day_is_no_limit() -> None:
+    silent = ",".join(f"{name}:all" for name in WINDOWED if name != "accountspecshourly")
+    for reading, end in (("end=included", "included"), ("end=excluded", "excluded")):
+        found = examine_reading(reading, f"silent={silent}")
+        assert (found.answer("range_end"), found.answer("row_limit")) == (end, "none_seen")
+        assert found.problem == ""
+
+
+def test_a_limit_is_told_from_large_tables_without_days() -> None:
+    limited = ("row_limit=100",)
+    tables = ("agents", "accounts")
+    with pytest.MonkeyPatch.context() as patch:
+        pick = Readings.pick
+
+        def unlimited(self: Readings, world: World, command: str, *more: Any) -> Any:
+            rows = Readings() if command in tables else self
+            return pick(rows, world, command, *more)
+
+        patch.setattr(Readings, "pick", unlimited)
+        found = examine_reading(*limited, world=World(rows_per_day=80))
+    assert found.answer("row_limit") == 100
+    assert found.settings == ONE_DAY
+
+
 def test_a_window_that_is_too_large_for_the_server_is_recommended_smaller() -> None:
     found = examine_reading(window_days=7)
     assert (found.settings, bool(found.problem)) == ({"window_days": 2}, True)
@@ -363,6 +406,24 @@ def test_a_server_that_fails_ends_it_in_one_line(fault: str, said: str) -> None:
             assert found.answer("access") == "refused"
         else:
             assert not found.report
+
+
+def test_an_error_has_no_rows_of_an_incomplete_response() -> None:
+    with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
+        for name in ("conversations", "emails"):
+            sandbox.fail("cut-text", name)
+        error = examine(sandbox).error
+    assert error
+    assert error.what == "The response is incomplete"
+
+
+def test_a_pause_that_is_asked_for_ends_it() -> None:
+    for fault, after in (("retry-after-hours", 12), ("retry-after-hours", 25)):
+        with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
+            sandbox.fail(fault, after=after)
+            found = examine(sandbox)
+            assert found.requests == after + 1
+            assert "503" in str(found.error)
 
 
 def test_it_stops_on_429_with_what_it_has() -> None:
@@ -460,11 +521,31 @@ def test_days_that_change_late_are_found_by_an_earlier_report(tmp_path: Path) ->
         assert "conversations" not in late["evidence"]
         assert changed.settings == {"lookback_days": 4}
         assert changed.problem
+        user, key = sandbox.plain_user, sandbox.plain_api_key
+        other = examine(sandbox, now=later, earlier=earlier, user=user, api_key=key)
+        assert other.answer("late") == "not_compared"
+        assert "another `user`" in other.finding("late")["evidence"]
+
+
+def test_days_without_rows_and_days_of_the_future_are_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    for silent, later in (("all", 1), ("", -1)):
+        readings = Readings(silent=silent)
+        with Sandbox(WORLD, clock=NOW, frozen=True, readings=readings) as sandbox:
+            path.write_text(json.dumps(examine(sandbox).report), encoding="utf-16")
+            now = NOW + timedelta(days=later)
+            sandbox.set_clock(now, frozen=True)
+            found = examine(sandbox, now=now, earlier=read_report(str(path)))
+            assert found.answer("late") == "not_compared"
 
 
 def test_what_is_no_earlier_report_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    for text in ("", "[]", '{"version": 1}', '{"version": 1, "days": null}', '{"version": 2}'):
+    old = {"salt": "x", "timezone": "x", "today": "0001-01-01", "streams": {}}
+    for text in (
+        *("", "[]", '{"version": 1}', '{"version": 1, "days": null}', '{"version": 2}'),
+        *("[" * 100_000, json.dumps({"version": 1, "days": old})),
+    ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(InputFileError, match="cannot be read"):
             read_report(str(path))
@@ -525,3 +606,19 @@ def test_the_command_line(
         assert (code, out) == (1, "")
         assert words in said.splitlines()[-1]
     assert len(sandbox.requests) == made
+
+
+def test_a_report_that_cannot_be_printed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(StringIO):
+        def write(self, _: str, /) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    with pytest.raises(InputFileError, match="cannot be printed: Broken pipe"):
+        cli._print("text")
+
+
+def test_a_byte_order_mark_alone_shows_nothing_else() -> None:
+    command = cli.commands(TapCobrowser(config={}, validate_config=False))["emails"]
+    reader = TableReader(command.columns, ";", AMSTERDAM)
+    assert how_written(command, reader, Reply(200, "OK", {}, b"\xef\xbb\xbf")) == Written()
