@@ -84,6 +84,7 @@ class Subject:
         reaches_back: Whether rows may begin before the requested days: states or sessions that
             last into them.
         ends: The column that holds when such a row ended, if there is one.
+        owner: The column that says whose state or session it is; the next one ends it.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Subject:
     dated: str | None = None
     reaches_back: bool = False
     ends: str | None = None
+    owner: str | None = None
 
 
 def is_suspicious(rows: int) -> bool:
@@ -162,7 +164,7 @@ def shown_moments(
         return moments
     _, second = bounds(DateWindow(window.first, window.first), zone)
     later = [begin for begin in moments if begin >= second]
-    rows = zip(moments, _ends_of(subject, table), strict=True)
+    rows = zip(moments, _ends_of(subject, table) or _next_of(subject, table), strict=True)
     return [*later, *(end for begin, end in rows if end and begin < second and end < second)]
 
 
@@ -181,19 +183,37 @@ def last_moments(
     if not subject.reaches_back:
         return moments
     first, _ = bounds(window, zone)
-    rows = zip(moments, _ends_of(subject, table), strict=True)
+    ends = _ends_of(subject, table) or [None] * len(moments)
+    rows = zip(moments, ends, strict=True)
     return [begin if begin >= first else min(end or first, first) for begin, end in rows]
 
 
-def _ends_of(subject: Subject, table: Table) -> Sequence[str | None]:
-    """Return when each row ended, ISO 8601 in UTC, None if it did not or nothing shows it."""
+def _ends_of(subject: Subject, table: Table) -> Sequence[str | None] | None:
+    """Return when each row ended, ISO 8601 in UTC, None if it did not; None if nothing shows it."""
     if subject.ends not in table.names:
-        return [None] * len(table)
+        return None
     ends = table.columns[table.names.index(subject.ends)]
     example = next((each for each in ends if each is not None), "")
     if not (isinstance(example, str) and _INSTANT.match(example)):
-        return [None] * len(table)  # the catalog may have it as another type
+        return None  # the catalog may have it as another type
     return cast("Sequence[str | None]", ends)
+
+
+def _next_of(subject: Subject, table: Table) -> Sequence[str | None]:
+    """Return when the next row of the same owner begins, None if there is none."""
+    moments = moments_of(subject, table)
+    found: list[str | None] = [None] * len(moments)
+    if subject.owner not in table.names:
+        return found
+    owners = table.columns[table.names.index(subject.owner)]
+    following: dict[Value, tuple[str, str | None]] = {}
+    for row in sorted(range(len(moments)), key=moments.__getitem__, reverse=True):
+        begin, then = following.get(owners[row], (None, None))
+        if begin != moments[row]:  # several rows may begin at once
+            then = begin
+        following[owners[row]] = moments[row], then
+        found[row] = then
+    return found
 
 
 def bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:

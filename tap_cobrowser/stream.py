@@ -250,6 +250,9 @@ class CobrowserStream(Stream, ABC):
     ends: ClassVar[str | None] = None
     """The column that holds when such a row ended, if there is one."""
 
+    owner: ClassVar[str | None] = None
+    """The column that says whose state or session such a row is."""
+
     ccc_only: ClassVar[bool] = False
     """Whether only CCC agents may use the command."""
 
@@ -551,6 +554,7 @@ def _command(stream: CobrowserStream) -> Command:
         stream.replication_key,
         stream.reaches_back,
         stream.ends,
+        stream.owner,
     )
     return Command(stream.name, columns, subject, stream.windowed, stream.ccc_only)
 

@@ -316,6 +316,7 @@ class SlotsActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
+    owner = "agent_id"
     schema = th.PropertiesList(
         th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
         th.Property(
@@ -412,6 +413,7 @@ class AgentPerformance(CobrowserStream):
     replication_key = "session_start"
     windowed = True
     reaches_back = True
+    owner = "agent_id"
     schema = th.PropertiesList(
         th.Property(
             "agent_id",

@@ -292,11 +292,17 @@ def test_days_with_rows_of_their_own_prove_a_range_that_has_them_all() -> None:
     assert len(server.asked) <= 26
 
 
-@pytest.mark.parametrize(("ends", "more"), [("until", 0), (None, 2)])
-def test_states_that_ended_prove_ranges_without_a_request(ends: str | None, more: int) -> None:
+@pytest.mark.parametrize(
+    ("ends", "owner", "more"), [("until", None, 0), (None, "value", 0), (None, "id", 2)]
+)
+def test_states_that_ended_prove_ranges_without_a_request(
+    ends: str | None, owner: str | None, more: int
+) -> None:
+    # The next state of the same owner ends one as well.
     server, repair = Changing(states(9)), Repair(AMSTERDAM)
+    subject = replace(STATES, ends=ends, owner=owner)
     for ago in (9, 7, 5, 3, 1):
-        response = repair.fetch(replace(STATES, ends=ends), window_of(ago, ago - 1), server)
+        response = repair.fetch(subject, window_of(ago, ago - 1), server)
         assert response.warnings == ()
     assert len(server.asked) == 5 + more
 
@@ -336,6 +342,18 @@ def test_rows_of_earlier_days_alone_are_silence_unless_they_are_known_to_last() 
         for ago in (3, 2, 1, 0):
             assert repair.fetch(replace(STATES, ends=ends), window_of(ago), server).warnings == ()
         assert [hint.kind for hint in repair.hints()] == hints
+
+
+def test_a_last_state_of_each_owner_is_no_proof() -> None:
+    # Each agent has a state that lasts over midnight, in a response to one day as well.
+    rows = [(at(3, hour), f"{hour}", at(2, hour), f"agent {hour}") for hour in range(24)]
+    rows += [(at(2, hour / 2), f"{hour}+", at(2, hour), f"agent {hour}") for hour in range(24)]
+    server = Changing(rows, lambda window: DateWindow(window.last, window.last))
+    server.rows.append((at(3, 1.5), "short", at(3, 2), "agent 24"))
+    subject = replace(STATES, ends=None, owner="value")
+    response = Repair(AMSTERDAM).fetch(subject, window_of(3, 2), server)
+    assert "short" in response.table.columns[1]
+    assert {warning.kind for warning in response.warnings} == {"ranges"}
 
 
 # Rows that change between two requests
