@@ -7,7 +7,6 @@ them is therefore the cause or the context of an error that leaves this module.
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 import ssl
 import sys
@@ -55,7 +54,6 @@ _CUT_SHORT = (
     urllib3.exceptions.ProtocolError,
     urllib3.exceptions.DecodeError,
     EOFError,
-    gzip.BadGzipFile,
     zlib.error,
 )
 _TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
@@ -192,14 +190,12 @@ class Transport:
                 raw.release_conn()
             else:
                 raw.close()
-        size = len(body)
         if not with_rows:
             body = _legible(body, encoding)
         elif body or not _ends_with_connection(response):
-            body = _decompress(body, encoding)
+            body = _decompress(body, encoding, self._on_bytes)
         elif _encodings(encoding):
             raise EOFError  # even compressed data of length 0 have a trailer
-        self._on_bytes(len(body) - size)
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
     def _chunks(self, raw: Any) -> Iterator[bytes]:
@@ -302,7 +298,7 @@ def _ends_with_connection(response: requests.Response) -> bool:
     )
 
 
-def _decompress(body: bytes, encoding: str) -> bytes:
+def _decompress(body: bytes, encoding: str, on_bytes: Callable[[int], None]) -> bytes:
     """Return a body without its content encoding.
 
     HTTP libraries accept a body whose end is missing. Here that is an error.
@@ -310,12 +306,12 @@ def _decompress(body: bytes, encoding: str) -> bytes:
     Args:
         body: The body as it was sent.
         encoding: `Content-Encoding`.
+        on_bytes: Called with the number of bytes more, after each piece: few can become many.
 
     Raises:
         RequestError: If the encoding is not one that was requested.
         EOFError: If the end is missing.
         zlib.error: If it is not in this encoding, or its checksum is wrong.
-        gzip.BadGzipFile: The same.
     """
     for name in _encodings(encoding):
         if not body:
@@ -323,13 +319,15 @@ def _decompress(body: bytes, encoding: str) -> bytes:
         if name not in {"gzip", "x-gzip", "deflate"}:
             msg = f"The response has a content encoding that was not requested: {quote(name, 40)}"
             raise RequestError(msg)
+        size = len(body)
         if name != "deflate":
-            body = gzip.decompress(body)
+            body = b"".join(_inflated(body, zlib.MAX_WBITS | 16, on_bytes))
         else:
             try:
-                body = _inflate(body, zlib.MAX_WBITS)
+                body = b"".join(_inflated(body, zlib.MAX_WBITS, on_bytes))
             except zlib.error:  # some servers leave out the header of zlib
-                body = _inflate(body, -zlib.MAX_WBITS)
+                body = b"".join(_inflated(body, -zlib.MAX_WBITS, on_bytes))
+        on_bytes(-size)
     return body
 
 
@@ -354,12 +352,18 @@ def _encodings(header: str) -> list[str]:
     return [name for name in reversed(names) if name not in {"", "identity"}]
 
 
-def _inflate(body: bytes, bits: int) -> bytes:
-    inflater = zlib.decompressobj(bits)
-    inflated = inflater.decompress(body)
-    if not inflater.eof:
-        raise EOFError
-    return inflated
+def _inflated(body: bytes, bits: int, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
+    while body:
+        inflater = zlib.decompressobj(bits)
+        while not inflater.eof:
+            piece = inflater.decompress(body, _CHUNK)
+            body = inflater.unconsumed_tail
+            if not (piece or body or inflater.eof):
+                raise EOFError
+            on_bytes(len(piece))
+            yield piece
+        # A gzip body may have several parts, and zeros at its end. Others have one part.
+        body = inflater.unused_data.lstrip(b"\0") if bits > zlib.MAX_WBITS else b""
 
 
 def _http_date(text: str | None) -> datetime | None:

@@ -248,6 +248,8 @@ def test_rows_lost_mean_that_something_was_said(
 ) -> None:
     # Between the midnight of the zone and that of the server nothing else shows how it counts.
     assume(at is None or not readings.get("day_zone"))
+    # An empty response that a cache keeps over midnight looks like days without rows.
+    assume(at is None or not quiet or readings.get("stale") != "cached")
     silent = ",".join(str(days_ago(day)) for day in sorted(quiet))
     own: dict[str, Any] = {"silent": silent, "rows": rows}
     # Before each response picks its rows, some of the last seconds of the day pass.
