@@ -104,7 +104,7 @@ def main() -> int:
     if not options.short:
         bars += _bars_of_time_and_memory(found, backfills, requests)
         bars += _bars_of_pipes(found, backfills)
-    print("\n| bar | found | bound | |\n|---|---|---|---|")
+    print("\n| bar | result | limit | |\n|---|---|---|---|")
     for bar in bars:
         bound = f"at least {bar.least:.2f}" if bar.least else f"at most {bar.most:.2f}"
         print(f"| {bar.what} | {bar.found:.2f} | {bound} | {'kept' if bar.kept else 'NOT KEPT'} |")
@@ -149,7 +149,7 @@ def _print_table(cases: Cases, backfills: Backfills, rounds: int) -> None:
         f"{backfills.rows} rows a window, {IN_FLIGHT} requests in flight; medians of "
         f"{rounds} rounds.\n"
     )
-    print("| run | by | s | CPU s | µs CPU a row | MB | CPU ÷ first | target's CPU s |")
+    print("| run | program | s | CPU s | µs CPU per row | MB | CPU, relative | target's CPU s |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     first = None
     for case in cases.values():
