@@ -100,6 +100,9 @@ def test_meltano_brings_every_row_and_value_into_duckdb_and_the_next_day_upserts
             assert ordered(found) == ordered(before[stream]), stream
             assert f"{len(found)} rows in cobrowser.{stream}\n" in said
         old = _bookmarks(meltano)
+        # what a clone has is not changed by a run
+        for name in ("meltano.yml", "pyproject.toml"):
+            assert (project_folder / name).read_bytes() == (ROOT / name).read_bytes()
 
         sandbox.set_clock(tomorrow, frozen=True)
         sandbox.requests.clear()
