@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from benchmarks.floor import DATE, INTEGERS, NUMBERS, STREAM
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox.world import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from benchmarks.answers import ZONE, conversations, earlier
 from benchmarks.floor import STREAM
-from tap_cobrowser.sandbox import World
-from tap_cobrowser.sandbox.writing import csv_of
+from sandbox import World
+from sandbox.writing import csv_of
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from singer_sdk.streams import RESTStream
 
 from benchmarks.answers import KEY, usual_records
 from benchmarks.floor import DATE, INTEGERS, NUMBERS, STREAM
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox.world import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -33,8 +33,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tap_cobrowser.clock import Time
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
+from sandbox import Sandbox, World
+from sandbox.world import TABLES, WITHOUT_RANGE
 from tap_cobrowser.tap import TapCobrowser
 from tests import process
 
@@ -458,7 +458,7 @@ def _copy_project(folder: Path) -> None:
     """Copy what a clone has, as Meltano needs it."""
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, folder)
-    for name in ("tap_cobrowser", "dbt_project", "report"):
+    for name in ("tap_cobrowser", "sandbox", "dbt_project", "report"):
         if (ROOT / name).is_dir():  # an sdist has the first one alone
             ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tap_cobrowser.clock import Time
 
 if TYPE_CHECKING:
-    from tap_cobrowser.sandbox.server import Request
+    from sandbox.server import Request
 
 
 @dataclass

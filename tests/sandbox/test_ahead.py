@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests.conftest import NOW, Output, run
 
 if TYPE_CHECKING:

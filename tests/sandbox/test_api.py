@@ -14,8 +14,8 @@ from tap_cobrowser.clock import Time
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import RetriableError, TapCobrowserError
 from tap_cobrowser.redaction import RedactingFormatter
-from tap_cobrowser.sandbox import Readings, Sandbox
-from tap_cobrowser.sandbox.faults import KINDS
+from sandbox import Readings, Sandbox
+from sandbox.faults import KINDS
 from tap_cobrowser.settings import check
 from tap_cobrowser.stream import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import ClockError, StateError, TapCobrowserError
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
+from sandbox import Sandbox, World
+from sandbox.world import TABLES, WITHOUT_RANGE
 from tests.conftest import (
     AMSTERDAM,
     NOW,

@@ -18,9 +18,9 @@ from tap_cobrowser.doctor import cli
 from tap_cobrowser.doctor.late import read_report
 from tap_cobrowser.doctor.writing import Written, how_written
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.sandbox import Readings, Sandbox, World, writing
-from tap_cobrowser.sandbox.readings import parse_reading
-from tap_cobrowser.sandbox.world import CCC_ONLY
+from sandbox import Readings, Sandbox, World, writing
+from sandbox.readings import parse_reading
+from sandbox.world import CCC_ONLY
 from tap_cobrowser.table import TableReader
 from tap_cobrowser.tap import TapCobrowser
 from tap_cobrowser.transport import Reply, Transport

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import TapCobrowserError
-from tap_cobrowser.sandbox import Readings, Sandbox, World
+from sandbox import Readings, Sandbox, World
 from tests.conftest import (
     AMSTERDAM,
     NOW,

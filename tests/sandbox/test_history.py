@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, examples, expected, ordered, run, select
 from tests.made_up import MadeUp
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve

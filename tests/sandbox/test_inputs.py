@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tap_cobrowser.tap import TapCobrowser
 from tests.conftest import (
     JSON,

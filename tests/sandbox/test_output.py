@@ -16,7 +16,7 @@ from tests.conftest import AMSTERDAM, Command, Output, days_ago, expected, order
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_cobrowser.sandbox import Sandbox
+    from sandbox import Sandbox
 
 MODES = ["RECORD", "BATCH"]
 PARQUET = {"format": "parquet", "compression": "none"}

@@ -19,7 +19,7 @@ from tests.conftest import NOW, TODAY, Command, days_ago, run, select
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_cobrowser.sandbox import Sandbox
+    from sandbox import Sandbox
 
 JSON_LOG = """
 version: 1

@@ -34,9 +34,9 @@ from tap_cobrowser.errors import (
     ServerBusyError,
     TapCobrowserError,
 )
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.faults import KINDS
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox import Sandbox, World
+from sandbox.faults import KINDS
+from sandbox.world import TABLES
 from tests.conftest import (
     NOW,
     TODAY,

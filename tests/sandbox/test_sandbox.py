@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from tap_cobrowser.sandbox import Readings, Sandbox, World
-from tap_cobrowser.sandbox.cli import main
-from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
+from sandbox import Readings, Sandbox, World
+from sandbox.cli import main
+from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
 from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago
 
 Rows = list[dict[str, Any]]
@@ -284,7 +284,7 @@ def test_millions_of_rows_come_one_by_one() -> None:
 
 # The executable
 
-RUN = [sys.executable, "-m", "tap_cobrowser.sandbox"]
+RUN = [sys.executable, "-m", "sandbox"]
 
 
 def test_the_command_gets_the_settings_and_its_exit_code_is_passed_on() -> None:

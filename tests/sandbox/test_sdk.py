@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tap_cobrowser.tap import TapCobrowser
 from tests.conftest import NOW, STREAMS, days_ago
 

@@ -20,7 +20,7 @@ from tap_cobrowser.api import Api
 from tap_cobrowser.api import Command as ApiCommand
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import TapCobrowserError
-from tap_cobrowser.sandbox.faults import KINDS
+from sandbox.faults import KINDS
 from tap_cobrowser.settings import check
 from tap_cobrowser.stream import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
@@ -30,8 +30,8 @@ from tests.sandbox.test_responses import Waited
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_cobrowser.sandbox import Sandbox
-    from tap_cobrowser.sandbox.faults import Reply
+    from sandbox import Sandbox
+    from sandbox.faults import Reply
 
 Echo = Callable[..., None]
 """Takes a reply, the path of the request, and by name the text to put into the reply."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
+from sandbox import Sandbox, World
+from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
 from tests.conftest import (
     NOW,
     STREAMS,
@@ -40,7 +40,7 @@ def test_forty_days_through_the_sandbox_command_are_exactly_its_rows() -> None:
     world = World(seed=7, rows_per_day=25)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "tap_cobrowser.sandbox", "--seed", "7", "--rows-per-day", "25"),
+            *(sys.executable, "-m", "sandbox", "--seed", "7", "--rows-per-day", "25"),
             *("--clock", CLOCK, "--frozen", "--verbose"),
             *(sys.executable, "-m", "tap_cobrowser", "--config", "ENV"),
         ],

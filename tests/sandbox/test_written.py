@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cobrowser.clock import Time
-from tap_cobrowser.sandbox import Readings, Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox import Readings, Sandbox, World
+from sandbox.world import TABLES
 from tests.conftest import NOW, days_ago, expected, ordered, run
 
 if TYPE_CHECKING:

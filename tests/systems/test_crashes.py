@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests import process
 from tests.conftest import (
     AMSTERDAM,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests.conftest import ROOT, shows_key
 
 if not (ROOT / ".ci").is_dir():
@@ -37,11 +37,11 @@ ELSEWHERE = {
     ),
     r"meltano add \S+ --from-ref ": "test_hub.py adds them",
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
-    r"tap-cobrowser-sandbox --port 8800": "serves until it is stopped; test_sandbox.py has it",
+    r"python -m sandbox --port 8800": "serves until it is stopped; test_sandbox.py has it",
 }
 # The days are those of the test, whatever `start_date` a page sets.
 CHANGES = "export |for |meltano config set (?!tap-cobrowser start_date )"
-FAILS = "TAP_COBROWSER_MAX_RETRIES=0 tap-cobrowser-sandbox --fault status-503"
+FAILS = "TAP_COBROWSER_MAX_RETRIES=0 python -m sandbox --fault status-503"
 GIVEN = {"TAP_COBROWSER_USER", "TAP_COBROWSER_API_KEY"}
 STREAMS = '["accounts.*", "emails.*"]'
 
@@ -141,7 +141,7 @@ def _programs(folder: Path) -> Path:
     programs = folder / "programs"
     programs.mkdir()
     own = Path(sys.executable).parent
-    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-doctor", "tap-cobrowser-sandbox"):
+    for name in ("meltano", "tap-cobrowser", "tap-cobrowser-doctor"):
         (programs / name).symlink_to(own / name)
     target = programs / "target-jsonl"
     # the dependencies of this program conflict with those of the tap

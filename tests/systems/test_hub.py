@@ -15,8 +15,8 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox import Sandbox, World
+from sandbox.world import TABLES
 from tests.conftest import NOW, ROOT, days_ago, expected, ordered
 from tests.systems.test_meltano import rows_in_duckdb
 from tools import hub

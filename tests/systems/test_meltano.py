@@ -16,8 +16,8 @@ import yaml
 from uv import find_uv_bin
 
 from tap_cobrowser.days import midnight
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox import Sandbox, World
+from sandbox.world import TABLES
 from tests.conftest import (
     AMSTERDAM,
     NOW,
@@ -32,7 +32,7 @@ from tests.conftest import (
 )
 
 if TYPE_CHECKING:
-    from tap_cobrowser.sandbox.server import Request
+    from sandbox.server import Request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 JOB = "dev:tap-cobrowser-to-target-duckdb"

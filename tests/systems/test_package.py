@@ -65,7 +65,7 @@ def test_the_wheel_holds_the_package_and_the_sdist_what_builds_it(built: Path) -
     with tarfile.open(sdist) as archive:
         top = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert top <= {
-        *("tap_cobrowser", "tests", "tools", "docs", "meltano.yml", "output", "pyproject.toml"),
+        *("tap_cobrowser", "sandbox", "tests", "tools", "docs", "meltano.yml", "output", "pyproject.toml"),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", ".gitignore"),
     }
 

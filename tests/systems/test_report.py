@@ -18,8 +18,8 @@ import pytest
 import yaml
 from uv import find_uv_bin
 
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox import Sandbox, World
+from sandbox.world import TABLES
 from tests import browser
 from tests.conftest import AMSTERDAM, ROOT, STREAMS, WINDOWED, Project, expected
 from tools import staging

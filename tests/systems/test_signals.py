@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.sandbox import Sandbox, World
-from tap_cobrowser.sandbox.faults import KINDS
+from sandbox import Sandbox, World
+from sandbox.faults import KINDS
 from tests import process
 from tests.conftest import NOW, days_ago
 from tests.conftest import select as catalog_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-    from tap_cobrowser.sandbox.faults import Reply
+    from sandbox.faults import Reply
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and streams")
 

@@ -13,12 +13,12 @@ import psutil
 import pytest
 from uv import find_uv_bin
 
-from tap_cobrowser.sandbox import Sandbox, World
+from sandbox import Sandbox, World
 from tests.conftest import NOW, ROOT, Project, expected, ordered, shows_key
 from tests.systems.test_meltano import rows_in_postgres
 
 if TYPE_CHECKING:
-    from tap_cobrowser.sandbox.server import Request
+    from sandbox.server import Request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 EXAMPLE = ROOT / "examples" / "dagster"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tap_cobrowser.dialects import Quoting
 from tap_cobrowser.errors import BrokenAnswerError, TapCobrowserError
-from tap_cobrowser.sandbox import Readings
-from tap_cobrowser.sandbox.writing import csv_lines
+from sandbox import Readings
+from sandbox.writing import csv_lines
 from tap_cobrowser.table import Column, TableReader
 
 PHP = Path(__file__).parent / "php" / "answers.jsonl"

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_cobrowser.sandbox import Readings, World
-from tap_cobrowser.sandbox.readings import list_readings, parse_reading
-from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
-from tap_cobrowser.sandbox.writing import csv_lines
+from sandbox import Readings, World
+from sandbox.readings import list_readings, parse_reading
+from sandbox.world import TABLES, WITHOUT_RANGE
+from sandbox.writing import csv_lines
 from tests.conftest import NOW, STREAMS, WINDOWED
 
 # Tables of difficult texts, as PHP 8.2 writes them in each of five ways

@@ -6,8 +6,8 @@ two finds a mistake in either.
 
 from __future__ import annotations
 
-from tap_cobrowser.sandbox.readings import Readings
-from tap_cobrowser.sandbox.server import Sandbox
-from tap_cobrowser.sandbox.world import World
+from sandbox.readings import Readings
+from sandbox.server import Sandbox
+from sandbox.world import World
 
 __all__ = ["Readings", "Sandbox", "World"]

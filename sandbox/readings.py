@@ -12,12 +12,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tap_cobrowser.sandbox.world import TABLES, WITHOUT_RANGE
+from sandbox.world import TABLES, WITHOUT_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_cobrowser.sandbox.world import Row, World
+    from sandbox.world import Row, World
 
 _ONE_DAY = timedelta(days=1)
 _OFFICE_BEGINS, _OFFICE_ENDS = 9, 17

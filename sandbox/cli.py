@@ -1,4 +1,4 @@
-"""`tap-cobrowser-sandbox`: serves the sandbox, until Ctrl-C or while a command runs."""
+"""`python -m sandbox`: serves the sandbox, until Ctrl-C or while a command runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import ZoneInfo
 
-from tap_cobrowser.sandbox.faults import KINDS
-from tap_cobrowser.sandbox.readings import Readings, list_readings, parse_reading
-from tap_cobrowser.sandbox.server import Fault, Sandbox
-from tap_cobrowser.sandbox.world import World
+from sandbox.faults import KINDS
+from sandbox.readings import Readings, list_readings, parse_reading
+from sandbox.server import Fault, Sandbox
+from sandbox.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tap-cobrowser-sandbox",
+        prog="python -m sandbox",
         description=(
             "Serve CoBrowser.net's CSV export API with made-up data on a loopback port, for trying "
             "and testing only. With COMMAND, run the command with TAP_COBROWSER_* variables that "
@@ -194,7 +194,7 @@ def _run(command: list[str], variables: dict[str, str]) -> int:
     environment |= {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
     program = shutil.which(command[0], path=path)
     if program is None:
-        _say(f"tap-cobrowser-sandbox: command not found: {command[0]}")
+        _say(f"python -m sandbox: command not found: {command[0]}")
         return _NOT_FOUND
     process = subprocess.Popen([program, *command[1:]], env=environment)  # noqa: S603
 

@@ -19,16 +19,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from typing_extensions import Self
 
-from tap_cobrowser.sandbox.faults import KINDS, Reply
-from tap_cobrowser.sandbox.readings import Readings
-from tap_cobrowser.sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
-from tap_cobrowser.sandbox.writing import content_type, csv_of
+from sandbox.faults import KINDS, Reply
+from sandbox.readings import Readings
+from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
+from sandbox.writing import content_type, csv_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from tap_cobrowser.sandbox.world import Row
+    from sandbox.world import Row
 
 PATH = "/generic/api/csv.php"
 DOOR = "/sandbox"
@@ -327,7 +327,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
-    server_version = "tap-cobrowser-sandbox"
+    server_version = "cobrowser-sandbox"
     sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = _BLOCK

@@ -15,7 +15,7 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from tap_cobrowser.sandbox.companies import (
+from sandbox.companies import (
     ACCOUNTS,
     AGENTS,
     FILTERS,

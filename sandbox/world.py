@@ -12,7 +12,7 @@ from datetime import timezone as fixed_zone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from tap_cobrowser.sandbox.companies import (
+from sandbox.companies import (
     ACCOUNTS,
     AGENTS,
     CCC_AGENTS,
@@ -22,12 +22,12 @@ from tap_cobrowser.sandbox.companies import (
     QUERIES,
     SUBJECTS,
 )
-from tap_cobrowser.sandbox.happenings import Happenings, account_of, pick, seconds_between, skewed
+from sandbox.happenings import Happenings, account_of, pick, seconds_between, skewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_cobrowser.sandbox.happenings import Conversation
+    from sandbox.happenings import Conversation
 
 Value = str | int | float | datetime | None
 Row = tuple[Value, ...]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from tap_cobrowser.sandbox.readings import Readings
-from tap_cobrowser.sandbox.world import TABLES
+from sandbox.readings import Readings
+from sandbox.world import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_cobrowser.sandbox.world import Row, Value
+    from sandbox.world import Row, Value
 
 _BLOCK = 64 * 1024
 _DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
