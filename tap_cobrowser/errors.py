@@ -1,5 +1,26 @@
 """All errors of the tap, one type per kind. Each message ends in what to do about it.
 
+    TapCobrowserError
+    ├─ SettingError, InputFileError, CatalogError, StateError    before any request
+    ├─ RetriableError                                            retried, up to `max_retries`
+    │  ├─ ConnectionFailedError
+    │  │  └─ UnreachableError *
+    │  ├─ ServerBusyError
+    │  ├─ BrokenResponseError
+    │  └─ ClockError
+    ├─ PausedError *, RequestError *, CertificateError *
+    ├─ CredentialsError
+    │  └─ CccAgentError
+    ├─ RejectedError, NotCsvError
+    ├─ WrongDaysError, MissingColumnError, CellError
+    ├─ HistoryFileError
+    ├─ BatchFileError *, TargetGoneError *
+    ├─ StreamsFailedError                                        at the end of a run
+    └─ ExaminationError                                          of the doctor
+
+An error ends its stream, and the others are read. Those with a `*` concern every stream, and end
+the run (`ends_run`).
+
 Every message is one line. None of these errors has an exception of `requests` as its cause or
 context, because those quote the URL, and with it the API key.
 """
@@ -8,13 +29,15 @@ from __future__ import annotations
 
 
 class TapCobrowserError(Exception):
-    """An error that ends the run with exit code 1.
+    """An error that ends a stream, or the run, with exit code 1.
 
     Attributes:
         advice: What to do about it, in one sentence.
+        ends_run: Whether it concerns every stream, so that no other stream is worth trying.
     """
 
     advice = ""
+    ends_run = False
 
     def __init__(self, what: str, *, where: str = "", advice: str | None = None) -> None:
         """Initialize the error.
@@ -60,6 +83,7 @@ class StateError(TapCobrowserError):
 class PausedError(TapCobrowserError):
     """The server asks for a longer pause than the tap accepts."""
 
+    ends_run = True
     advice = "Run again later to continue where this run stopped."
 
 
@@ -88,22 +112,29 @@ class RetriableError(TapCobrowserError):
 
 
 class ConnectionFailedError(RetriableError):
-    """The server could not be reached, or the connection ended before the response did."""
-
+    """The connection ended before the response did, or the response took too long."""
     advice = (
         "Check `api_url`, the network and any proxy; run again to continue where this run stopped."
     )
 
 
+class UnreachableError(ConnectionFailedError):
+    """The server could not be reached at all."""
+
+    ends_run = True
+
+
 class RequestError(TapCobrowserError):
     """With these settings, a request cannot be sent, or its response cannot be decoded."""
 
+    ends_run = True
     advice = "Check `api_url`, `user_agent` and the proxy settings of the environment."
 
 
 class CertificateError(TapCobrowserError):
     """The server's certificate is not trusted, so no request was sent."""
 
+    ends_run = True
     advice = (
         "Check `api_url`; behind a proxy with its own certificate authority, set the environment "
         "variable REQUESTS_CA_BUNDLE to the authority's file."
@@ -119,7 +150,7 @@ class ServerBusyError(RetriableError):
     )
 
 
-class BrokenAnswerError(RetriableError):
+class BrokenResponseError(RetriableError):
     """The response is incomplete, is an HTML page, or contains a PHP error."""
 
 
@@ -147,7 +178,7 @@ class CccAgentError(CredentialsError):
     )
 
 
-class RefusedError(TapCobrowserError):
+class RejectedError(TapCobrowserError):
     """The server rejects the request, and would reject a retry."""
 
     advice = "Check `api_url`, `csv_separator` and `window_days`."
@@ -180,11 +211,22 @@ class MissingColumnError(TapCobrowserError):
 class BatchFileError(TapCobrowserError):
     """A BATCH file cannot be written."""
 
+    ends_run = True
     advice = "Set `batch_config.storage.root` to a folder that can be written to."
 
 
 class CellError(TapCobrowserError):
     """A cell does not fit its column's type."""
+
+
+class HistoryFileError(TapCobrowserError):
+    """A file of `history_files` cannot be read as an export of one command."""
+
+    advice = "Correct or remove the file, and run again: rows that were loaded are updated by key."
+
+
+class StreamsFailedError(TapCobrowserError):
+    """Streams have failed; the others were read. The message names each, and why."""
 
 
 class ExaminationError(TapCobrowserError):
@@ -196,4 +238,5 @@ class ExaminationError(TapCobrowserError):
 class TargetGoneError(TapCobrowserError):
     """The target no longer reads the tap's output, or the output cannot be written."""
 
+    ends_run = True
     advice = "See the target's log; run again to continue from the last state that it stored."
