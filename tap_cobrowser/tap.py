@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.retries import Retry
     from tap_cobrowser.days import DateWindow
-    from tap_cobrowser.models import Command
+    from tap_cobrowser.models import Command, Notice
 
 
 class TapCobrowser(CommandLineTap):
@@ -176,3 +176,57 @@ class TapCobrowser(CommandLineTap):
                 names,
             )
         return super().run_discovery()
+
+    # Catalog and state
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Load the state, and check that every selected stream can continue from it.
+
+        Raises:
+            StateError: If one cannot.
+        """
+        known = bookmarks_of(state, {stream.name for stream in STREAMS})
+        super().load_state({"bookmarks": known})
+        # Streams use the catalog as soon as they are created, and the SDK passes an empty state
+        # before there is a catalog.
+        for stream in self._selected if known else ():
+            _ = stream.bookmark
+
+    @override
+    def _reset_state_progress_markers(self) -> None:
+        """Do nothing: this tap sends no markers, and keeps those of others."""
+
+    @override
+    def try_streams(self) -> None:
+        failed: dict[str, TapCobrowserError] = {}
+        for stream in self.streams.values():
+            try:
+                self.run_sync_dry_run(streams=[stream])
+            except TapCobrowserError as error:
+                if error.ends_run:
+                    raise
+                failed[stream.name] = error
+        for name in self.streams:
+            found = failed.get(name)
+            self.logger.info(
+                "Stream '%s' %s", name, f"does not work: {found}" if found else "works."
+            )
+        if failed:
+            raise _summary(failed, len(self.streams))
+
+
+def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
+    """Return the last line of a run in which streams failed: which, and why."""
+    if len(failed) == 1 == streams:
+        (error,) = failed.values()
+        return StreamsFailedError(error.what, where=error.where, advice=error.advice)
+    reasons = "; ".join(f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items())
+    return StreamsFailedError(
+        f"{len(failed)} of {streams} streams failed: {reasons}",
+        advice="The others were read. What to do is in the line of each error above.",
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
