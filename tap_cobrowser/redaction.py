@@ -60,7 +60,7 @@ def quote(value: object, most: int = 200, *, end: bool = False) -> str:
         end: Whether to show the end rather than the beginning.
     """
     line, is_cut = _line(value, most, end=end)
-    if _shows_key(line):
+    if shows_key(line):
         return _OMITTED
     mark = '"' if "'" in line and '"' not in line else "'"
     quoted = f"{mark}{line}{mark}"
@@ -70,7 +70,7 @@ def quote(value: object, most: int = 200, *, end: bool = False) -> str:
 def quote_exactly(value: str, most: int) -> str:
     """Return text of others as one line in quotation marks, with every character visible."""
     shown = value[:most]
-    if _shows_key(shown):
+    if shows_key(shown):
         return _OMITTED
     return repr(shown) if len(value) <= most else f"{shown!r}…"
 
@@ -78,7 +78,7 @@ def quote_exactly(value: str, most: int) -> str:
 def one_line(value: object, most: int = 200) -> str:
     """Return text of others as one line, without quotation marks."""
     line, is_cut = _line(value, most)
-    return _OMITTED if _shows_key(line) else f"{line}…" if is_cut else line
+    return _OMITTED if shows_key(line) else f"{line}…" if is_cut else line
 
 
 def _line(value: object, most: int, *, end: bool = False) -> tuple[str, bool]:
@@ -111,8 +111,8 @@ def _encoded(key: str) -> set[str]:
     return texts | {raw.hex()}
 
 
-def _shows_key(text: str) -> bool:
-    """Return whether a text has a piece of a key, as it is or with its escapes undone."""
+def shows_key(text: str) -> bool:
+    """Return whether a text has a part of a protected key, as it is or with its escapes undone."""
     views, new = set[str](), {text}
     while new and len(views) < 50:  # noqa: PLR2004 - more than the depths that escapes have
         views |= new
