@@ -22,11 +22,11 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.singer import bookmarks
 from tap_cobrowser.singer.emission import (
-    outgoing_keys,
     records_of,
     write_batches,
     write_records,
 )
+from tap_cobrowser.singer.maps import key_columns
 from tap_cobrowser.singer.paginator import WindowPaginator
 
 if sys.version_info >= (3, 12):
@@ -116,7 +116,9 @@ class CobrowserStream(Stream, ABC):
         Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
         texts: a null would not be a key.
         """
-        keys = {*self.primary_keys, self.replication_key, *outgoing_keys(self.stream_maps)}
+        maps = self.config.get("stream_maps") or {}
+        keys = {*self.primary_keys, self.replication_key}
+        keys |= key_columns(self.name, self.stream_maps, maps)
         wanted = self.effective_schema.get("properties", {})
         columns = tuple(
             Column(
@@ -206,9 +208,9 @@ class CobrowserStream(Stream, ABC):
             for response in checked.responses:
                 yield from records_of(response.table)
 
-    # The SDK's own writes a bookmark per record, and its records one by one.
+    # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
     @override
-    def sync(self, context: Context | None = None) -> None:
+    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]
         """Emit the SCHEMA, then the daily work."""
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
