@@ -14,7 +14,8 @@ import pytest
 
 from tap_cobrowser.clock import Time
 from tap_cobrowser.progress import Progress
-from tests.conftest import NOW, TODAY, Command, days_ago, run, select
+from tests.expected import NOW, TODAY, days_ago
+from tests.outputs import Command, run, select
 
 if TYPE_CHECKING:
     from pathlib import Path

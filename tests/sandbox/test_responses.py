@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from sandbox import Sandbox, World
+from sandbox.faults import KINDS
+from sandbox.world import TABLES
 from tap_cobrowser.clock import Time
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import (
@@ -34,27 +37,14 @@ from tap_cobrowser.errors import (
     ServerBusyError,
     TapCobrowserError,
 )
-from sandbox import Sandbox, World
-from sandbox.faults import KINDS
-from sandbox.world import TABLES
-from tests.conftest import (
-    NOW,
-    TODAY,
-    WINDOWED,
-    Output,
-    days_ago,
-    expected,
-    ordered,
-    run,
-    select,
-    shows_key,
-    start,
-)
+from tests.expected import NOW, TODAY, WINDOWED, days_ago, expected, ordered
+from tests.keys import shows_key
+from tests.outputs import Output, run, select, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Command
+    from tests.outputs import Command
 
 STREAM = "slotsactivity"
 FIRST = 8  # days ago

@@ -26,7 +26,7 @@ from tap_cobrowser.bookmarks import (
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.paginator import WindowPaginator
-from tests.conftest import examples
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

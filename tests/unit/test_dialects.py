@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.dialects import Quoting
-from tap_cobrowser.errors import BrokenAnswerError, TapCobrowserError
 from sandbox import Readings
 from sandbox.writing import csv_lines
+from tap_cobrowser.dialects import Quoting
+from tap_cobrowser.errors import BrokenAnswerError, TapCobrowserError
 from tap_cobrowser.table import Column, TableReader
 
 PHP = Path(__file__).parent / "php" / "answers.jsonl"

@@ -17,7 +17,7 @@ from singer_sdk.logging import StructuredFormatter
 
 from tap_cobrowser import redaction
 from tap_cobrowser.redaction import guard_outputs, protect, quote, redact
-from tests.conftest import ENCODINGS, shown_pieces, spellings
+from tests.keys import ENCODINGS, shown_pieces, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
