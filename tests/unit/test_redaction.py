@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tap_cobrowser import redaction
 from tap_cobrowser.redaction import one_line, protect, quote, quote_exactly
-from tests.conftest import ENCODINGS, shown_pieces
+from tests.keys import ENCODINGS, shown_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
