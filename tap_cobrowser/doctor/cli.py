@@ -10,24 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import outputs, settings
-from tap_cobrowser.clock import SYSTEM_TIME
-from tap_cobrowser.doctor.client import MOST_REQUESTS, Client
-from tap_cobrowser.doctor.late import read_report
-from tap_cobrowser.doctor.report import report_of
-from tap_cobrowser.doctor.visit import Visit
-from tap_cobrowser.errors import ExaminationError, InputFileError, TapCobrowserError
+from tap_cobrowser import settings
+from tap_cobrowser.api.clock import SYSTEM_TIME
+from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, StoppedError
+from tap_cobrowser.doctor.case import Case
+from tap_cobrowser.doctor.examination import Examination
+from tap_cobrowser.doctor.late import days_of, read_report
+from tap_cobrowser.doctor.questions import findings_of, reason_of
+from tap_cobrowser.doctor.report import Report
+from tap_cobrowser.errors import (
+    CredentialsError,
+    ExaminationError,
+    InputFileError,
+    SettingError,
+    TapCobrowserError,
+)
 from tap_cobrowser.redaction import quote
-from tap_cobrowser.streams import STREAMS
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_cobrowser.api import Command, Retry
-    from tap_cobrowser.clock import Time
+    from tap_cobrowser.api.clock import Time
+    from tap_cobrowser.api.retries import Retry
+    from tap_cobrowser.client import CobrowserStream
     from tap_cobrowser.doctor.late import Days
-    from tap_cobrowser.doctor.report import Report
+    from tap_cobrowser.models import Command
 
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
@@ -37,49 +45,53 @@ _HELP = (
 )
 
 
-def commands(tap: TapCobrowser) -> dict[str, Command]:
-    """Return all commands of the API, by name, as the tap reads them."""
-    streams = [stream(tap=tap) for stream in STREAMS]
-    return {stream.name: stream.command for stream in streams}
+def commands() -> dict[str, Command]:
+    """Return all commands of the API, by name, with all their columns."""
+    tap = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
+    streams: dict[str, CobrowserStream] = tap.streams  # type: ignore[assignment]
+    return {name: stream.command for name, stream in streams.items()}
 
 
 def examine(
-    tap: TapCobrowser,
+    checked: settings.Settings,
     *,
     time: Time = SYSTEM_TIME,
     earlier: Days | None = None,
     on_request: Callable[[int, str], None] = lambda *_: None,
     on_retry: Callable[[Retry], None] = lambda _: None,
-) -> tuple[Report | None, TapCobrowserError | None]:
+) -> tuple[Report, TapCobrowserError | None]:
     """Examine a server.
 
     Args:
-        tap: The tap, with its settings.
+        checked: The settings of the tap.
         time: This machine's time.
         earlier: Digests from an earlier report.
         on_request: Called with the number of a request and its command.
         on_retry: Called before a retry.
 
     Returns:
-        The report, if there is one; and the error that ended the examination, if any.
+        The report, and the error that ended the examination early, if one did.
+
+    Raises:
+        TapCobrowserError: If there is nothing to report, because no request succeeded.
     """
-    client = Client(
-        settings.check(tap.config),
-        commands(tap),
-        time=time,
-        earlier=earlier,
-        on_request=on_request,
-        on_retry=on_retry,
-    )
+    api = RecordingApi(checked, time=time, on_request=on_request, on_retry=on_retry)
+    case = Case(checked, commands(), api.seen)
     failure: TapCobrowserError | None = None
     try:
-        Visit(client, time=time, earlier=earlier).make()
-    except TapCobrowserError as error:
-        if not client.case.refused:
-            return None, error
-        failure = error
-    report = report_of(client.case, settings.version(), client.ledger, earlier)
-    return report, failure or client.failure
+        Examination(api, case, time=time, earlier=earlier).make()
+    except StoppedError as stopped:
+        failure = stopped.error
+    if failure and not api.worked and not isinstance(failure, CredentialsError):
+        raise failure
+    report = Report(
+        settings.version(),
+        findings_of(case, earlier),
+        api.requests,
+        reason_of(failure) if failure and api.worked else "",
+        days_of(case),
+    )
+    return report, failure
 
 
 def main() -> None:
@@ -113,6 +125,9 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         TapCobrowserError: If an extraction would fail or lose rows, or if there is no report.
     """
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
+    if not (tap.settings.user and tap.settings.api_key):
+        msg = "Settings 'user' and 'api_key' are missing"
+        raise SettingError(msg, advice="The doctor asks the API, and reads no `history_files`.")
     earlier = read_report(against) if against else None
     if output:
         _write(output, "", "a")  # before anything is requested
@@ -121,31 +136,24 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
 
     def retried(retry: Retry) -> None:
         progress.clear()
-        tap.logger.warning("%s: %s. Retrying in %.1f s.", *_why(retry))
+        reason = reason_of(retry.error)
+        tap.logger.warning("%s: %s Sent again in %.1f s.", retry.place, reason, retry.wait)
 
     try:
         report, error = examine(
-            tap,
-            earlier=earlier,
-            on_request=progress.show,
-            on_retry=retried,
+            tap.settings, earlier=earlier, on_request=progress.show, on_retry=retried
         )
     finally:
         progress.clear()
-    if report:
-        text = report.to_json() if form == "json" else report.to_text()
-        if output:
-            _write(output, text, "w")
-        else:
-            _print(text)
+    text = report.to_json() if form == "json" else report.to_text()
+    if output:
+        _write(output, text, "w")
+    else:
+        _print(text)
     if error:
         raise error
-    if report and (problem := report.problem):
-        raise ExaminationError(problem)
-
-
-def _why(retry: Retry) -> tuple[str, str, float]:
-    return retry.place, retry.error.what.rstrip("."), retry.wait
+    if report.problem:
+        raise ExaminationError(report.problem)
 
 
 def _stop_on_signals(tap: TapCobrowser, progress: _Progress) -> None:
@@ -166,7 +174,7 @@ def _print(text: str) -> None:
         sys.stdout.flush()
     except OSError as error:
         reason = error.strerror or "unknown reason"
-        outputs.discard(sys.stdout)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
     else:
         return
     msg = f"The report cannot be printed: {reason}"
@@ -190,9 +198,8 @@ class _Progress:
 
     def __init__(self) -> None:
         terminal = sys.__stderr__
-        self._terminal = terminal if terminal and terminal.isatty() else None
-        if os.environ.get("CI"):
-            self._terminal = None
+        is_terminal = terminal and terminal.isatty() and not os.environ.get("CI")
+        self._terminal = terminal if is_terminal else None
         self._length = 0
 
     def show(self, number: int, command: str) -> None:

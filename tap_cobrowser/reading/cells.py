@@ -150,6 +150,7 @@ def _boolean(cell: str) -> bool:
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
+_DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
 _RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
     r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
@@ -256,6 +257,22 @@ class Moments:
         if offset not in _ZONE_NAMES:
             raise ValueError
         return local.replace(tzinfo=timezone(timedelta(hours=_ZONE_NAMES[offset])))
+
+
+def style_of(cell: str) -> tuple[str, str]:
+    """Return how a date-time is written: its format and its UTC offset, "" where they are unknown.
+
+    The offset is as in the cell (`+0100`, `CET`); `none` without one.
+    """
+    cell = _COMMENT.sub("", " ".join(cell.split()))
+    if _UNIX_SECONDS.fullmatch(cell):
+        return "Unix seconds", "none"
+    if found := _ISO_8601.fullmatch(cell):
+        return "ISO 8601", found[8] or found[9] or "none"
+    if found := _RFC_2822.fullmatch(cell):
+        dutch = cell.lower().startswith(_DUTCH_DAYS) or found[2].title() in _DUTCH_MONTHS
+        return "RFC 2822, Dutch names" if dutch else "RFC 2822", found[7] or found[8] or "none"
+    return "", ""
 
 
 class _Hours(dict[str, str]):
