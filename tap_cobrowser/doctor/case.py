@@ -94,10 +94,17 @@ class Case:
         return [each for each in self.dated if (each.start or 0) < SEASON]
 
     def own_zone_fits(self, seen: list[Seen]) -> bool:
-        """Return whether the tap's check has nothing to say about the days of responses."""
-        return all(self._fits(each) for each in seen)
+        """Return whether all rows are of the days requested, if these are days of `timezone`.
 
-    def _fits(self, each: Seen) -> bool:
+        The tap's check accepts rows exactly at the closing midnight, which are of this zone only if
+        all rows fit no other zone better.
+        """
+        if all(each.fits(self.settings.timezone) for each in seen):
+            return True
+        return all(map(self._passes, seen)) and not self.other_zones(seen)
+
+    def _passes(self, each: Seen) -> bool:
+        """Return whether the tap's check has nothing to say about the days of a response."""
         if each.response is None:
             return True
         try:
@@ -127,7 +134,7 @@ class Case:
                     shared = len(one.keys & other.keys)
                     # Rows exactly at midnight may be of both days.
                     if 2 * shared > min(len(one.keys), len(other.keys)) and not (
-                        self._fits(one) and self._fits(other)
+                        self._passes(one) and self._passes(other)
                     ):
                         return one, other
         return None
@@ -219,16 +226,12 @@ class Case:
     def alike(self) -> int:
         """Return a number of rows that several responses have and none exceeds, 0 without one."""
         most = max((each.rows for each in self.seen), default=0)
-        full = [
-            each
-            for each in self.seen
-            if each.rows == most and each.span and not (each.command.hourly and _is_even(each))
-        ]
-        requests = {(each.command.name, each.start, each.stop) for each in full}
-        days = {(each.start, each.stop) for each in full}
-        shared = len({each.command.name for each in full}) > 1 and most >= _LEAST_SHARED
-        if len(requests) < _TIMES or len(days) < 2:  # noqa: PLR2004 - several
+        same = [each for each in self.seen if each.rows == most and each.span]
+        # Rows of so many accounts or hosts in so many hours are natural.
+        full = [each for each in same if not _is_even(each)]
+        if len(full) < _TIMES or len({(each.start, each.stop) for each in full}) == 1:
             return 0
+        shared = len({each.command.name for each in same}) > 1 and most >= _LEAST_SHARED
         return most if shared or most >= _LEAST_LIMIT else 0
 
 
@@ -246,4 +249,4 @@ def _reaches(each: Seen) -> bool:
 def _is_even(each: Seen) -> bool:
     """Return whether a response of an hourly command has the same number of rows for each hour."""
     hours = len(set(each.moments))
-    return each.command.hourly and hours >= _FEW_HOURS and each.rows % hours == 0
+    return each.command.hourly and hours >= _FEW_HOURS and len(each.keys) % hours == 0

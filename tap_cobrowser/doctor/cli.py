@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,8 @@ def _print(text: str) -> None:
         sys.stdout.flush()
     except OSError as error:
         reason = error.strerror or "unknown reason"
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+        with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
         return
     msg = f"The report cannot be printed: {reason}"

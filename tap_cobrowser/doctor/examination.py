@@ -183,9 +183,9 @@ class Examination:
             dates = [
                 each.exchange.reply.date
                 for each in self._case.seen
-                if each.exchange and each.exchange.reply.date
+                if each.response and each.exchange and each.exchange.reply.date
             ]
-            now = again.exchange and again.exchange.reply.date
+            now = again.response and again.exchange and again.exchange.reply.date
             self._case.stale = bool(now and now < max(dates))
 
     def _at_once(self) -> None:

@@ -108,10 +108,10 @@ def findings_of(case: Case, earlier: Days | None) -> list[Finding]:
         _day_zone(case),
         _stamp_offset(case),
         _clock(case),
-        _written(case, "encoding", lambda each: [each.encoding], "No character beyond ASCII"),
-        _written(case, "quoting", lambda each: [each.quoting], "No quote in a text"),
-        _written(case, "dates", lambda each: each.dates, "No date-time"),
-        _written(case, "numbers", lambda each: each.numbers, "No number"),
+        _written(case, "encoding", lambda each: [each.encoding], "No character beyond ASCII was seen."),
+        _written(case, "quoting", lambda each: [each.quoting], "No quote in a text was seen."),
+        _written(case, "dates", lambda each: each.dates, _NO_ROWS),
+        _written(case, "numbers", lambda each: each.numbers, _NO_ROWS),
         _empty(case),
         _keys(case),
         _row_limit(case),
@@ -261,6 +261,9 @@ def _range_end(case: Case) -> Finding:
             evidence = "A range lacks its older day; nothing shows whether it has the younger one."
             return Finding("range_end", "unknown", evidence, UNKNOWN, **more)
         evidence = "No range shows it: a limit of rows may have cut its younger day off."
+        if case.start.notice:
+            more = _one_day(case, "Ranges lack rows.")
+            return Finding("range_end", "unknown", evidence, UNKNOWN, **more)
         return _unknown("range_end", evidence if case.known else _why_unknown(case))
     has, proven = younger
     if not has:
@@ -448,11 +451,10 @@ def _written(
 ) -> Finding:
     found = {value for each in case.seen for value in of(each.written) if value}
     # What most responses do not show does not contradict the one that does.
-    telling = [each for each in found if "invalid" in each or each not in {"UTF-8", "doubled", "plain"}]
-    if name in {"encoding", "quoting", "numbers"} and telling:
-        found = {*telling}
+    telling = {each for each in found if "invalid" in each} or found - {"UTF-8", "doubled", "plain"}
+    found = telling or found
     if not found:
-        return _unknown(name, f"{lacking} was seen.")
+        return _unknown(name, lacking)
     responses = sum(any(of(each.written)) for each in case.seen)
     sure = LIKELY if found == {"doubled"} else PROVEN
     evidence = f"Seen in {counted(responses, 'response')}."
@@ -557,15 +559,14 @@ def _late(case: Case, earlier: Days | None) -> Finding:
 
 
 def _latency(case: Case) -> Finding:
-    windows = [each for each in case.seen if each.span and each.response and each.exchange]
-    most = max((each.span for each in windows if each.span < 3), default=0)  # noqa: PLR2004 - days
-    windows = [each for each in windows if each.span == most]
+    width = 2 if case.ranges_work else 1
+    windows = [each for each in case.seen if each.span == width and each.response]
     if not windows:
         return _unknown("latency", "No window was read.")
     seconds = median(each.exchange.seconds for each in windows if each.exchange)
     size = median(each.response.size for each in windows if each.response)
     answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(max(size, _FEW)))}
-    evidence = f"Medians of {counted(len(windows), 'window')} of {counted(most, 'day')}."
+    evidence = f"Medians of {counted(len(windows), 'window')} of {counted(width, 'day')}."
     return Finding("latency", answer, evidence, LIKELY)
 
 
@@ -582,7 +583,7 @@ def _concurrency(case: Case) -> Finding:
     if len(answer) < 2:  # noqa: PLR2004 - two to compare
         return _unknown("concurrency", "It was not tried.", answer=answer or "unknown")
     helps = min(case.seconds.values()) < 0.8 * case.seconds[1]
-    evidence = f"Seconds per request, by number at once: more {'help' if helps else 'hardly help'}."
+    evidence = f"Per request, by the number at once: more {'help' if helps else 'hardly help'}."
     return Finding("concurrency", answer, evidence, LIKELY)
 
 

@@ -131,6 +131,6 @@ def _spoken(finding: Finding) -> str:
     if finding.id == "latency":
         return f"{answer['seconds']} s and {answer['bytes']} bytes"
     if finding.id == "concurrency":
-        return ", ".join(f"{took} s for {number} at once" for number, took in answer.items())
+        return ", ".join(f"{number}: {took} s" for number, took in answer.items())
     shared = [f"{number} in {name}" for name, number in answer.items() if number != "unique"]
     return ", ".join(shared) or "unique"
