@@ -1,22 +1,37 @@
 -- Every hour that the data speak of, counted from the first day's midnight in the account's zone,
--- so that a day has 23 or 25 of them when the clock is changed.
+-- so that a day has 23 or 25 of them when the clock is changed. States and sessions of agents may
+-- have begun before the days that were loaded: they count only if nothing else is there.
 with moments as (
-    select hour_begin_time as moment from {{ ref('stg_accountspecshourly') }}
+    {%- for stream, moment in {
+        'accountspecshourly': 'hour_begin_time',
+        'hostspecshourly': 'hour_begin_time',
+        'filterstatshourly': 'hour_begin_time',
+        'conversations': 'conversation_start',
+        'emails': 'sent_at',
+        'agentactivity': 'time_start',
+        'slotsactivity': 'time_start',
+        'agentperformance': 'session_start',
+    }.items() %}
+    select {{ moment }} as moment, {{ stream in ['agentactivity', 'slotsactivity', 'agentperformance'] }} as reaches_back
+    from {{ ref('stg_' ~ stream) }}
+    {%- if not loop.last %}
     union all
-    select hour_begin_time as moment from {{ ref('stg_hostspecshourly') }}
-    union all
-    select hour_begin_time as moment from {{ ref('stg_filterstatshourly') }}
-    union all
-    select conversation_start as moment from {{ ref('stg_conversations') }}
-    union all
-    select sent_at as moment from {{ ref('stg_emails') }}
+    {%- endif %}
+    {%- endfor %}
+),
+
+limits as (
+    select
+        coalesce(min(case when not reaches_back then moment end), min(moment)) as first_moment,
+        max(moment) as last_moment
+    from moments
 ),
 
 bounds as (
     select
-        {{ from_local('cast(cast(' ~ local('min(moment)') ~ ' as date) as timestamp)') }} as first_moment,
-        max(moment) as last_moment
-    from moments
+        {{ from_local('cast(cast(' ~ local('first_moment') ~ ' as date) as timestamp)') }} as first_moment,
+        last_moment
+    from limits
 ),
 
 -- 2 to the power of 18 hours are thirty years
