@@ -1,30 +1,15 @@
 -- Every hour that the data speak of, counted from the first day's midnight in the account's zone,
 -- so that a day has 23 or 25 of them when the clock is changed. States and sessions of agents may
 -- have begun before the days that were loaded: they count only if nothing else is there.
-with moments as (
-    {%- for stream, moment in {
-        'accountspecshourly': 'hour_begin_time',
-        'hostspecshourly': 'hour_begin_time',
-        'filterstatshourly': 'hour_begin_time',
-        'conversations': 'conversation_start',
-        'emails': 'sent_at',
-        'agentactivity': 'time_start',
-        'slotsactivity': 'time_start',
-        'agentperformance': 'session_start',
-    }.items() %}
-    select {{ moment }} as moment, {{ stream in ['agentactivity', 'slotsactivity', 'agentperformance'] }} as reaches_back
-    from {{ ref('stg_' ~ stream) }}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
-),
-
-limits as (
+with limits as (
     select
-        coalesce(min(case when not reaches_back then moment end), min(moment)) as first_moment,
-        max(moment) as last_moment
-    from moments
+        coalesce(
+            min(case when stream not in ('agentactivity', 'slotsactivity', 'agentperformance') then first_row end),
+            min(first_row)
+        ) as first_moment,
+        max(last_row) as last_moment
+    from {{ ref('stream_status') }}
+    where stream <> 'cccslotsactivity'
 ),
 
 bounds as (

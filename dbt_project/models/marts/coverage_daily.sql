@@ -8,7 +8,6 @@
     'hostspecshourly': 'hour_begin_time_local',
     'filterstatshourly': 'hour_begin_time_local',
 } -%}
-{%- set loaded = loaded_streams() -%}
 with counted as (
     {%- for stream, moment in moments.items() %}
     select '{{ stream }}' as stream, cast({{ moment }} as date) as day, count(*) as row_count
@@ -22,11 +21,9 @@ with counted as (
 
 -- A stream whose table is not there has no row here.
 streams as (
-    {%- for stream in moments if stream in loaded or not execute %}
-    select '{{ stream }}' as stream
-    union all
-    {%- endfor %}
-    select 'none' as stream where 1 = 0
+    select stream
+    from {{ ref('stream_status') }}
+    where is_loaded and stream in ({% for stream in moments %}'{{ stream }}'{{ ', ' if not loop.last }}{% endfor %})
 ),
 
 days as (

@@ -1,7 +1,7 @@
--- From the marks in the descriptions of the project (`config.meta.personal`), tables of the tap included.
+-- From `config.meta.personal` of columns in this project: of the loaded tables and of the models.
 {%- set found = [] -%}
 {%- if execute -%}
-    {%- for node in [*graph.sources.values(), *graph.nodes.values()] if node.package_name == 'cobrowser' and node.columns -%}
+    {%- for node in (graph.sources.values() | list + graph.nodes.values() | list) if node.package_name == 'cobrowser' and node.columns -%}
         {%- for column in node.columns.values() if column.meta.personal -%}
             {%- do found.append((node, column)) -%}
         {%- endfor -%}
