@@ -15,6 +15,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     import requests
@@ -41,6 +42,12 @@ class WindowPaginator(BaseAPIPaginator[DateWindow]):
         self._newest_first = newest_first
         super().__init__(self._up_to(last) if newest_first else self._from(first))
         self._finished = first > last
+
+    def windows(self) -> Iterator[DateWindow]:
+        """Yield all windows."""
+        while not self.finished:
+            yield self.current_value
+            self.advance()
 
     def _from(self, day: date) -> DateWindow:
         return DateWindow(day, min(self._last, day + self._more))
