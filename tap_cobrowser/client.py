@@ -22,11 +22,11 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.singer import bookmarks
 from tap_cobrowser.singer.emission import (
-    outgoing_keys,
     records_of,
     write_batches,
     write_records,
 )
+from tap_cobrowser.singer.maps import outgoing_keys
 from tap_cobrowser.singer.paginator import WindowPaginator
 
 if sys.version_info >= (3, 12):
@@ -116,7 +116,8 @@ class CobrowserStream(Stream, ABC):
         Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
         texts: a null would not be a key.
         """
-        keys = {*self.primary_keys, self.replication_key, *outgoing_keys(self.stream_maps)}
+        sent = outgoing_keys(self.stream_maps, self.config.get("stream_maps") or {})
+        keys = {*self.primary_keys, self.replication_key, *sent}
         wanted = self.effective_schema.get("properties", {})
         columns = tuple(
             Column(

@@ -11,12 +11,13 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tap_cobrowser.days import midnight
+from tap_cobrowser.days import DateWindow, midnight
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -25,16 +26,16 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from datetime import date
     from zoneinfo import ZoneInfo
 
-    from tap_cobrowser.days import DateWindow
     from tap_cobrowser.singer.bookmarks import Bookmark
 
 _A_MINUTE, _AN_HOUR = 60, 3600
 
 
 class Progress:
-    """Progress of a run, over all streams."""
+    """Progress of a run. `requested` and `retried` are thread-safe."""
 
     def __init__(
         self,
@@ -54,20 +55,30 @@ class Progress:
         self.logger, self.zone, self.monotonic = logger, zone, monotonic
         self._seconds = seconds
         self._begun = self._logged_at = monotonic()
-        self._passes: dict[tuple[str, bool], StreamProgress] = {}
+        self._lock = threading.Lock()
+        # By stream, because requests are made ahead of its sync.
+        self._requests: Counter[str] = Counter()
+        self._retries: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
         self._warnings = _Warnings(logging.WARNING)
         logger.addHandler(self._warnings)
 
-    def of(self, stream: str, *, earlier: bool = False) -> StreamProgress:
-        """Return the progress of a stream, which may have requests before it is synced.
+    def requested(self, stream: str) -> None:
+        """Count a request; a retry is one, too."""
+        with self._lock:
+            self._requests[stream] += 1
 
-        Args:
-            stream: The name of the stream.
-            earlier: Whether it is about earlier days that are filled in, not the daily work.
-        """
-        if (stream, earlier) not in self._passes:
-            self._passes[stream, earlier] = StreamProgress(self, stream, earlier=earlier)
-        return self._passes[stream, earlier]
+    def retried(self, stream: str) -> None:
+        """Count a retry."""
+        with self._lock:
+            self._retries[stream] += 1
+
+    def take(self, stream: str) -> tuple[int, int]:
+        """Return the requests and retries of a stream since the last time."""
+        with self._lock:
+            taken = self._requests.pop(stream, 0), self._retries.pop(stream, 0)
+        self._totals["requests"] += taken[0]
+        return taken
 
     def is_due(self) -> bool:
         """Return whether a progress line is due; the caller then logs it."""
@@ -77,6 +88,28 @@ class Progress:
             self._logged_at = now
         return due
 
+    @contextmanager
+    def of(
+        self, stream: str, days: DateWindow | None = None, *, earlier: bool = False
+    ) -> Iterator[StreamProgress]:
+        """Show the progress of the sync of a stream, and log a summary at its end.
+
+        Args:
+            stream: The name of the stream.
+            days: All days that are to be read; None for a whole table, and for files.
+            earlier: Whether they are earlier days that are filled in, not the daily work.
+        """
+        progress = StreamProgress(self, stream, days, earlier=earlier)
+        completed = False
+        try:
+            with _progress_bar(progress.title, days) as progress.bar:
+                yield progress
+            completed = True
+        finally:
+            progress.log_summary(completed=completed)
+            self._totals["streams"] += not earlier
+            self._totals["rows"] += progress.rows
+
     def finish(self, failed: Collection[str] = ()) -> None:
         """Log the summary of the run.
 
@@ -84,172 +117,147 @@ class Progress:
             failed: The names of the streams that failed.
         """
         self.logger.removeHandler(self._warnings)
-        passes = [each for each in self._passes.values() if each.begun is not None]
+        for stream in list(self._requests):
+            self.take(stream)
         fields = {
-            "streams": len({each.stream for each in passes}),
-            "rows": sum(each.rows for each in passes),
-            "requests": sum(each.requests for each in self._passes.values()),
+            **{name: self._totals[name] for name in ("streams", "rows", "requests")},
             "warnings": self._warnings.number,
             "seconds": round(self.monotonic() - self._begun, 1),
             "failed": sorted(failed),
         }
         self.logger.info(
-            "Run: %s, %s, %s, %s, %.0f s%s",
-            _count(fields["streams"], "stream"),
-            _count(fields["rows"], "row"),
-            _count(fields["requests"], "request"),
-            _count(fields["warnings"], "warning"),
+            "Run: %s, %s, %s, %s, %s s%s",
+            _count(self._totals["streams"], "stream"),
+            _count(self._totals["rows"], "row"),
+            _count(self._totals["requests"], "request"),
+            _count(self._warnings.number, "warning"),
             fields["seconds"],
-            f"; failed: {', '.join(fields['failed'])}" if failed else "",
+            f"; failed: {', '.join(sorted(failed))}" if failed else "",
             extra=fields,
         )
 
 
 class StreamProgress:
-    """Progress of a stream. `requested` and `retried` are thread-safe.
+    """Progress of the sync of a stream.
 
     Attributes:
-        stream: The name of the stream.
-        begun: When the sync of the stream began; None before that.
+        title: The stream, and whether it is about earlier days.
         rows: The number of rows that were emitted.
-        requests: The number of requests, retries included.
+        bar: A progress bar, None if there is none.
     """
 
-    def __init__(self, run: Progress, stream: str, *, earlier: bool) -> None:
-        """Start to count."""
-        self.stream, self.begun = stream, None  # type: tuple[str, float | None]
-        self.rows = self.requests = 0
-        self._run, self._earlier = run, earlier
-        self._lock = threading.Lock()
-        self._retries = self._checks = self._windows = self._days = 0
-        self._whole: DateWindow | None = None
+    def __init__(
+        self, run: Progress, stream: str, days: DateWindow | None, *, earlier: bool
+    ) -> None:
+        """Start the clock."""
+        self.title = f"{stream} (earlier days)" if earlier else stream
+        self.rows = 0
+        self.bar: Any = None
+        self._run, self._stream, self._days, self._earlier = run, stream, days, earlier
+        self._begun = run.monotonic()
+        self._windows = self._days_read = self._checks = 0
         self._read: DateWindow | None = None
         self._bookmark: Bookmark | None = None
-        self._bar: Any = None
 
-    def requested(self) -> None:
-        """Count a request."""
-        with self._lock:
-            self.requests += 1
-
-    def retried(self) -> None:
-        """Count a retry, which is a request too."""
-        with self._lock:
-            self._retries += 1
-
-    def checked(self, requests: int) -> None:
-        """Count requests that were made to check or to complete a response."""
-        self._checks += requests
-
-    @contextmanager
-    def syncing(self, days: DateWindow | None = None) -> Iterator[None]:
-        """Show the progress of the sync of the stream, and log a summary at its end.
-
-        Args:
-            days: All days that are to be read; None for a whole table, and for files.
-        """
-        self.begun, self._whole = self._run.monotonic(), days
-        completed = False
-        try:
-            with _progress_bar(f"{self.stream}{self._kind}", days) as self._bar:
-                yield
-            completed = True
-        finally:
-            self._log_summary(completed=completed)
-
-    def done(self, window: DateWindow | None, rows: int, bookmark: Bookmark | None) -> None:
+    def done(
+        self, window: DateWindow | None, rows: int, *, bookmark: Bookmark | None, checks: int = 0
+    ) -> None:
         """Count a window whose rows were emitted.
 
         Args:
             window: The window, None for a whole table.
             rows: How many rows it had.
             bookmark: The bookmark after it.
+            checks: How many requests were made to check or to complete it.
         """
         self.rows += rows
         self._windows += 1
+        self._checks += checks
         self._bookmark = bookmark
         if window is None:
             return
-        self._read = window.joined(self._read)
-        self._days += window.days
-        if self._whole:
-            share = self._days / max(self._whole.days, self._days)
-            self._show(share, f"window {window}", {"window": str(window)}, days=self._days)
+        read = self._read or window
+        self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
+        self._days_read += _length(window)
+        if self.bar is not None:
+            self.bar.set_postfix(rows=self.rows, refresh=False)
+            self.bar.update(self._days_read - self.bar.n)
+        else:
+            share = self._days_read / max(_length(self._days or window), self._days_read)
+            self._log_progress(share, f"window {window}", {"window": str(window)})
 
-    def done_in_file(self, rows: int, size: int, whole: int, file: int, files: int) -> None:
+    def done_in_file(
+        self, rows: int, *, read: int, whole: int, file: int = 1, files: int = 1
+    ) -> None:
         """Count rows of a file that were emitted.
 
         Args:
             rows: How many rows.
-            size: How many bytes of all files of the stream were read so far.
+            read: How many bytes of all files of the stream were read so far.
             whole: How many bytes all files of the stream have.
             file: The number of the file, from 1.
             files: The number of files of the stream.
         """
         self.rows += rows
-        place = f"file {file} of {files}"
-        self._show(size / max(whole, size, 1), place, {"file": file, "files": files})
+        fields = {"file": file, "files": files, "bytes": read}
+        self._log_progress(read / max(whole, read, 1), f"file {file} of {files}", fields)
 
-    @property
-    def _kind(self) -> str:
-        return " (earlier days)" if self._earlier else ""
+    def _log_progress(self, share: float, place: str, fields: dict[str, Any]) -> None:
+        """Log a progress line if it is due."""
+        if not self._run.is_due():
+            return
+        took = max(self._run.monotonic() - self._begun, 0.001)
+        left = took * (1 - share) / max(share, 1e-9)
+        self._run.logger.info(
+            "%s, %s: %.0f %% done, %s, %s rows/s, about %s left",
+            self.title,
+            place,
+            100 * share,
+            _count(self.rows, "row"),
+            f"{self.rows / took:,.0f}",
+            _duration(left),
+            extra={
+                "stream_name": self._stream,
+                **fields,
+                "share_done": round(share, 4),
+                "rows": self.rows,
+                "rows_per_second": round(self.rows / took, 1),
+                "seconds_left": round(left, 1),
+            },
+        )
 
-    def _show(self, share: float, place: str, fields: dict[str, Any], days: int = 0) -> None:
-        """Update the bar, or log a progress line if it is due."""
-        if self._bar is not None:
-            self._bar.set_postfix(rows=self.rows, refresh=False)
-            self._bar.update(days - self._bar.n)
-        elif self._run.is_due():
-            took = max(self._run.monotonic() - (self.begun or 0), 0.001)
-            left = took * (1 - share) / max(share, 1e-9)
-            self._run.logger.info(
-                "%s%s: %s: %.0f %% done, %s, %s rows/s, about %s left",
-                self.stream,
-                self._kind,
-                place,
-                100 * share,
-                _count(self.rows, "row"),
-                f"{self.rows / took:,.0f}",
-                _duration(left),
-                extra={
-                    "stream_name": self.stream,
-                    **fields,
-                    "share_done": round(share, 4),
-                    "rows": self.rows,
-                    "rows_per_second": round(self.rows / took, 1),
-                    "seconds_left": round(left, 1),
-                },
-            )
-
-    def _log_summary(self, *, completed: bool) -> None:
+    def log_summary(self, *, completed: bool) -> None:
+        """Log what the sync of the stream has come to."""
+        requests, retries = self._run.take(self._stream)
         bookmark, read = self._bookmark, self._read
         complete_from = bookmark.complete_from if bookmark and self._earlier else None
+        reached = f"bookmark {bookmark.day}" if bookmark else ""
         parts = [
-            _count(self.rows, "row") + (f" of {read}" if read else "") + self._kind,
-            _count(self.requests, "request"),
-            _count(self._retries, "retry") if self._retries else "",
-            _count(self._checks, "check") if self._checks else "",
-            f"complete from {complete_from}" if complete_from else "",
-            f"bookmark {bookmark.day}" if bookmark and not self._earlier else "",
+            _count(self.rows, "row") + (f" of {read}" if read else ""),
+            _count(requests, "request"),
+            _count(retries, "retry") if retries else "",
+            f"{self._checks} to check responses" if self._checks else "",
+            f"complete from {complete_from}" if complete_from else reached,
             "" if completed else "not completed",
         ]
         fields = {
-            "stream_name": self.stream,
+            "stream_name": self._stream,
             "rows": self.rows,
             "windows": self._windows,
-            "requests": self.requests,
-            "retries": self._retries,
+            "requests": requests,
+            "retries": retries,
             "checks": self._checks,
             "first_day": read and read.first,
             "last_day": read and read.last,
-            "bookmark": bookmark and midnight(bookmark.day, self._run.zone).isoformat(),
+            "bookmark": self._instant(bookmark.day if bookmark else None),
+            **({"complete_from": self._instant(complete_from)} if self._earlier else {}),
         }
-        if self._earlier:
-            fields["complete_from"] = (
-                complete_from and midnight(complete_from, self._run.zone).isoformat()
-            )
         line = ", ".join(filter(None, parts))
-        self._run.logger.info("%s: %s", self.stream, line, extra=fields)
+        self._run.logger.info("%s: %s", self.title, line, extra=fields)
+
+    def _instant(self, day: date | None) -> str | None:
+        """Return a day as the state has it."""
+        return midnight(day, self._run.zone).isoformat() if day else None
 
 
 class _Warnings(logging.Handler):
@@ -284,7 +292,7 @@ def _progress_bar(title: str, days: DateWindow | None) -> Iterator[Any]:
         for handler in logging.root.handlers
         if isinstance(handler, logging.StreamHandler) and handler.stream is terminal
     ]
-    with tqdm(desc=title, unit="day", total=days.days, file=terminal, leave=False) as bar:
+    with tqdm(desc=title, unit="day", total=_length(days), file=terminal, leave=False) as bar:
         for handler in handlers:
             handler.setStream(_AboveBar(tqdm, terminal))
         try:
@@ -306,6 +314,10 @@ class _AboveBar:
 
     def flush(self) -> None:
         self._terminal.flush()
+
+
+def _length(days: DateWindow) -> int:
+    return (days.last - days.first).days + 1
 
 
 def _count(number: int, what: str) -> str:
