@@ -26,7 +26,7 @@ from tap_cobrowser.singer.emission import (
     write_batches,
     write_records,
 )
-from tap_cobrowser.singer.maps import outgoing_keys
+from tap_cobrowser.singer.maps import key_columns
 from tap_cobrowser.singer.paginator import WindowPaginator
 
 if sys.version_info >= (3, 12):
@@ -116,8 +116,9 @@ class CobrowserStream(Stream, ABC):
         Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
         texts: a null would not be a key.
         """
-        sent = outgoing_keys(self.stream_maps, self.config.get("stream_maps") or {})
-        keys = {*self.primary_keys, self.replication_key, *sent}
+        maps = self.config.get("stream_maps") or {}
+        keys = {*self.primary_keys, self.replication_key}
+        keys |= key_columns(self.name, self.stream_maps, maps)
         wanted = self.effective_schema.get("properties", {})
         columns = tuple(
             Column(
@@ -207,9 +208,9 @@ class CobrowserStream(Stream, ABC):
             for response in checked.responses:
                 yield from records_of(response.table)
 
-    # The SDK's own writes a bookmark per record, and its records one by one.
+    # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
     @override
-    def sync(self, context: Context | None = None) -> None:
+    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]
         """Emit the SCHEMA, then the daily work."""
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
@@ -241,7 +242,10 @@ class CobrowserStream(Stream, ABC):
         batch_config = self.get_batch_config(self.config)
         nothing: list[str] = []
         begun: DateWindow | None = None
-        with self._run.progress.of(self, earlier=earlier) as progress:
+        today = self._run.today
+        days = today and (self.earlier_days if earlier else self.daily_days)(today)
+        days = days if self.windowed else None
+        with self._run.progress.of(self.name, days, earlier=earlier) as progress:
             for checked in self._run.windows.of((self.command, earlier)):
                 self._warn(checked)
                 nothing += [
@@ -255,7 +259,7 @@ class CobrowserStream(Stream, ABC):
                     table = self._recent(response)
                     rows += self._emit(table, response.extracted, version, batch_config)
                 self._finish(checked, begun, earlier=earlier)
-                progress.done(checked.window, rows, checks=checked.checks)
+                progress.done(checked.window, rows, bookmark=self.bookmark, checks=checked.checks)
                 del checked, response, table  # which can be large, before the next ones are read
         if nothing:
             self._log_notice(_said_nothing(nothing))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
+from singer_sdk.singerlib import Catalog
 
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
@@ -17,9 +18,17 @@ from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.api.windows import Windows, longest
 from tap_cobrowser.cli import CommandLineTap
 from tap_cobrowser.client import CobrowserStream, Run
-from tap_cobrowser.errors import CredentialsError, StreamsFailedError, TapCobrowserError
-from tap_cobrowser.singer import catalog, state
+from tap_cobrowser.errors import (
+    CredentialsError,
+    SettingError,
+    StreamsFailedError,
+    TapCobrowserError,
+)
+from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.singer import maps, sdk_settings
+from tap_cobrowser.singer.catalog import parse as parse_catalog
 from tap_cobrowser.singer.progress import Progress
+from tap_cobrowser.singer.state import bookmarks_of
 from tap_cobrowser.streams import STREAMS
 
 if sys.version_info >= (3, 12):
@@ -45,6 +54,62 @@ class TapCobrowser(CommandLineTap):
     time: ClassVar[Time] = SYSTEM_TIME
     """This machine's time. A subclass may replace it."""
 
+    def __init__(
+        self,
+        *,
+        catalog: object = None,
+        state: object = None,
+        setup_mapper: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Check the settings, the catalog, the stream maps and the state, before any request.
+
+        Args:
+            catalog: The catalog, as parsed JSON.
+            state: The state, as parsed JSON.
+            setup_mapper: Whether to prepare the stream maps.
+            kwargs: Other arguments of the SDK.
+
+        Raises:
+            TapCobrowserError: If one of them is not valid.
+        """
+        super().__init__(setup_mapper=False, **kwargs)
+        if catalog is not None:
+            catalog = catalog.to_dict() if isinstance(catalog, Catalog) else catalog
+            streams = {stream.name: stream for stream in self.discover_streams()}
+            absent = {stream.name: " without `ccc_agent: true`" for stream in STREAMS}
+            self._input_catalog = parse_catalog(catalog, streams, absent, self.logger.warning)
+            if not self._selected:
+                self.logger.warning(
+                    "The catalog selects no stream of this tap, so nothing is read."
+                )
+        if setup_mapper:
+            self.setup_mapper()
+        self.load_state({} if state is None else cast("dict[str, Any]", state))
+
+    @override
+    def setup_mapper(self) -> None:
+        """Prepare the stream maps.
+
+        Raises:
+            SettingError: If one of them cannot be used.
+        """
+        try:
+            # That of `Tap` also registers deselected streams, which have no columns.
+            super(Tap, self).setup_mapper()
+            selected = Catalog()
+            for entry in self.catalog.streams:
+                if entry.metadata.resolve_selection()[()]:
+                    selected.add_stream(entry)
+            self.mapper.register_raw_streams_from_catalog(selected)
+        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+            reason = quote(error)
+        else:
+            if not (reason := maps.problem(self.mapper.stream_maps)):
+                return
+        msg = f"Setting 'stream_maps' cannot be used: {reason}"
+        raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
+
     @cached_property
     def settings(self) -> settings.Settings:
         """The checked settings.
@@ -61,10 +126,11 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = Progress(self.time.monotonic)
+        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
 
         def retried(retry: Retry) -> None:
-            progress.retried(retry)
+            if retry.number:
+                progress.retried(retry.command)
             what = "Retrying" if retry.number else "Asking once more"
             count = f" ({retry.number} of {retry.most})" if retry.number else ""
             self.logger.log(
@@ -125,7 +191,7 @@ class TapCobrowser(CommandLineTap):
                 self._try(stream, run, failed, earlier=True)
         for name, notice in run.windows.at_end():
             self._log_at_end(name, notice)
-        run.progress.finish(self.logger, failed)
+        run.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
@@ -215,13 +281,58 @@ class TapCobrowser(CommandLineTap):
         if failed:
             raise _summary(failed, len(self.streams))
 
+    # Settings
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        # The SDK has this setting, but does not add it by itself.
+        for name, schema in EMIT_ACTIVATE_VERSION_CONFIG["properties"].items():
+            config_jsonschema["properties"].setdefault(name, schema)
+
+    @classmethod
+    def _schemas(cls) -> dict[str, Any]:
+        """Return the JSON Schema of each setting, the tap's own and the SDK's."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        schemas: dict[str, Any] = cls.config_jsonschema["properties"]
+        return schemas
+
+    @property
+    def _env_var_config(self) -> dict[str, str]:
+        """Settings from the environment, as text. The checks give them their types."""
+        return settings.from_environment(self._schemas())
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        key = self._config.get("api_key")
+        if isinstance(key, str):
+            protect(key)
+        for name, schema in settings.OWN.items():
+            if "default" in schema and self._config.get(name) in (None, ""):
+                self._config[name] = schema["default"]
+        if not raise_errors:
+            return []
+        settings.check(self._config)
+        schemas = self._schemas()
+        theirs = {name: schemas[name] for name in schemas.keys() - settings.OWN.keys()}
+        checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
+        for sentence in settings.unknown(self._config, schemas):
+            self.logger.warning("%s", sentence)
+        # The SDK reads its own settings from here, and would take a null for a value.
+        ours = {name: value for name, value in self._config.items() if name not in theirs}
+        self._config = ours | checked
+        return []
+
 
 def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
     """Return the last line of a run in which streams failed: which, and why."""
     if len(failed) == 1 == streams:
         (error,) = failed.values()
         return StreamsFailedError(error.what, where=error.where, advice=error.advice)
-    reasons = "; ".join(f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items())
+    reasons = "; ".join(
+        f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items()
+    )
     return StreamsFailedError(
         f"{len(failed)} of {streams} streams failed: {reasons}",
         advice="The others were read. What to do is in the line of each error above.",

@@ -132,9 +132,7 @@ class _Asking:
         sizes[command.name] = max(response.size, sizes.get(command.name, 0))
         return response
 
-    def ranges_work(
-        self, command: Command, window: DateWindow, yesterday: Response
-    ) -> bool | None:
+    def ranges_work(self, command: Command, window: DateWindow, yesterday: Response) -> bool | None:
         """Return whether a window has the rows of its ends; None if these days do not show it.
 
         Args:

@@ -174,6 +174,7 @@ class Windows:
         if not _several(window) and (
             rows in self._limits or counts.may_be_limit(rows, command, several_days=False)
         ):
+            self._limits.add(rows)
             cut_off = may_be_cut_off(rows, counts.singles(rows))
         found = [outside, shared_keys(command, response.table), cut_off]
         return [*response.table.notices, *filter(None, found)]

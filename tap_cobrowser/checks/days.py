@@ -51,17 +51,14 @@ def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice
     if after:
         parts.append(f"{after} rows up to {_hours(last - ends)} after")
     text = f"The response to {window} has {' and '.join(parts)} these days. They are emitted. "
-    if max(begins - first if before else timedelta(0), last - ends) < _A_DAY:
-        text += (
+    advice = "The server may not use `start` and `stop` as documented, or "
+    if max(begins - first if before else timedelta(0), last - ends) <= _A_DAY:
+        advice = (
             "The server's days may begin at another midnight than those of `timezone` "
-            f"({zone.key}): ask CoBrowser.net for the time zone of the account, and set `timezone` "
-            "to it. Until then the first day and today may lack rows."
+            f"({zone.key}), so that the first day and today lack rows: ask CoBrowser.net for the "
+            "time zone of the account, and set `timezone` to it. Or "
         )
-    else:
-        text += (
-            "The server may not use `start` and `stop` as documented, or a cache in between "
-            "returns stored responses; ask CoBrowser.net."
-        )
+    text += f"{advice}a cache in between returns stored responses."
     return Notice("days", text)
 
 

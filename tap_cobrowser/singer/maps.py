@@ -6,7 +6,7 @@ import ast
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.mapper import CustomStreamMap, RemoveRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform
 
 from tap_cobrowser.redaction import quote
 
@@ -47,25 +47,28 @@ def problem(maps: Mapping[str, Iterable[StreamMap]]) -> str:
     return ""
 
 
-def outgoing_keys(stream_maps: Iterable[StreamMap], definitions: Mapping[str, Any]) -> set[str]:
+def key_columns(
+    stream: str, stream_maps: Iterable[StreamMap], definitions: Mapping[str, Any]
+) -> set[str]:
     """Return the columns of a stream that are, or make, key columns of the SCHEMAs that go out.
 
     A cell of these columns is part of a key, so it must not become null.
 
     Args:
-        stream_maps: The maps of the stream.
+        stream: The name of the stream.
+        stream_maps: Its maps.
         definitions: The setting `stream_maps`.
     """
-    found: set[str] = set()
-    for each in stream_maps:
-        if isinstance(each, RemoveRecordTransform):
-            continue
-        keys = set(each.transformed_key_properties or ())
-        found |= keys
-        source = each.stream_name if isinstance(each, CustomStreamMap) else None
-        for name, definition in definitions.items() if source else ():
-            if isinstance(definition, dict) and fnmatch(source, definition.get("__source__", name)):
-                for expression in filter(None, map(definition.get, keys)):
-                    parts = ast.walk(ast.parse(expression))
-                    found |= {part.id for part in parts if isinstance(part, ast.Name)}
+    keys = {
+        key
+        for each in stream_maps
+        if not isinstance(each, RemoveRecordTransform)
+        for key in each.transformed_key_properties or ()
+    }
+    found = set(keys)
+    for name, definition in definitions.items():
+        if isinstance(definition, dict) and fnmatch(stream, definition.get("__source__", name)):
+            for expression in filter(None, map(definition.get, keys)):
+                parts = ast.walk(ast.parse(expression))
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
     return found

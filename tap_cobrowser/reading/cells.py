@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from collections import defaultdict
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-Value = str | int | float | bool | None
+    from tap_cobrowser.models import Value
+
+_T = TypeVar("_T")
 
 _LARGEST_INTEGER = 2**63 - 1
 _LONGEST_NUMBER = 400
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # `0,5` or `39,4779`, but not `1,234`
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,(?!\d{3}\Z)\d+|(?:0|\d{4,}|),\d{3})", re.ASCII)
+# how a database may write a cell without a value
+_EMPTY = {"", "NULL", "null", "\\N"}
 
 
 class UnfitError(Exception):
@@ -34,12 +39,13 @@ class UnfitError(Exception):
         self.row, self.cell, self.wanted = row, cell, wanted
 
 
-def _each(cells: Sequence[str], convert: Callable[[str], Value], wanted: str) -> list[Value]:
+def _each(cells: Sequence[str], convert: Callable[[str], _T], wanted: str) -> list[_T | None]:
     """Convert cell by cell, to accept unusual spellings and to find a cell that does not fit."""
-    values: list[Value] = []
+    values: list[_T | None] = []
     for row, cell in enumerate(cells):
+        text = " ".join(cell.split())
         try:
-            values.append(convert(cell))
+            values.append(None if text in _EMPTY else convert(text))
         except (ValueError, OverflowError, InvalidOperation):  # noqa: PERF203 - the slow path
             raise UnfitError(row, cell, wanted) from None
     return values
@@ -68,10 +74,7 @@ def integers(cells: Sequence[str]) -> Sequence[Value]:
     return _each(cells, _integer, "an integer")
 
 
-def _integer(cell: str) -> int | None:
-    cell = cell.strip()
-    if not cell:
-        return None
+def _integer(cell: str) -> int:
     number = Decimal(_plain(cell))
     if number != number.to_integral_value() or abs(number) > _LARGEST_INTEGER:
         raise ValueError
@@ -98,10 +101,7 @@ def numbers(cells: Sequence[str]) -> Sequence[Value]:
     return _each(cells, _number, "a number")
 
 
-def _number(cell: str) -> float | None:
-    cell = cell.strip()
-    if not cell:
-        return None
+def _number(cell: str) -> float:
     number = float(_plain(cell))
     if not math.isfinite(number):
         raise ValueError
@@ -133,7 +133,7 @@ def with_points(cells: Sequence[str], numbers: Sequence[Sequence[str]]) -> Seque
     return [cell.replace(",", ".") for cell in cells]
 
 
-_TRUTHS: Mapping[str, bool | None] = {"1": True, "0": False, "true": True, "false": False, "": None}
+_TRUTHS = {"1": True, "0": False, "true": True, "false": False}
 
 
 def booleans(cells: Sequence[str]) -> Sequence[Value]:
@@ -141,9 +141,9 @@ def booleans(cells: Sequence[str]) -> Sequence[Value]:
     return _each(cells, _boolean, "1 or 0")
 
 
-def _boolean(cell: str) -> bool | None:
+def _boolean(cell: str) -> bool:
     try:
-        return _TRUTHS[cell.strip().lower()]
+        return _TRUTHS[cell.lower()]
     except KeyError:
         raise ValueError from None
 
@@ -172,50 +172,52 @@ _ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT":
 _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
 _ZONE_NAMES |= {"CET": 1, "CEST": 2, "MET": 1, "MEST": 2}
 _MINUTES = {f":{m:02}:{s:02}": f":{m:02}:{s:02}+00:00" for m in range(60) for s in range(60)}
-_A_DAY = timedelta(days=1)
 
 
 class Moments:
-    """Converts date-times, in each format that the API may use, to ISO 8601 in UTC.
-
-    Attributes:
-        foreign_offset: The first date-time whose offset is not that of the zone, as written.
-    """
+    """Converts date-times, in each format that the API may use, to ISO 8601 in UTC."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         """Initialize with the zone of date-times without an offset."""
         self._zone = zone
         self._hours = _Hours(self)
-        self.foreign_offset: datetime | None = None
 
-    def required(self, cells: Sequence[str]) -> Sequence[Value]:
-        """Convert the cells of a column that must not have empty cells."""
-        values = self.optional(cells)
-        if None in values:
-            row = values.index(None)
-            raise UnfitError(row, cells[row], "a date-time")
-        return values
+    def values(
+        self, cells: Sequence[str], others: Sequence[Sequence[str]] = ()
+    ) -> tuple[Sequence[Value], bool]:
+        """Convert the cells of a column.
 
-    def optional(self, cells: Sequence[str]) -> Sequence[Value]:
-        """Convert the cells of a column."""
+        Args:
+            cells: The cells.
+            others: For a table with one row per hour, the columns that are otherwise its key. Rows
+                with the same cells in them are never of the same hour.
+
+        Returns:
+            The values, and whether some may be an hour too early: they have no offset, and nothing
+            tells which of the two hours they are of that a clock change makes alike.
+        """
         hours, minutes = self._hours, _MINUTES
+        begin = _hour_length(next(filter(None, cells), ""))
+        end = begin + 6
         try:
             # `Wed, 14 Mar 2012 16` + ` +0100`, and `:16:11`: nearly all hours were seen before
             return [
-                hours[cell[:19] + cell[25:]] + minutes[cell[19:25]] if cell else None
+                hours[cell[:begin] + cell[end:]] + minutes[cell[begin:end]] if cell else None
                 for cell in cells
-            ]
+            ], False
         except KeyError:
-            return _each(cells, self._moment, "a date-time")
+            moments = _each(cells, self._moment, "a date-time")
+        is_unsure = _settle_repeated_hours(moments, others)
+        return [
+            moment and moment.astimezone(timezone.utc).isoformat() for moment in moments
+        ], is_unsure
 
-    def _moment(self, cell: str) -> str | None:
-        cell = _COMMENT.sub("", " ".join(cell.split()))
-        if not cell or _ZERO_DATE.fullmatch(cell):
-            return None
-        return self.parse(cell).isoformat()
+    def _moment(self, cell: str) -> datetime | None:
+        cell = _COMMENT.sub("", cell)
+        return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
-        """Return the moment in UTC.
+        """Return the moment; without an offset in the cell, it is in the zone.
 
         Raises:
             ValueError: If it is in none of the formats.
@@ -242,11 +244,9 @@ class Moments:
             int((fraction or "0")[:6].ljust(6, "0")),
         )
         offset = digits or name
-        if offset is None:
-            return local.replace(tzinfo=self._zone).astimezone(timezone.utc)
-        moment = self._with_offset(local, offset.upper())
-        self._compare(moment)
-        return moment.astimezone(timezone.utc)
+        return (
+            self._with_offset(local, offset.upper()) if offset else local.replace(tzinfo=self._zone)
+        )
 
     def _with_offset(self, local: datetime, offset: str) -> datetime:
         if offset[0] in "+-":
@@ -256,23 +256,14 @@ class Moments:
         for fold in (0, 1):
             own = local.replace(tzinfo=self._zone, fold=fold)
             if own.tzname() == offset:
-                return own
+                return own.astimezone(timezone.utc)
         if offset not in _ZONE_NAMES:
             raise ValueError
         return local.replace(tzinfo=timezone(timedelta(hours=_ZONE_NAMES[offset])))
 
-    def _compare(self, moment: datetime) -> None:
-        """Compare an offset with the zone's, except near a clock change, where servers differ."""
-        if self.foreign_offset or moment.utcoffset() == moment.astimezone(self._zone).utcoffset():
-            return
-        around = (moment - _A_DAY, moment + _A_DAY)
-        before, after = (near.astimezone(self._zone).utcoffset() for near in around)
-        if before == after:
-            self.foreign_offset = moment
-
 
 class _Hours(dict[str, str]):
-    """A cache from hours in RFC 2822 to the same hours in ISO 8601 and UTC."""
+    """A cache from hours, as they are written, to the same hours in ISO 8601 and UTC."""
 
     # a year of hours; what is met is near to what was met last
     _MOST = 9_000
@@ -285,18 +276,94 @@ class _Hours(dict[str, str]):
         """Convert an hour.
 
         Raises:
-            KeyError: If it has to be parsed with its minutes, or is not an hour.
+            KeyError: If it has to be parsed with its minutes or its neighbours, or is not an hour.
         """
-        found = _RFC_2822.fullmatch(f"{hour[:19]}:00:00{hour[19:]}")
-        if not found:
-            raise KeyError(hour)
+        begin = _hour_length(hour)
         try:
-            moment = self._moments.parse(found[0])
+            moment = self._moments.parse(f"{hour[:begin]}:00:00{hour[begin:]}")
+            utc = moment.astimezone(timezone.utc)
         except (ValueError, OverflowError):
             raise KeyError(hour) from None
-        if moment.minute:
+        if utc.minute or utc.microsecond or _is_repeated(moment):
             raise KeyError(hour)
         if len(self) >= self._MOST:
             self.clear()
-        self[hour] = moment.strftime("%Y-%m-%dT%H")
-        return self[hour]
+        self[hour] = text = utc.strftime("%Y-%m-%dT%H")
+        return text
+
+
+def _hour_length(cell: str) -> int:
+    """Return the length of `2012-03-14T16`, or else that of `Wed, 14 Mar 2012 16`."""
+    return 13 if cell[4:5] == "-" else 19
+
+
+# The hour that a clock change repeats
+
+
+def _is_repeated(moment: datetime) -> bool:
+    """Return whether a moment has a second one that is written alike."""
+    second = moment.replace(fold=1)
+    return (moment.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())
+
+
+def _settle_repeated_hours(moments: list[datetime | None], others: Sequence[Sequence[str]]) -> bool:
+    """Replace the moments of the second of two hours, where the order of rows tells them apart.
+
+    Returns:
+        Whether some could not be told apart. They stay in the first hour.
+    """
+    if not any(moment and _is_repeated(moment) for moment in moments):
+        return False
+    groups: dict[object, list[int]] = defaultdict(list)
+    for row, group in enumerate(zip(*others, strict=True) if others else [()] * len(moments)):
+        if moments[row]:
+            groups[group].append(row)
+    return any([_settle_group(moments, rows, hourly=bool(others)) for rows in groups.values()])
+
+
+def _settle_group(moments: list[datetime | None], rows: list[int], *, hourly: bool) -> bool:
+    """Settle the moments of rows of which the order is known; see `_settle_repeated_hours`."""
+    times = [moment for row in rows if (moment := moments[row])]
+    if not any(map(_is_repeated, times)):
+        return False
+    forward, backward = _in_order(times, hourly=hourly), _in_order(times[::-1], hourly=hourly)
+    backward = backward._replace(moments=backward.moments[::-1])
+    possible = [each for each in (forward, backward) if each.is_ascending]
+    settled = possible[0] if possible else forward
+    if possible or hourly:
+        for row, moment in zip(rows, settled.moments, strict=True):
+            moments[row] = moment
+    return not (settled.is_complete and len(possible) == 1)
+
+
+class _Settled(NamedTuple):
+    """Moments, of which those that are less than the one before are in the second hour.
+
+    Attributes:
+        moments: The moments.
+        is_ascending: Whether they ascend.
+        is_complete: Whether each night has some in the second hour.
+    """
+
+    moments: list[datetime]
+    is_ascending: bool
+    is_complete: bool
+
+
+def _in_order(times: Iterable[datetime], *, hourly: bool) -> _Settled:
+    settled: list[datetime] = []
+    nights: dict[date, bool] = {}
+    previous = datetime.min
+    for time in times:
+        moment = time
+        if _is_repeated(moment):
+            local = moment.replace(tzinfo=None)
+            is_second = nights.get(local.date(), False)
+            if local.date() in nights:
+                is_second = is_second or local < previous or (hourly and local == previous)
+            nights[local.date()] = is_second
+            previous = local
+            moment = moment.replace(fold=int(is_second))
+        settled.append(moment)
+    stamps = list(map(datetime.timestamp, settled))
+    return _Settled(settled, stamps == sorted(stamps), all(nights.values()))
