@@ -242,9 +242,9 @@ class CobrowserStream(Stream, ABC):
         batch_config = self.get_batch_config(self.config)
         nothing: list[str] = []
         begun: DateWindow | None = None
-        today = self._run.today
-        days = today and (self.earlier_days if earlier else self.daily_days)(today)
-        days = days if self.windowed else None
+        today, days = self._run.today, None
+        if today and self.windowed:
+            days = self.earlier_days(today) if earlier else self.daily_days(today)
         with self._run.progress.of(self.name, days, earlier=earlier) as progress:
             for checked in self._run.windows.of((self.command, earlier)):
                 self._warn(checked)
