@@ -25,7 +25,7 @@ import requests
 from sandbox import Readings, Sandbox, World
 from sandbox.cli import main
 from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
-from tests.conftest import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago
+from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago
 
 Rows = list[dict[str, Any]]
 

@@ -25,7 +25,7 @@ from tap_cobrowser.singer.bookmarks import (
     put,
     read,
 )
-from tests.conftest import examples
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from sandbox import Readings, World
 from sandbox.readings import list_readings, parse_reading
 from sandbox.world import TABLES, WITHOUT_RANGE
 from sandbox.writing import csv_lines
-from tests.conftest import NOW, STREAMS, WINDOWED
+from tests.expected import NOW, STREAMS, WINDOWED
 
 # Tables of difficult texts, as PHP 8.2 writes them in each of five ways
 WRITTEN_BY_PHP = [

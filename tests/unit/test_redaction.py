@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tap_cobrowser import redaction
 from tap_cobrowser.redaction import one_line, protect, quote, quote_exactly
-from tests.conftest import ENCODINGS, shown_pieces
+from tests.keys import ENCODINGS, shown_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,10 @@ def test_a_short_key_is_not_quoted_whole(key: str, encode: Callable[[str], str])
     assert quote(f"GET {key[:3]}") == f"'GET {key[:3]}'"
 
 
-@given(key=KEYS.map(lambda key: key.replace(" ", "x")), gap=st.sampled_from(["\n", "\r\n", " ", "\t", "\x00"]))
+@given(
+    key=KEYS.map(lambda key: key.replace(" ", "x")),
+    gap=st.sampled_from(["\n", "\r\n", " ", "\t", "\x00"]),
+)
 def test_a_key_that_is_broken_over_lines_is_not_quoted(key: str, gap: str) -> None:
     redaction._forms.clear()
     protect(key)
