@@ -242,7 +242,10 @@ class CobrowserStream(Stream, ABC):
         batch_config = self.get_batch_config(self.config)
         nothing: list[str] = []
         begun: DateWindow | None = None
-        with self._run.progress.of(self, earlier=earlier) as progress:
+        today, days = self._run.today, None
+        if today and self.windowed:
+            days = self.earlier_days(today) if earlier else self.daily_days(today)
+        with self._run.progress.of(self.name, days, earlier=earlier) as progress:
             for checked in self._run.windows.of((self.command, earlier)):
                 self._warn(checked)
                 nothing += [
@@ -256,7 +259,7 @@ class CobrowserStream(Stream, ABC):
                     table = self._recent(response)
                     rows += self._emit(table, response.extracted, version, batch_config)
                 self._finish(checked, begun, earlier=earlier)
-                progress.done(checked.window, rows, checks=checked.checks)
+                progress.done(checked.window, rows, bookmark=self.bookmark, checks=checked.checks)
                 del checked, response, table  # which can be large, before the next ones are read
         if nothing:
             self._log_notice(_said_nothing(nothing))

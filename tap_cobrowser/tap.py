@@ -126,10 +126,11 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = Progress(self.time.monotonic)
+        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
 
         def retried(retry: Retry) -> None:
-            progress.retried(retry)
+            if retry.number:
+                progress.retried(retry.command)
             what = "Retrying" if retry.number else "Asking once more"
             count = f" ({retry.number} of {retry.most})" if retry.number else ""
             self.logger.log(
@@ -190,7 +191,7 @@ class TapCobrowser(CommandLineTap):
                 self._try(stream, run, failed, earlier=True)
         for name, notice in run.windows.at_end():
             self._log_at_end(name, notice)
-        run.progress.finish(self.logger, failed)
+        run.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 

@@ -208,7 +208,9 @@ class Moments:
         except KeyError:
             moments = _each(cells, self._moment, "a date-time")
         is_unsure = _settle_repeated_hours(moments, others)
-        return [moment and moment.astimezone(timezone.utc).isoformat() for moment in moments], is_unsure
+        return [
+            moment and moment.astimezone(timezone.utc).isoformat() for moment in moments
+        ], is_unsure
 
     def _moment(self, cell: str) -> datetime | None:
         cell = _COMMENT.sub("", cell)
@@ -242,7 +244,9 @@ class Moments:
             int((fraction or "0")[:6].ljust(6, "0")),
         )
         offset = digits or name
-        return self._with_offset(local, offset.upper()) if offset else local.replace(tzinfo=self._zone)
+        return (
+            self._with_offset(local, offset.upper()) if offset else local.replace(tzinfo=self._zone)
+        )
 
     def _with_offset(self, local: datetime, offset: str) -> datetime:
         if offset[0] in "+-":
@@ -302,9 +306,7 @@ def _is_repeated(moment: datetime) -> bool:
     return (moment.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())
 
 
-def _settle_repeated_hours(
-    moments: list[datetime | None], others: Sequence[Sequence[str]]
-) -> bool:
+def _settle_repeated_hours(moments: list[datetime | None], others: Sequence[Sequence[str]]) -> bool:
     """Replace the moments of the second of two hours, where the order of rows tells them apart.
 
     Returns:

@@ -151,9 +151,7 @@ class TableReader:
             block = Block(text, head.begin, head.separator, len(columns), is_quoted=True)
             positions = {column.name: at for at, column in enumerate(columns)}
             said = "The response has no header, so its columns are taken by position"
-            return Layout(
-                block, head.above + 1, (), positions, (Notice("no header", said),), start
-            )
+            return Layout(block, head.above + 1, (), positions, (Notice("no header", said),), start)
         begin = head.begin + len(head.line)
         if says_nothing(start[begin:]):
             begin = len(start)

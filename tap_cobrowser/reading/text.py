@@ -21,9 +21,7 @@ _FEW = 2
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # A script in several files puts out what stands around its tags: marks, blanks and blank lines.
 _AROUND = r"[\ufeff \t\r\n]*"
-_ABOVE = re.compile(
-    rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE
-)
+_ABOVE = re.compile(rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 
 _LONGEST_PHRASE = 100
