@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 from sandbox.export import Export
 from sandbox.faults import KINDS, Fault
-from sandbox.page import COMMANDS
 from sandbox.readings import list_readings, parse_reading, parse_readings
 from sandbox.server import Sandbox
 from sandbox.world import World
@@ -58,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.rows_per_day,
             options.timezone,
             unnamed_preset=options.unnamed_preset,
+            most_days=None if options.export else 14,
         )
         readings = parse_readings(options.reading)
         if options.export:
@@ -213,14 +213,10 @@ def _fault(text: str) -> Fault:
     kind, *rest = text.split(",")
     options = dict(each.partition("=")[::2] for each in rest)
     command = options.pop("command", None)
-    if kind not in KINDS:
-        msg = f"there is no fault {kind}; see --list-faults"
-        raise argparse.ArgumentTypeError(msg)
-    if command is not None and command not in COMMANDS:
-        msg = f"there is no command {command}"
-        raise argparse.ArgumentTypeError(msg)
     try:
         return Fault(kind, command, **{name: int(value) for name, value in options.items()})
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(error.args[0]) from None
     except (TypeError, ValueError):
         msg = f"{text} is not KIND[,command=C][,times=N][,after=N][,one_in=N][,start=N]"
         raise argparse.ArgumentTypeError(msg) from None

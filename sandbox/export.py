@@ -27,7 +27,7 @@ class Export:
     """What to export: all rows of some days.
 
     Attributes:
-        world: The data.
+        world: The data, with `most_days` of None.
         readings: How they are written; `row_limit` does not apply.
         now: The time of the export: later rows do not exist yet.
         first: The first day.

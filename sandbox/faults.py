@@ -70,9 +70,10 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Check the names."""
-        _ = KINDS[self.kind]
-        if self.command is not None:
-            _ = COMMANDS[self.command]
+        if self.kind not in KINDS:
+            raise KeyError(f"there is no fault {self.kind}; see --list-faults")
+        if self.command is not None and self.command not in COMMANDS:
+            raise KeyError(f"there is no command {self.command}")
 
 
 def _kind(name: str) -> Callable[[Callable[[Reply, str], None]], Callable[[Reply, str], None]]:

@@ -271,7 +271,7 @@ class Readings:
             now: The server's time.
         """
         if not COMMANDS[command].ranged:
-            ago = world.days_without_range - 1, 0
+            ago = 100_000, 0  # the world knows how many
         if ago is None:
             return iter(())
         today = now.astimezone(_zone(self.day_zone, world.zone.key)).date()
@@ -281,15 +281,7 @@ class Readings:
     def rows_of_days(
         self, world: World, command: str, first: date, last: date, now: datetime
     ) -> Iterator[Row]:
-        """Yield all rows of days, although the command may have no range.
-
-        Args:
-            world: The data.
-            command: The command.
-            first: The first day; a table without days ignores it.
-            last: The last day, included.
-            now: The server's time.
-        """
+        """Yield the rows of days; see `World.rows`."""
         rows = self._of_days(world, command, first, last, now)
         return self._collide(world, command, rows) if self.colliding_keys else rows
 
@@ -300,7 +292,7 @@ class Readings:
         zone = _zone(self.day_zone, world.zone.key)
         as_they_are = zone.key == world.zone.key and self.rows == "all"
         if moment is None or (as_they_are and not self.silent):
-            yield from world.rows_of_days(command, first, last, now)
+            yield from world.rows(command, first, last, now)
             return
         silent = _silent(self.silent, command)
 
@@ -308,7 +300,7 @@ class Readings:
             """Return the rows by their days in the server's zone."""
             found: dict[date, list[Row]] = {}
             # The days of the world begin at another midnight, at most a day away.
-            for row in world.rows_of_days(command, first - _ONE_DAY, last + _ONE_DAY, at):
+            for row in world.rows(command, first - _ONE_DAY, last + _ONE_DAY, at):
                 day = moment(row).astimezone(zone).date()
                 if first <= day <= last and not silent(day):
                     found.setdefault(day, []).append(row)

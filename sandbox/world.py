@@ -44,13 +44,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 class World:
-    """All data of the sandbox.
-
-    Attributes:
-        days_without_range: Number of days that a command with days but without a range returns.
-    """
-
-    days_without_range = 14
+    """All data of the sandbox."""
 
     def __init__(
         self,
@@ -59,6 +53,7 @@ class World:
         timezone: str = "Europe/Amsterdam",
         *,
         unnamed_preset: bool = False,
+        most_days: int | None = 14,
     ) -> None:
         """Choose the data.
 
@@ -68,10 +63,13 @@ class World:
             timezone: IANA name of the zone of the days.
             unnamed_preset: Whether the name of one preset is empty. It is part of a key, and not
                 every target accepts that.
+            most_days: Number of days that a command with days but without a range returns; None for
+                the days that are given, as in a file.
         """
         self.seed = seed
         self.rows_per_day = rows_per_day
         self.zone = ZoneInfo(timezone)
+        self.most_days = most_days
         self._happenings = Happenings(seed, rows_per_day, self.zone, unnamed_preset=unnamed_preset)
 
     def rows(self, command: str, first: date, last: date, now: datetime) -> Iterator[Row]:
@@ -83,13 +81,7 @@ class World:
             last: The last day, included.
             now: The current time: later rows do not exist yet.
         """
-        if COMMANDS[command].day and not COMMANDS[command].ranged:
-            last = now.astimezone(self.zone).date()
-            first = last - (self.days_without_range - 1) * _ONE_DAY
-        return self.rows_of_days(command, first, last, now)
-
-    def rows_of_days(self, command: str, first: date, last: date, now: datetime) -> Iterator[Row]:
-        """Yield the rows of days, although the command may have no range; see `rows`."""
+        asked = COMMANDS[command]
         found: dict[str, Callable[..., Iterator[Row]]] = {
             "conversations": self._conversation_rows,
             "emails": self._emails,
@@ -109,12 +101,14 @@ class World:
         }
         if command not in found:
             raise NotImplementedError(f"{command!r} has no rows yet; add them to sandbox/world.py")
-        if not COMMANDS[command].day:
+        if not asked.day:
             yield from found[command]()
             return
         # In UTC throughout: of two moments in one zone, Python compares and subtracts wall clocks.
         now = now.astimezone(_UTC)
         today = now.astimezone(self.zone).date()
+        if self.most_days and not asked.ranged:
+            first, last = today - (self.most_days - 1) * _ONE_DAY, today
         for ahead in range((min(last, today) - first).days + 1):
             yield from found[command](first + ahead * _ONE_DAY, now)
 
