@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from sandbox.page import COMMANDS
-from tests.conftest import NOW, TODAY
+from tests.expected import NOW, TODAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

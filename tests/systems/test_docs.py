@@ -14,7 +14,8 @@ import pytest
 from uv import find_uv_bin
 
 from sandbox import Sandbox, World
-from tests.conftest import ROOT, shows_key
+from tests.keys import shows_key
+from tests.projects import ROOT
 
 if not (ROOT / ".ci").is_dir():
     pytest.skip("only a checkout has these files", allow_module_level=True)

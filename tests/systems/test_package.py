@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from uv import find_uv_bin
 
-from tests.conftest import ROOT, STREAMS
+from tests.expected import STREAMS
+from tests.projects import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,16 @@ def test_the_wheel_holds_the_package_and_the_sdist_what_builds_it(built: Path) -
     with tarfile.open(sdist) as archive:
         top = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert top <= {
-        *("tap_cobrowser", "sandbox", "tests", "tools", "docs", "meltano.yml", "output", "pyproject.toml"),
+        *(
+            "tap_cobrowser",
+            "sandbox",
+            "tests",
+            "tools",
+            "docs",
+            "meltano.yml",
+            "output",
+            "pyproject.toml",
+        ),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", ".gitignore"),
     }
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from singer_sdk.helpers._batch import BatchConfig
 
-from tap_cobrowser.batches import batch_files
+from tap_cobrowser.singer.batches import batch_files
 from tap_cobrowser.errors import BatchFileError
-from tests.conftest import STREAMS
+from tests.expected import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.emission import Encoded, encode, write_records
-from tap_cobrowser.messages import LineWriter
-from tap_cobrowser.table import Table
+from tap_cobrowser.singer.emission import Encoded, encode, write_records
+from tap_cobrowser.singer.messages import LineWriter
+from tap_cobrowser.reading.table import Table
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 
-from tap_cobrowser.messages import LineWriter, record_lines
+from tap_cobrowser.singer.messages import LineWriter, record_lines
 
 TIME = datetime(2026, 11, 22, 14, 30, 5, tzinfo=timezone.utc)
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.floats(
@@ -80,7 +80,7 @@ def test_records_wait_for_a_block_and_every_other_message_sends_them() -> None:
 # A writer in a process of its own, whose lines tell their length, so that a cut one shows.
 WRITE = """
 import sys
-from tap_cobrowser.messages import LineWriter
+from tap_cobrowser.singer.messages import LineWriter
 import singer_sdk.singerlib as singer
 writer = LineWriter()
 for number in range(100_000):
@@ -126,7 +126,7 @@ def test_a_killed_process_leaves_whole_lines(unbuffered: str, seed: int, drained
 FAILING = """
 import sys
 from tap_cobrowser.errors import TargetGoneError
-from tap_cobrowser.messages import LineWriter
+from tap_cobrowser.singer.messages import LineWriter
 writer = LineWriter()
 try:
     for _ in range(10_000):

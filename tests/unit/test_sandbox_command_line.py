@@ -17,7 +17,7 @@ import requests
 from sandbox import Readings, Sandbox
 from sandbox.cli import main
 from sandbox.faults import KINDS
-from tests.conftest import NOW
+from tests.expected import NOW
 
 RUN = [sys.executable, "-m", "sandbox"]
 PRINT = "import os, sys; print(*sys.argv[1:], *sorted(os.environ), sep='\\n'); sys.exit(7)"

@@ -16,7 +16,7 @@ from sandbox.cli import main
 from sandbox.export import Export
 from sandbox.page import CCC_ONLY, COMMANDS
 from sandbox.writing import csv_of
-from tests.conftest import NOW
+from tests.expected import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.page import CCC_ONLY, COMMANDS
-from tests.conftest import NOW, STREAMS
+from tests.expected import NOW, STREAMS
 from tests.sandboxes import get
 
 if TYPE_CHECKING:

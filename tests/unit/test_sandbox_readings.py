@@ -15,7 +15,7 @@ import pytest
 from sandbox import Readings, World
 from sandbox.page import COMMANDS
 from sandbox.readings import RejectedError, list_readings, parse_reading, parse_readings
-from tests.conftest import NOW
+from tests.expected import NOW
 from tests.sandboxes import get, ids, named, rows_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import World
 from sandbox.page import COMMANDS, Command
-from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago
+from tests.expected import AMSTERDAM, NOW, TODAY, days_ago
 from tests.sandboxes import rows_of
 
 Rows = list[dict[str, Any]]

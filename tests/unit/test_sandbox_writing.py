@@ -14,7 +14,7 @@ import pytest
 from sandbox import Readings
 from sandbox.page import COMMANDS
 from sandbox.writing import csv_lines, csv_of
-from tests.conftest import AMSTERDAM
+from tests.expected import AMSTERDAM
 from tests.sandboxes import get, ids
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_cobrowser.shape import NotJsonError, parse, unwritable
-from tests.conftest import JSON
+from tests.strategies import JSON
 
 
 @pytest.mark.parametrize(

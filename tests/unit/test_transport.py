@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cobrowser.errors import ConnectionFailedError, RequestError
-from tap_cobrowser.transport import Transport
+from tap_cobrowser.api.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
