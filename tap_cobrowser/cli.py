@@ -1,13 +1,16 @@
-"""The command line: errors in one line, signals, and tuning of the process."""
+"""The command line: errors end in one line, and signals end it with whole lines."""
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
 import signal
+import socket
 import sys
+import threading
+import time
+import traceback
 import warnings
 from abc import abstractmethod
 from contextlib import suppress
@@ -21,11 +24,10 @@ from singer_sdk.cli import plugin_cli
 from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_cobrowser import outputs, signals
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from tap_cobrowser.messages import LineWriter, output_errors
-from tap_cobrowser.redaction import guard_outputs, protect, quote
-from tap_cobrowser.shape import NotJsonError, parse
+from tap_cobrowser.redaction import protect, quote
+from tap_cobrowser.settings import parse_json
+from tap_cobrowser.singer.messages import LineWriter, output_errors
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -33,11 +35,16 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
-_M_MMAP_THRESHOLD = -3  # of the C library's malloc.h
-_LARGE = 3 * 2**18  # more than a usual window needs, whose memory is then reused
+_PATIENCE = 0.3
+_ADDS_NOTHING = {
+    "Parsing env var for settings config...",
+    "Skipping parse of env var settings...",
+    "Skipping deselected stream '%s'.",
+}
+"""Lines of the SDK, several in each run."""
 
 
 class CommandLineTap(Tap):
@@ -48,6 +55,16 @@ class CommandLineTap(Tap):
 
     message_writer_class = LineWriter
     _stopping = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Initialize the tap, with metrics in the log at level DEBUG only.
+
+        Args:
+            kwargs: The arguments of the SDK.
+        """
+        super().__init__(**kwargs)
+        if not self.logger.isEnabledFor(logging.DEBUG):
+            self.metrics_logger.setLevel(logging.WARNING)
 
     @abstractmethod
     def try_streams(self) -> None:
@@ -61,7 +78,7 @@ class CommandLineTap(Tap):
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """The command. An invalid log level or logging configuration ends it at once."""
-        outputs.prepare()
+        _open_standard_streams()
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
@@ -77,10 +94,7 @@ class CommandLineTap(Tap):
                 f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
                 "or unset the variable."
             )
-        library = logging.getLogger("urllib3")
-        if logging.getLevelName(level) > logging.DEBUG and library.level == logging.NOTSET:
-            # Its warnings, some of them with tracebacks, are about what the tap handles itself.
-            library.setLevel(logging.ERROR)
+        cls.logger.addFilter(_says_something)
         return cls.get_singer_command()
 
     @classmethod
@@ -89,7 +103,7 @@ class CommandLineTap(Tap):
         found = _ConfigInput()
         for number, path in enumerate(value, 1):
             try:
-                one: object = {} if path == "ENV" else parse(Path(path).read_bytes())
+                one: object = {} if path == "ENV" else parse_json(Path(path).read_bytes())
             except (OSError, ValueError) as error:
                 reason = _why_not_read(path, error)
             else:
@@ -134,12 +148,9 @@ class CommandLineTap(Tap):
         # thresholds, the garbage collector takes a tenth of a backfill's time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        # Threads with a request in flight need the interpreter often, but only for moments. With
-        # the default interval of 5 ms, a backfill from a distant server takes longer; with 1 ms,
-        # each row takes a twentieth more CPU time.
-        sys.setswitchinterval(0.003)
-        _return_memory()
         state_found, catalog_found = _json_object(state, "state"), _json_object(catalog, "catalog")
+        if state and not state_found:
+            cls.logger.warning("The state file is empty, so the run begins at `start_date`.")
         # As in the SDK, except that the files are parsed already.
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
@@ -151,6 +162,25 @@ class CommandLineTap(Tap):
             parse_env_config=config.parse_env,
         )
         tap.sync_all()
+
+    @classmethod
+    @override
+    def print_version(cls, print_fn: Callable[[Any], None] = print) -> None:
+        with output_errors():
+            super().print_version(print_fn)
+
+    @classmethod
+    @override
+    def print_about(cls, output_format: str | None = None) -> None:
+        with output_errors():
+            super().print_about(output_format)
+
+    @override
+    def run_discovery(self) -> str:
+        text = self.catalog_json_text
+        with output_errors():
+            print(text)  # noqa: T201 - this is the output
+        return text
 
     @classmethod
     @override
@@ -194,17 +224,6 @@ class CommandLineTap(Tap):
             leave()
 
 
-def _return_memory() -> None:
-    """Return large blocks of memory to the system as soon as they are free.
-
-    The C library of Linux keeps the blocks of each thread for that thread. With responses of tens
-    of megabytes, read by one thread after the other, this takes more memory than the responses.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
-
-
 class _Command(SingerCommand):
     """Ends with one line and exit code 1 on any error; prints a traceback only at level DEBUG."""
 
@@ -218,47 +237,38 @@ class _Command(SingerCommand):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
-        signals.end_on_second()
+        _end_on_second_signal()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
-        guard_outputs()
         logging.raiseExceptions = False  # a log that cannot be written does not end the run
-        try:
-            code = self._run(args, **kwargs)
-        except TapCobrowserError as error:
-            code = self._fail(str(error))
-        except click.UsageError as error:
-            if error.ctx is not None:
-                click.echo(error.ctx.get_usage(), err=True)
-            line = f"{_usage_problem(error)}. Try `{self.name} --help`."
-            code = self._fail(line, traceback=False)  # it would repeat the command line
-        except (click.Abort, KeyboardInterrupt):
-            code = 130
-        except Exception as error:  # noqa: BLE001 - reported in one line
-            code = self._fail(_unforeseen(error))
-        sys.exit(code)
-
-    def _run(self, args: Sequence[str] | None, **kwargs: Any) -> Any:
-        """Run the command, and flush standard output.
-
-        Raises:
-            TargetGoneError: If standard output cannot be written.
-        """
-        stdout, stderr = sys.stdout, sys.stderr
+        # Requests in flight are abandoned. Meltano shows warnings, so warnings about their sockets
+        # would follow an error.
+        warnings.simplefilter("ignore", ResourceWarning)
         code: Any
-        with output_errors():
+        try:
             try:
                 code = super().main(args, standalone_mode=False, **kwargs)
             except SystemExit as leaving:
                 code = leaving.code
-                sys.stdout, sys.stderr = stdout, stderr  # click replaces them at a broken pipe
-            sys.stdout.flush()
-        return code
+            with output_errors():
+                sys.stdout.flush()
+        except TapCobrowserError as error:
+            code = self._fail(str(error), error)
+        except click.UsageError as error:
+            if error.ctx is not None:
+                with suppress(OSError):
+                    click.echo(error.ctx.get_usage(), err=True)
+            code = self._fail(f"{_usage_problem(error)}. Try `{self.name} --help`.")
+        except (click.Abort, KeyboardInterrupt):
+            code = 130
+        except Exception as error:  # noqa: BLE001 - reported in one line
+            code = self._fail(_unforeseen(error), error)
+        sys.exit(code)
 
-    def _fail(self, line: str, *, traceback: bool = True) -> int:
-        # Requests in flight are abandoned. Meltano shows warnings, so warnings about their sockets
-        # would follow the error.
-        warnings.simplefilter("ignore", ResourceWarning)
-        self.logger.error(line, exc_info=traceback and self.logger.isEnabledFor(logging.DEBUG))
+    def _fail(self, line: str, error: Exception | None = None) -> int:
+        if error:  # only where it was raised: libraries have the URL in the texts of their errors
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
+        self.logger.error("%s", line)
         return 1
 
 
@@ -284,7 +294,7 @@ def _why_not_read(path: str, error: Exception | None = None) -> str:
         return "there is no such file, or no permission to read it"
     if isinstance(error, OSError):
         return error.strerror or "the system does not allow it"
-    return str(error) if isinstance(error, NotJsonError) else "there is no such file"
+    return str(error)
 
 
 def _usage_problem(error: click.UsageError) -> str:
@@ -310,20 +320,67 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _json_object(file: IO[bytes] | None, kind: str) -> dict[str, Any] | None:
-    """Return the JSON object in a file. An empty state file counts as `{}`."""
+    """Return the JSON object in a file. An empty state file counts as `{}`.
+
+    Raises:
+        InputFileError: If it cannot be read, or holds something else.
+    """
     if file is None:
         return None
-    what = "a JSON object with streams" if kind == "catalog" else "a JSON object"
     try:
         raw = file.read()
-        found = {} if kind == "state" and not raw.strip() else parse(raw)
-    except NotJsonError as error:
-        problem = f"cannot be read: {error}"
+        found = {} if kind == "state" and not raw.strip() else parse_json(raw)
     except OSError as error:
         problem = f"cannot be read: {error.strerror or 'the system does not allow it'}"
+    except ValueError as error:
+        problem = f"cannot be read: {error}"
     else:
-        if isinstance(found, dict) and (kind == "state" or found.get("streams")):
+        if isinstance(found, dict):
             return found
-        problem = f"is not {what}"
-    msg = f"The {kind} file {quote(file.name)} {problem}"
+        problem = "is not a JSON object"
+    msg = f"The {kind} file (--{kind}) {problem}"
     raise InputFileError(msg, advice=f"Give a {kind} in Singer's format, or leave it out.")
+
+
+def _open_standard_streams() -> None:
+    """Open the standard streams that were closed when the process started.
+
+    Raises:
+        SystemExit: If standard output is closed.
+    """
+    # Otherwise a file that is opened later becomes a standard stream, and is written to.
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
+        pass
+    os.close(spare)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+    if sys.stdout is None:
+        sys.exit("Standard output is closed. Connect it to a target or a file.")
+
+
+def _end_on_second_signal() -> None:
+    """End the process on the second SIGINT or SIGTERM, whatever the main thread waits for.
+
+    Python runs signal handlers between two instructions of the main thread, so not while a library
+    waits, for a name server for example. It writes the number of a signal to a socket at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)  # noqa: FBT003 - its only parameter
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        stopping = False
+        while received := reader.recv(1):
+            if received[0] in {signal.SIGINT, signal.SIGTERM}:
+                if stopping:
+                    time.sleep(_PATIENCE)  # the signal handler ends it earlier if it can run
+                    os._exit(128 + received[0])
+                stopping = True
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    return record.msg not in _ADDS_NOTHING

@@ -33,11 +33,13 @@ class DateWindow:
             return self.first.isoformat()
         return f"{self.first.isoformat()}..{self.last.isoformat()}"
 
-    def until(self, last: date) -> DateWindow | None:
-        """Return the part of this window up to a day, or None where there is none."""
-        if last >= self.last:
-            return self
-        return DateWindow(self.first, last) if last >= self.first else None
+    @property
+    def days(self) -> list[DateWindow]:
+        """Its days, each as a window of its own, oldest first."""
+        count = (self.last - self.first).days + 1
+        return [
+            DateWindow(day, day) for day in (self.first + each * ONE_DAY for each in range(count))
+        ]
 
     def days_ago(self, today: date) -> dict[str, int]:
         """Return the API's `start` (the older end) and `stop`, counted from `today`."""

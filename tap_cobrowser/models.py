@@ -142,6 +142,7 @@ class Response:
     """A response of the API to one request, read.
 
     Attributes:
+        command: The name of the command.
         window: The days that were requested; None for a command without windows.
         table: Its rows.
         today: The server's day when it was made. Rows of that day may still be missing.
@@ -149,6 +150,7 @@ class Response:
         size: The number of bytes of its body, decompressed.
     """
 
+    command: str
     window: DateWindow | None
     table: Table
     today: date

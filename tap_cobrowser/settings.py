@@ -6,9 +6,12 @@ and booleans that are written as text are converted, and empty text counts as no
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from importlib import metadata
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -19,10 +22,10 @@ from singer_sdk import typing as th
 
 from tap_cobrowser.days import parse_day
 from tap_cobrowser.errors import SettingError
-from tap_cobrowser.redaction import one_line, quote
+from tap_cobrowser.redaction import one_line, protect, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import date
 
 SEPARATORS = (";", ",", ":", "|")
@@ -30,6 +33,8 @@ MIN_KEY_LENGTH = 4
 MAX_WINDOW_DAYS = 31
 MAX_CONCURRENT_REQUESTS = 16
 _ENOUGH = 10**9
+_PREFIX = "TAP_COBROWSER_"
+_OTHER_VARIABLES = {"LOGLEVEL"}
 
 SCHEMA = th.PropertiesList(
     th.Property(
@@ -37,7 +42,7 @@ SCHEMA = th.PropertiesList(
         th.StringType,
         required=True,
         title="User",
-        description="CoBrowser.net user name, case-sensitive.",
+        description="CoBrowser.net user name, case-sensitive. Not needed with `history_files`.",
     ),
     th.Property(
         "api_key",
@@ -45,20 +50,22 @@ SCHEMA = th.PropertiesList(
         required=True,
         secret=True,
         title="API key",
-        description="API key that CoBrowser.net issued to the user.",
+        description=(
+            "API key that CoBrowser.net issued to the user. Not needed with `history_files`."
+        ),
     ),
     th.Property(
         "start_date",
-        th.DateTimeType,
+        th.StringType,
         title="Start date",
         description=(
-            "First day to extract, as a date or a date-time. A date-time means the day of "
-            "`timezone` that contains it. Default: 30 days before today."
+            "First day to extract, as a date (2026-01-31) or an ISO 8601 date-time. A date-time "
+            "means the day of `timezone` that contains it. Default: 30 days before today."
         ),
     ),
     th.Property(
         "end_date",
-        th.DateTimeType,
+        th.StringType,
         title="End date",
         description=(
             "Last day to extract, inclusive, in the same form as `start_date`. Together they "
@@ -114,6 +121,15 @@ SCHEMA = th.PropertiesList(
         ),
     ),
     th.Property(
+        "history_files",
+        th.StringType,
+        title="History files",
+        description=(
+            "Files to read instead of asking the API: a file, a folder or a glob of exports that "
+            "were saved as `.csv`, `.csv.gz` or `.zip`. Default: none."
+        ),
+    ),
+    th.Property(
         "api_url",
         th.StringType,
         default="https://client.cobrowser.net/generic/api/csv.php",
@@ -164,7 +180,8 @@ OWN: dict[str, dict[str, Any]] = dict(SCHEMA["properties"])
 class Settings:
     """The validated settings.
 
-    `start_date` and `end_date` are days of `timezone`, None if not set. Times are in seconds.
+    `start_date` and `end_date` are days of `timezone`, None if not set. Times are in seconds. With
+    `history_files`, `user` and `api_key` may be empty.
     """
 
     user: str
@@ -176,6 +193,7 @@ class Settings:
     window_days: int
     csv_separator: str
     ccc_agent: bool
+    history_files: str
     api_url: str
     request_timeout: int
     max_retries: int
@@ -210,14 +228,20 @@ def check(config: Mapping[str, Any]) -> Settings:
         SettingError: If one is missing or invalid. It names the setting and never shows `api_key`.
     """
     values = _Values(config)
+    history = values.text("history_files") if values.raw("history_files") is not None else ""
+    needed = () if history else ("user", "api_key")
+    if missing := [name for name in needed if values.raw(name) is None]:
+        raise _missing_error(missing, config)
+    key = values.key("api_key") if values.raw("api_key") is not None else ""
+    protect(key)
     zone = values.zone("timezone")
     start, end = values.day("start_date", zone), values.day("end_date", zone)
     if start and end and end < start:
         msg = f"Setting 'end_date' ({end}) is before 'start_date' ({start})"
         raise SettingError(msg, advice="Give an end date on or after the start date.")
     return Settings(
-        user=values.text("user"),
-        api_key=values.key("api_key"),
+        user=values.text("user") if values.raw("user") is not None else "",
+        api_key=key,
         start_date=start,
         end_date=end,
         timezone=zone,
@@ -225,12 +249,98 @@ def check(config: Mapping[str, Any]) -> Settings:
         window_days=values.integer("window_days"),
         csv_separator=values.separator("csv_separator"),
         ccc_agent=values.boolean("ccc_agent"),
+        history_files=history,
         api_url=values.url("api_url"),
         request_timeout=values.integer("request_timeout"),
         max_retries=values.integer("max_retries"),
         max_concurrent_requests=values.integer("max_concurrent_requests"),
         user_agent=values.header("user_agent", f"tap-cobrowser/{version()}"),
     )
+
+
+def _missing_error(names: list[str], config: Mapping[str, Any]) -> SettingError:
+    variables = " and ".join(f"{_PREFIX}{name.upper()}" for name in names)
+    quoted = " and ".join(f"'{name}'" for name in names)
+    are = "Settings {} are" if len(names) > 1 else "Setting {} is"
+    alike = [
+        f"{quote(other, 60)} is not a setting; did you mean '{name}'? "
+        for name in names
+        for other in get_close_matches(name, sorted(config.keys() - OWN.keys()), 1)
+    ]
+    return SettingError(
+        f"{are.format(quoted)} missing",
+        advice=f"{''.join(alike)}Give a value in the configuration, or as {variables} with "
+        "`--config ENV`.",
+    )
+
+
+def from_environment(names: Collection[str]) -> dict[str, str]:
+    """Return settings from the environment and from a file `.env` in the working folder, as text.
+
+    The environment comes first. An empty variable counts as unset.
+
+    Args:
+        names: The names of all settings, the SDK's included.
+
+    Raises:
+        SettingError: If the file cannot be read.
+    """
+    from dotenv import dotenv_values  # noqa: PLC0415 - only `--config ENV` needs it
+
+    try:
+        of_file = dotenv_values(".env")
+    except (OSError, ValueError) as error:
+        msg = f"The file .env cannot be read ({type(error).__name__})"
+        raise SettingError(msg, advice="Correct it, or remove it.") from None
+    found = {**of_file, **{key: text for key, text in os.environ.items() if text}}
+    values = {name: found.get(f"{_PREFIX}{name.upper()}") for name in names}
+    return {name: text for name, text in values.items() if text and not is_blank(name, text)}
+
+
+def unknown(config: Collection[str], names: Collection[str]) -> Iterator[str]:
+    """Yield a sentence about each setting, and each variable of the environment, that is unknown.
+
+    Args:
+        config: The names of the settings that were passed in.
+        names: The names of all settings, the SDK's included.
+    """
+    variables = {f"{_PREFIX}{name.upper()}" for name in (*names, *_OTHER_VARIABLES)}
+    # Those of Meltano begin with two underscores, or name a part of an object of the SDK's.
+    meltano = (f"{_PREFIX}_", *(f"{_PREFIX}{each.upper()}_" for each in names if each not in OWN))
+    found = [name for name in config if name not in names]
+    found += [
+        name
+        for name in sorted(os.environ)
+        if name.startswith(_PREFIX) and not name.startswith(meltano) and name not in variables
+    ]
+    for name in found:
+        known = variables if name.startswith(_PREFIX) else names
+        alike = "".join(f" (did you mean '{each}'?)" for each in get_close_matches(name, known, 1))
+        what = "Variable" if name.startswith(_PREFIX) else "Setting"
+        yield f"{what} {quote(name, 60)} is unknown and has no effect{alike}."
+
+
+def parse_json(raw: bytes | str) -> Any:
+    """Return the value of a JSON text; bytes may be in UTF-8, UTF-16 or UTF-32.
+
+    Raises:
+        ValueError: If it is not JSON. The message says why, and does not quote the text.
+    """
+    try:
+        value = json.loads(raw)
+        # Python reads more than can be written again.
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        reason = f"it is not JSON (line {error.lineno}, column {error.colno})"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except UnicodeError:
+        reason = "it has characters that are not valid Unicode"
+    except ValueError:
+        reason = "it has a number that JSON does not have"
+    else:
+        return value
+    raise ValueError(reason)
 
 
 def version() -> str:
@@ -256,13 +366,6 @@ class _Values:
 
     def text(self, name: str) -> str:
         value = self.raw(name)
-        if value is None:
-            msg = f"Setting '{name}' is missing"
-            variable = f"TAP_COBROWSER_{name.upper()}"
-            raise SettingError(
-                msg,
-                advice=f"Set it in the configuration, or as {variable} with `--config ENV`.",
-            )
         if not isinstance(value, str):
             msg = f"Setting '{name}' must be text, not {_kind(value)}"
             raise SettingError(msg, advice="Put it in quotes.")

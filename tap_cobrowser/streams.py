@@ -6,54 +6,64 @@ not define their form; counts are integers; measurements are numbers.
 
 from __future__ import annotations
 
+from typing import Any
+
 from singer_sdk import typing as th
 
-from tap_cobrowser.stream import CobrowserStream
+from tap_cobrowser.client import CobrowserStream
+
+
+def text(name: str, description: str, *, required: bool = False) -> th.Property[Any]:
+    """A column of text, ids included."""
+    return th.Property(name, th.StringType, required=required, description=description)
+
+
+def integer(name: str, description: str) -> th.Property[Any]:
+    """A column of counts."""
+    return th.Property(name, th.IntegerType, description=description)
+
+
+def number(name: str, description: str) -> th.Property[Any]:
+    """A column of measurements."""
+    return th.Property(name, th.NumberType, description=description)
+
+
+def moment(name: str, description: str, *, required: bool = False) -> th.Property[Any]:
+    """A column of date-times."""
+    return th.Property(name, th.DateTimeType, required=required, description=description)
+
+
+def boolean(name: str, description: str) -> th.Property[Any]:
+    """A column of truth values."""
+    return th.Property(name, th.BooleanType, description=description)
+
+
+def columns(*properties: th.Property[Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a stream with these columns."""
+    return th.PropertiesList(*properties).to_dict()
+
 
 _HOURLY_COUNTS = (
-    th.Property(
-        "hourEnd_time",
-        th.DateTimeType,
-        description="End of the hour, at 59 minutes and 59 seconds.",
-    ),
-    th.Property(
-        "hourOfDay",
-        th.IntegerType,
-        description="Hour of the day, 0 to 23. The API does not name its time zone.",
-    ),
-    th.Property(
-        "num_vists",
-        th.IntegerType,
-        description="Number of unique visits in the hour (spelled as in the API).",
-    ),
-    th.Property("num_pageviews", th.IntegerType, description="Number of page views in the hour."),
-    th.Property(
-        "num_visitors", th.IntegerType, description="Number of unique visitors in the hour."
-    ),
-    th.Property(
+    moment("hourEnd_time", "End of the hour, at 59 minutes and 59 seconds."),
+    integer("hourOfDay", "Hour of the day, 0 to 23. The API does not name its time zone."),
+    integer("num_vists", "Number of unique visits in the hour (spelled as in the API)."),
+    integer("num_pageviews", "Number of page views in the hour."),
+    integer("num_visitors", "Number of unique visitors in the hour."),
+    integer(
         "num_reactive",
-        th.IntegerType,
-        description=(
-            "Number of reactive chat requests in the hour, which visitors made themselves."
-        ),
+        "Number of reactive chat requests in the hour, which visitors made themselves.",
     ),
-    th.Property(
-        "num_reactive_accepted",
-        th.IntegerType,
-        description="Number of reactive chat requests that were accepted in the hour.",
+    integer(
+        "num_reactive_accepted", "Number of reactive chat requests that were accepted in the hour."
     ),
-    th.Property(
+    integer(
         "num_proactive",
-        th.IntegerType,
-        description=(
-            "Number of proactive chat requests in the hour: invitations that a filter made "
-            "to visitors."
-        ),
+        "Number of proactive chat requests in the hour: invitations that a filter made to "
+        "visitors.",
     ),
-    th.Property(
+    integer(
         "num_proactive_accepted",
-        th.IntegerType,
-        description="Number of proactive chat requests that were accepted in the hour.",
+        "Number of proactive chat requests that were accepted in the hour.",
     ),
 )
 
@@ -65,20 +75,12 @@ class Accounts(CobrowserStream):
 
     name = "accounts"
     primary_keys = ("id",)
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True, description="Id of the account."),
-        th.Property("name", th.StringType, description="Name of the account."),
-        th.Property(
-            "postfix",
-            th.StringType,
-            description="Part of the account's user names after the `@`, such as `account.net`.",
-        ),
-        th.Property(
-            "reseller_id",
-            th.StringType,
-            description="Id of the CoBrowser.net reseller or account group.",
-        ),
-    ).to_dict()
+    schema = columns(
+        text("id", "Id of the account.", required=True),
+        text("name", "Name of the account."),
+        text("postfix", "Part of the account's user names after the `@`, such as `account.net`."),
+        text("reseller_id", "Id of the CoBrowser.net reseller or account group."),
+    )
 
 
 class Agents(CobrowserStream):
@@ -86,24 +88,16 @@ class Agents(CobrowserStream):
 
     name = "agents"
     primary_keys = ("id",)
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True, description="Id of the agent."),
-        th.Property(
-            "username",
-            th.StringType,
-            description="User name, without the account's postfix.",
-        ),
-        th.Property("firstname", th.StringType, description="First name."),
-        th.Property("lastname", th.StringType, description="Last name."),
-        th.Property("email", th.StringType, description="E-mail address."),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "cccagent_id",
-            th.StringType,
-            description="Id of the associated CCC agent, if any; joins `cccagents.id`.",
-        ),
-        th.Property("disabled", th.BooleanType, description="True if the agent has been deleted."),
-    ).to_dict()
+    schema = columns(
+        text("id", "Id of the agent.", required=True),
+        text("username", "User name, without the account's postfix."),
+        text("firstname", "First name."),
+        text("lastname", "Last name."),
+        text("email", "E-mail address."),
+        text("account_id", _ID_OF_ACCOUNT),
+        text("cccagent_id", "Id of the associated CCC agent, if any; joins `cccagents.id`."),
+        boolean("disabled", "True if the agent has been deleted."),
+    )
 
 
 class Hosts(CobrowserStream):
@@ -111,16 +105,14 @@ class Hosts(CobrowserStream):
 
     name = "hosts"
     primary_keys = ("id",)
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True, description="Id of the host."),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property("hostname", th.StringType, description="Domain name or host name."),
-        th.Property(
-            "multiple_acc_id",
-            th.StringType,
-            description="Identifier that is used if several accounts share one domain name.",
+    schema = columns(
+        text("id", "Id of the host.", required=True),
+        text("account_id", _ID_OF_ACCOUNT),
+        text("hostname", "Domain name or host name."),
+        text(
+            "multiple_acc_id", "Identifier that is used if several accounts share one domain name."
         ),
-    ).to_dict()
+    )
 
 
 class Conversations(CobrowserStream):
@@ -130,119 +122,55 @@ class Conversations(CobrowserStream):
     primary_keys = ("browse_id", "conversation_start")
     replication_key = "conversation_start"
     windowed = True
-    schema = th.PropertiesList(
-        th.Property(
-            "conversation_start",
-            th.DateTimeType,
-            required=True,
-            description="Time of the first message.",
-        ),
-        th.Property(
-            "browse_id",
-            th.StringType,
-            required=True,
-            description="Id of the visit in which the conversation took place.",
-        ),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "num_messages", th.IntegerType, description="Number of lines in the conversation."
-        ),
-        th.Property(
-            "duration_secs", th.NumberType, description="Duration of the conversation in seconds."
-        ),
-        th.Property(
-            "avgMessageLength",
-            th.NumberType,
-            description="Average length of the lines. The API gives no unit.",
-        ),
-        th.Property(
-            "maxMessageLength",
-            th.NumberType,
-            description="Length of the longest line. The API gives no unit.",
-        ),
-        th.Property(
-            "last_agent_id",
-            th.StringType,
-            description="Id of the agent who ended the conversation; joins `agents.id`.",
-        ),
-        th.Property(
+    schema = columns(
+        moment("conversation_start", "Time of the first message.", required=True),
+        text("browse_id", "Id of the visit in which the conversation took place.", required=True),
+        text("account_id", _ID_OF_ACCOUNT),
+        integer("num_messages", "Number of lines in the conversation."),
+        number("duration_secs", "Duration of the conversation in seconds."),
+        number("avgMessageLength", "Average length of the lines. The API gives no unit."),
+        number("maxMessageLength", "Length of the longest line. The API gives no unit."),
+        text("last_agent_id", "Id of the agent who ended the conversation; joins `agents.id`."),
+        text(
             "reseller_id",
-            th.StringType,
-            description=(
-                "Id of the CoBrowser.net reseller or account group; joins `accounts.reseller_id`."
-            ),
+            "Id of the CoBrowser.net reseller or account group; joins `accounts.reseller_id`.",
         ),
-        th.Property("visitor_id", th.StringType, description="Id of the website visitor."),
-        th.Property(
+        text("visitor_id", "Id of the website visitor."),
+        text(
             "requestType",
-            th.StringType,
-            description=(
-                "Type of the chat request: `ask_proactive` (a filter invited the visitor) or "
-                "`ask_reactive` (the visitor asked)."
-            ),
+            "Type of the chat request: `ask_proactive` (a filter invited the visitor) or "
+            "`ask_reactive` (the visitor asked).",
         ),
-        th.Property(
+        text(
             "assigned_agent_id",
-            th.StringType,
-            description=(
-                "Id of the agent to whom the conversation was assigned first; joins `agents.id`."
-            ),
+            "Id of the agent to whom the conversation was assigned first; joins `agents.id`.",
         ),
-        th.Property(
-            "acceptUrl",
-            th.StringType,
-            description="URL of the page on which the conversation was started or accepted.",
-        ),
-        th.Property(
+        text("acceptUrl", "URL of the page on which the conversation was started or accepted."),
+        text(
             "accept_host_id",
-            th.StringType,
-            description="Id of the host on which the conversation was started; joins `hosts.id`.",
+            "Id of the host on which the conversation was started; joins `hosts.id`.",
         ),
-        th.Property(
-            "decisionTime",
-            th.NumberType,
-            description="Seconds from the invitation until the visitor accepted it.",
-        ),
-        th.Property(
-            "firstResponseTime",
-            th.NumberType,
-            description="Seconds from the acceptance until the agent's first message.",
-        ),
-        th.Property(
-            "transcriptUrl",
-            th.StringType,
-            description="External URL of the full transcript.",
-        ),
-        th.Property(
+        number("decisionTime", "Seconds from the invitation until the visitor accepted it."),
+        number("firstResponseTime", "Seconds from the acceptance until the agent's first message."),
+        text("transcriptUrl", "External URL of the full transcript."),
+        number(
             "avgResponseTime",
-            th.NumberType,
-            description=(
-                "Average time that the visitor waited for the agent's messages. The API gives "
-                "no unit."
-            ),
+            "Average time that the visitor waited for the agent's messages. The API gives no unit.",
         ),
-        th.Property(
+        number(
             "maxResponseTime",
-            th.NumberType,
-            description=(
-                "Longest time that the visitor waited for one of the agent's messages. The API "
-                "gives no unit."
-            ),
+            "Longest time that the visitor waited for one of the agent's messages. The API "
+            "gives no unit.",
         ),
-        th.Property(
-            "successcode",
-            th.StringType,
-            description="Result of the conversation, as a code. The API does not list the codes.",
+        text(
+            "successcode", "Result of the conversation, as a code. The API does not list the codes."
         ),
-        th.Property(
+        number(
             "firstReplyTime",
-            th.NumberType,
-            description=(
-                "Time from the visitor's first message until the agent's first message. The API "
-                "gives no unit."
-            ),
+            "Time from the visitor's first message until the agent's first message. The API "
+            "gives no unit.",
         ),
-    ).to_dict()
+    )
 
 
 class Emails(CobrowserStream):
@@ -252,29 +180,20 @@ class Emails(CobrowserStream):
     primary_keys = ("id",)
     replication_key = "timestamp"
     windowed = True
-    schema = th.PropertiesList(
-        th.Property(
+    schema = columns(
+        text(
             "browse_id",
-            th.StringType,
-            description=(
-                "Id of the visit that the e-mail is about; joins `conversations.browse_id`."
-            ),
+            "Id of the visit that the e-mail is about; joins `conversations.browse_id`.",
         ),
-        th.Property("id", th.StringType, required=True, description="Id of the e-mail."),
-        th.Property(
-            "timestamp", th.DateTimeType, required=True, description="When the e-mail was sent."
-        ),
-        th.Property(
-            "agent_id",
-            th.StringType,
-            description="Id of the agent who sent the e-mail; joins `agents.id`.",
-        ),
-        th.Property("to", th.StringType, description="Recipients (To)."),
-        th.Property("bcc", th.StringType, description="Hidden recipients (Bcc)."),
-        th.Property("subject", th.StringType, description="Subject."),
-        th.Property("from", th.StringType, description="Sender (From)."),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-    ).to_dict()
+        text("id", "Id of the e-mail.", required=True),
+        moment("timestamp", "When the e-mail was sent.", required=True),
+        text("agent_id", "Id of the agent who sent the e-mail; joins `agents.id`."),
+        text("to", "Recipients (To)."),
+        text("bcc", "Hidden recipients (Bcc)."),
+        text("subject", "Subject."),
+        text("from", "Sender (From)."),
+        text("account_id", _ID_OF_ACCOUNT),
+    )
 
 
 class AgentActivity(CobrowserStream):
@@ -285,27 +204,15 @@ class AgentActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
-    ends = "time_end"
-    schema = th.PropertiesList(
-        th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
-        th.Property(
-            "time_start",
-            th.DateTimeType,
-            required=True,
-            description="When the agent changed to this state.",
-        ),
-        th.Property(
-            "time_end",
-            th.DateTimeType,
-            description="When the state ended; null if it has not ended yet.",
-        ),
-        th.Property("state", th.StringType, description="`online` or `offline`."),
-        th.Property(
-            "duration_secs", th.NumberType, description="Duration of the state in seconds."
-        ),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property("activity_id", th.StringType, required=True, description="Id of the activity."),
-    ).to_dict()
+    schema = columns(
+        text("agent_id", "Id of the agent; joins `agents.id`."),
+        moment("time_start", "When the agent changed to this state.", required=True),
+        moment("time_end", "When the state ended; null if it has not ended yet."),
+        text("state", "`online` or `offline`."),
+        number("duration_secs", "Duration of the state in seconds."),
+        text("account_id", _ID_OF_ACCOUNT),
+        text("activity_id", "Id of the activity.", required=True),
+    )
 
 
 class SlotsActivity(CobrowserStream):
@@ -316,89 +223,50 @@ class SlotsActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
-    owner = "agent_id"
-    schema = th.PropertiesList(
-        th.Property("agent_id", th.StringType, description="Id of the agent; joins `agents.id`."),
-        th.Property(
-            "time_start",
-            th.DateTimeType,
-            required=True,
-            description="When the number of slots in use changed.",
-        ),
-        th.Property(
-            "action",
-            th.StringType,
-            description="`add` if one more slot is in use, `remove` if one less.",
-        ),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
+    schema = columns(
+        text("agent_id", "Id of the agent; joins `agents.id`."),
+        moment("time_start", "When the number of slots in use changed.", required=True),
+        text("action", "`add` if one more slot is in use, `remove` if one less."),
+        text("account_id", _ID_OF_ACCOUNT),
+        text(
             "browse_id",
-            th.StringType,
-            description=(
-                "Id of the visit that the slot was used for; joins `conversations.browse_id`."
-            ),
+            "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
         ),
-        th.Property(
+        text(
             "session_id",
-            th.StringType,
-            description=(
-                "Id of the visit. The API says that it links to a conversation, but not to "
-                "which column."
-            ),
+            "Id of the visit. The API says that it links to a conversation, but not to which "
+            "column.",
         ),
-        th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
-        th.Property(
+        text("activity_id", "Id of the change.", required=True),
+        integer(
             "numslots_used",
-            th.IntegerType,
-            description=(
-                "Number of slots in use. The API does not say whether before or after the change."
-            ),
+            "Number of slots in use. The API does not say whether before or after the change.",
         ),
-        th.Property(
-            "numslots_max",
-            th.IntegerType,
-            description="Maximum number of slots of the agent.",
-        ),
-        th.Property(
+        integer("numslots_max", "Maximum number of slots of the agent."),
+        number(
             "open_duration",
-            th.NumberType,
-            description="Seconds in which the slot was open. The API does not define this state.",
+            "Seconds in which the slot was open. The API does not define this state.",
         ),
-        th.Property(
+        number(
             "closed_duration",
-            th.NumberType,
-            description=(
-                "Seconds in which the slot was closed or offline. The API does not define this "
-                "state."
-            ),
+            "Seconds in which the slot was closed or offline. The API does not define this state.",
         ),
-        th.Property(
-            "new_duration",
-            th.NumberType,
-            description="Seconds in which the slot was new. The API does not define this state.",
+        number(
+            "new_duration", "Seconds in which the slot was new. The API does not define this state."
         ),
-        th.Property(
+        number(
             "sleeping_duration",
-            th.NumberType,
-            description=(
-                "Seconds in which the slot was sleeping. The API does not define this state."
-            ),
+            "Seconds in which the slot was sleeping. The API does not define this state.",
         ),
-        th.Property(
+        number(
             "burning_duration",
-            th.NumberType,
-            description=(
-                "Seconds in which the slot was burning. The API does not define this state."
-            ),
+            "Seconds in which the slot was burning. The API does not define this state.",
         ),
-        th.Property(
+        text(
             "presetName",
-            th.StringType,
-            description=(
-                "Name of the preset of the chat. The API does not define what a preset is."
-            ),
+            "Name of the preset of the chat. The API does not define what a preset is.",
         ),
-    ).to_dict()
+    )
 
 
 class AgentPerformance(CobrowserStream):
@@ -413,129 +281,60 @@ class AgentPerformance(CobrowserStream):
     replication_key = "session_start"
     windowed = True
     reaches_back = True
-    owner = "agent_id"
-    schema = th.PropertiesList(
-        th.Property(
-            "agent_id",
-            th.StringType,
-            required=True,
-            description="Id of the agent; joins `agents.id`.",
-        ),
-        th.Property(
-            "session_id", th.StringType, required=True, description="Id of the login session."
-        ),
-        th.Property(
+    schema = columns(
+        text("agent_id", "Id of the agent; joins `agents.id`.", required=True),
+        text("session_id", "Id of the login session.", required=True),
+        text(
             "preset",
-            th.StringType,
+            "Preset that the row is about; may be empty. The API does not define what a preset is.",
             required=True,
-            description=(
-                "Preset that the row is about; may be empty. The API does not define what a "
-                "preset is."
-            ),
         ),
-        th.Property(
-            "session_start",
-            th.DateTimeType,
-            required=True,
-            description="When the session started.",
+        moment("session_start", "When the session started.", required=True),
+        integer(
+            "numChats", "Number of chats that the agent received in the session for this preset."
         ),
-        th.Property(
-            "numChats",
-            th.IntegerType,
-            description="Number of chats that the agent received in the session for this preset.",
-        ),
-        th.Property(
+        integer(
             "numBreaks",
-            th.IntegerType,
-            description=(
-                "Number of times that the agent went offline in the session for this preset."
-            ),
+            "Number of times that the agent went offline in the session for this preset.",
         ),
-        th.Property(
-            "numIgnored",
-            th.IntegerType,
-            description="Number of chats without a message from the visitor.",
+        integer("numIgnored", "Number of chats without a message from the visitor."),
+        integer("numAbandoned", "Number of chats without a message from the agent."),
+        number(
+            "avgConcurrency", "Average number of concurrent chats in the session for this preset."
         ),
-        th.Property(
-            "numAbandoned",
-            th.IntegerType,
-            description="Number of chats without a message from the agent.",
-        ),
-        th.Property(
-            "avgConcurrency",
-            th.NumberType,
-            description="Average number of concurrent chats in the session for this preset.",
-        ),
-        th.Property(
+        number(
             "firstResponseDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which the agent had not yet replied to any of the current chats."
-            ),
+            "Seconds in which the agent had not yet replied to any of the current chats.",
         ),
-        th.Property(
+        number(
             "openDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which any of the chats was open. The API does not define this state."
-            ),
+            "Seconds in which any of the chats was open. The API does not define this state.",
         ),
-        th.Property(
+        number(
             "closedDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which any of the chats was closed or offline. The API does not "
-                "define this state."
-            ),
+            "Seconds in which any of the chats was closed or offline. The API does not define "
+            "this state.",
         ),
-        th.Property(
+        number(
             "newDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which any of the chats was new. The API does not define this state."
-            ),
+            "Seconds in which any of the chats was new. The API does not define this state.",
         ),
-        th.Property(
+        number(
             "sleepingDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which any of the chats was sleeping. The API does not define this "
-                "state."
-            ),
+            "Seconds in which any of the chats was sleeping. The API does not define this state.",
         ),
-        th.Property(
+        number(
             "burningDuration",
-            th.NumberType,
-            description=(
-                "Seconds in which any of the chats was burning. The API does not define this state."
-            ),
+            "Seconds in which any of the chats was burning. The API does not define this state.",
         ),
-        th.Property(
-            "onlineDuration",
-            th.NumberType,
-            description="Time in which the agent was online. The API gives no unit.",
+        number("onlineDuration", "Time in which the agent was online. The API gives no unit."),
+        number("offlineDuration", "Time in which the agent was offline. The API gives no unit."),
+        number(
+            "availableDuration", "Time in which the agent was available. The API gives no unit."
         ),
-        th.Property(
-            "offlineDuration",
-            th.NumberType,
-            description="Time in which the agent was offline. The API gives no unit.",
-        ),
-        th.Property(
-            "availableDuration",
-            th.NumberType,
-            description="Time in which the agent was available. The API gives no unit.",
-        ),
-        th.Property(
-            "idleDuration",
-            th.NumberType,
-            description="Time in which the agent had no chats. The API gives no unit.",
-        ),
-        th.Property(
-            "sessionDuration",
-            th.NumberType,
-            description="Duration of the session. The API gives no unit.",
-        ),
-    ).to_dict()
+        number("idleDuration", "Time in which the agent had no chats. The API gives no unit."),
+        number("sessionDuration", "Duration of the session. The API gives no unit."),
+    )
 
 
 class AccountSpecsHourly(CobrowserStream):
@@ -545,16 +344,11 @@ class AccountSpecsHourly(CobrowserStream):
     primary_keys = ("account_id", "hourBegin_time")
     replication_key = "hourBegin_time"
     windowed = True
-    schema = th.PropertiesList(
-        th.Property("account_id", th.StringType, required=True, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "hourBegin_time",
-            th.DateTimeType,
-            required=True,
-            description="Start of the hour.",
-        ),
+    schema = columns(
+        text("account_id", _ID_OF_ACCOUNT, required=True),
+        moment("hourBegin_time", "Start of the hour.", required=True),
         *_HOURLY_COUNTS,
-    ).to_dict()
+    )
 
 
 class HostSpecsHourly(CobrowserStream):
@@ -564,23 +358,12 @@ class HostSpecsHourly(CobrowserStream):
     primary_keys = ("host_id", "hourBegin_time")
     replication_key = "hourBegin_time"
     windowed = True
-    schema = th.PropertiesList(
-        th.Property(
-            "host_id", th.StringType, required=True, description="Id of the host; joins `hosts.id`."
-        ),
-        th.Property(
-            "hourBegin_time",
-            th.DateTimeType,
-            required=True,
-            description="Start of the hour.",
-        ),
+    schema = columns(
+        text("host_id", "Id of the host; joins `hosts.id`.", required=True),
+        moment("hourBegin_time", "Start of the hour.", required=True),
         *_HOURLY_COUNTS,
-        th.Property(
-            "account_id",
-            th.StringType,
-            description="Id of the account that the host belongs to; joins `accounts.id`.",
-        ),
-    ).to_dict()
+        text("account_id", "Id of the account that the host belongs to; joins `accounts.id`."),
+    )
 
 
 class FilterStatsHourly(CobrowserStream):
@@ -590,61 +373,27 @@ class FilterStatsHourly(CobrowserStream):
     primary_keys = ("account_id", "id", "hourBegin_time")
     replication_key = "hourBegin_time"
     windowed = True
-    schema = th.PropertiesList(
-        th.Property("account_id", th.StringType, required=True, description=_ID_OF_ACCOUNT),
-        th.Property(
-            "hourBegin_time",
-            th.DateTimeType,
-            required=True,
-            description="Start of the hour.",
-        ),
+    schema = columns(
+        text("account_id", _ID_OF_ACCOUNT, required=True),
+        moment("hourBegin_time", "Start of the hour.", required=True),
         *_HOURLY_COUNTS[:2],
-        th.Property("id", th.StringType, required=True, description="Id of the filter."),
-        th.Property("filtername", th.StringType, description="Name of the filter."),
-        th.Property(
-            "num_proactive",
-            th.IntegerType,
-            description="Number of proactive chat requests that the filter generated.",
-        ),
-        th.Property(
-            "num_proactive_accepted",
-            th.IntegerType,
-            description="Number of them that were accepted.",
-        ),
-        th.Property(
-            "num_proactive_declined",
-            th.IntegerType,
-            description="Number of them that were declined.",
-        ),
-        th.Property(
-            "num_proactive_match",
-            th.IntegerType,
-            description="Number of times that the filter's requirements were met.",
-        ),
-        th.Property(
+        text("id", "Id of the filter.", required=True),
+        text("filtername", "Name of the filter."),
+        integer("num_proactive", "Number of proactive chat requests that the filter generated."),
+        integer("num_proactive_accepted", "Number of them that were accepted."),
+        integer("num_proactive_declined", "Number of them that were declined."),
+        integer("num_proactive_match", "Number of times that the filter's requirements were met."),
+        integer(
             "num_proactive_cancelled",
-            th.IntegerType,
-            description=(
-                "Number of proactive chat requests that were cancelled because no agent was "
-                "available."
-            ),
+            "Number of proactive chat requests that were cancelled because no agent was available.",
         ),
-        th.Property(
+        integer(
             "num_proactive_no_availability",
-            th.IntegerType,
-            description="Number of accepted requests that could not be routed to an agent.",
+            "Number of accepted requests that could not be routed to an agent.",
         ),
-        th.Property(
-            "num_proactive_expired",
-            th.IntegerType,
-            description="Number of requests that expired.",
-        ),
-        th.Property(
-            "num_proactive_ignored",
-            th.IntegerType,
-            description="Number of requests that were ignored.",
-        ),
-    ).to_dict()
+        integer("num_proactive_expired", "Number of requests that expired."),
+        integer("num_proactive_ignored", "Number of requests that were ignored."),
+    )
 
 
 class CccAgents(CobrowserStream):
@@ -653,18 +402,14 @@ class CccAgents(CobrowserStream):
     name = "cccagents"
     primary_keys = ("id",)
     ccc_only = True
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True, description="Id of the CCC agent."),
-        th.Property(
-            "username",
-            th.StringType,
-            description="User name, without the CCC account's postfix.",
-        ),
-        th.Property("firstname", th.StringType, description="First name."),
-        th.Property("lastname", th.StringType, description="Last name."),
-        th.Property("email", th.StringType, description="E-mail address."),
-        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
-    ).to_dict()
+    schema = columns(
+        text("id", "Id of the CCC agent.", required=True),
+        text("username", "User name, without the CCC account's postfix."),
+        text("firstname", "First name."),
+        text("lastname", "Last name."),
+        text("email", "E-mail address."),
+        text("cccaccount_id", "Id of the CCC account."),
+    )
 
 
 class CccAgentGroups(CobrowserStream):
@@ -673,17 +418,12 @@ class CccAgentGroups(CobrowserStream):
     name = "cccagentgroups"
     primary_keys = ("cccagent_id", "cccgroup_id")
     ccc_only = True
-    schema = th.PropertiesList(
-        th.Property(
-            "cccagent_id",
-            th.StringType,
-            required=True,
-            description="Id of the CCC agent; joins `cccagents.id`.",
-        ),
-        th.Property("cccgroup_id", th.StringType, required=True, description="Id of the group."),
-        th.Property("cccgroup_name", th.StringType, description="Name of the group."),
-        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
-    ).to_dict()
+    schema = columns(
+        text("cccagent_id", "Id of the CCC agent; joins `cccagents.id`.", required=True),
+        text("cccgroup_id", "Id of the group.", required=True),
+        text("cccgroup_name", "Name of the group."),
+        text("cccaccount_id", "Id of the CCC account."),
+    )
 
 
 class CccGroupAccounts(CobrowserStream):
@@ -692,22 +432,16 @@ class CccGroupAccounts(CobrowserStream):
     name = "cccgroupaccounts"
     primary_keys = ("cccgroup_id", "account_id")
     ccc_only = True
-    schema = th.PropertiesList(
-        th.Property(
-            "cccgroup_id",
-            th.StringType,
-            required=True,
-            description="Id of the group; joins `cccagentgroups.cccgroup_id`.",
-        ),
-        th.Property(
+    schema = columns(
+        text("cccgroup_id", "Id of the group; joins `cccagentgroups.cccgroup_id`.", required=True),
+        text(
             "account_id",
-            th.StringType,
+            "Id of the account that the group serves; joins `accounts.id`.",
             required=True,
-            description="Id of the account that the group serves; joins `accounts.id`.",
         ),
-        th.Property("cccgroup_name", th.StringType, description="Name of the group."),
-        th.Property("cccaccount_id", th.StringType, description="Id of the CCC account."),
-    ).to_dict()
+        text("cccgroup_name", "Name of the group."),
+        text("cccaccount_id", "Id of the CCC account."),
+    )
 
 
 class CccSlotsActivity(CobrowserStream):
@@ -717,51 +451,27 @@ class CccSlotsActivity(CobrowserStream):
     primary_keys = ("activity_id",)
     replication_key = "time_start"
     ccc_only = True
-    schema = th.PropertiesList(
-        th.Property(
-            "cccagent_id", th.StringType, description="Id of the CCC agent; joins `cccagents.id`."
-        ),
-        th.Property(
-            "time_start",
-            th.DateTimeType,
-            required=True,
-            description="When the number of slots in use changed.",
-        ),
-        th.Property(
-            "action",
-            th.StringType,
-            description="`add` if one more slot is in use, `remove` if one less.",
-        ),
-        th.Property("account_id", th.StringType, description=_ID_OF_ACCOUNT),
-        th.Property(
+    schema = columns(
+        text("cccagent_id", "Id of the CCC agent; joins `cccagents.id`."),
+        moment("time_start", "When the number of slots in use changed.", required=True),
+        text("action", "`add` if one more slot is in use, `remove` if one less."),
+        text("account_id", _ID_OF_ACCOUNT),
+        text(
             "browse_id",
-            th.StringType,
-            description=(
-                "Id of the visit that the slot was used for; joins `conversations.browse_id`."
-            ),
+            "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
         ),
-        th.Property(
+        text(
             "session_id",
-            th.StringType,
-            description=(
-                "Id of the visit. The API says that it links to a conversation, but not to "
-                "which column."
-            ),
+            "Id of the visit. The API says that it links to a conversation, but not to which "
+            "column.",
         ),
-        th.Property("activity_id", th.StringType, required=True, description="Id of the change."),
-        th.Property(
+        text("activity_id", "Id of the change.", required=True),
+        integer(
             "numslots_used",
-            th.IntegerType,
-            description=(
-                "Number of slots in use. The API does not say whether before or after the change."
-            ),
+            "Number of slots in use. The API does not say whether before or after the change.",
         ),
-        th.Property(
-            "numslots_max",
-            th.IntegerType,
-            description="Maximum number of slots of the CCC agent.",
-        ),
-    ).to_dict()
+        integer("numslots_max", "Maximum number of slots of the CCC agent."),
+    )
 
 
 STREAMS: tuple[type[CobrowserStream], ...] = (

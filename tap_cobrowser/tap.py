@@ -1,33 +1,35 @@
-"""The tap: its settings, its streams, and the plan of requests over all of them."""
+"""The tap: its settings, its streams, and the plan over all of them."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, StateMessage
 
-from tap_cobrowser import maps, sdk_settings, settings
-from tap_cobrowser.ahead import FetchAhead, Planned
-from tap_cobrowser.api import Api
-from tap_cobrowser.catalog import parse as parse_catalog
+from tap_cobrowser import settings
+from tap_cobrowser.api.clock import SYSTEM_TIME
+from tap_cobrowser.api.fetch import Api
+from tap_cobrowser.api.preflight import Preflight, preflight
+from tap_cobrowser.api.windows import Windows, longest
 from tap_cobrowser.cli import CommandLineTap
-from tap_cobrowser.clock import SYSTEM_TIME
+from tap_cobrowser.client import CobrowserStream, Run
+from tap_cobrowser.days import ONE_DAY
 from tap_cobrowser.errors import (
-    ConnectionFailedError,
+    CredentialsError,
     SettingError,
+    StreamsFailedError,
     TapCobrowserError,
 )
-from tap_cobrowser.progress import Progress
 from tap_cobrowser.redaction import protect, quote
-from tap_cobrowser.state import bookmarks_of
-from tap_cobrowser.stream import CobrowserStream, Extraction, Pass
+from tap_cobrowser.singer import maps, sdk_settings
+from tap_cobrowser.singer.catalog import parse as parse_catalog
+from tap_cobrowser.singer.progress import Progress
+from tap_cobrowser.singer.state import bookmarks_of
 from tap_cobrowser.streams import STREAMS
 
 if sys.version_info >= (3, 12):
@@ -36,13 +38,12 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
-    from tap_cobrowser.api import Retry
-    from tap_cobrowser.audit import Response
-    from tap_cobrowser.clock import Time
+    from tap_cobrowser.api.clock import Time
+    from tap_cobrowser.api.retries import Retry
     from tap_cobrowser.days import DateWindow
+    from tap_cobrowser.models import Command, Notice
 
 
 class TapCobrowser(CommandLineTap):
@@ -53,8 +54,6 @@ class TapCobrowser(CommandLineTap):
 
     time: ClassVar[Time] = SYSTEM_TIME
     """This machine's time. A subclass may replace it."""
-
-    _emits = False
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class TapCobrowser(CommandLineTap):
             streams = {stream.name: stream for stream in self.discover_streams()}
             absent = {stream.name: " without `ccc_agent: true`" for stream in STREAMS}
             self._input_catalog = parse_catalog(catalog, streams, absent, self.logger.warning)
-            if not any(stream.selected for stream in self._streams_in_order()):
+            if not self._selected:
                 self.logger.warning(
                     "The catalog selects no stream of this tap, so nothing is read."
                 )
@@ -113,92 +112,147 @@ class TapCobrowser(CommandLineTap):
         raise SettingError(msg, advice="See the SDK's documentation of stream maps.")
 
     @cached_property
-    def extraction(self) -> Extraction:
-        """The objects that the streams of this run share.
+    def settings(self) -> settings.Settings:
+        """The checked settings.
 
         Raises:
-            SettingError: If a setting is missing or invalid.
+            SettingError: If one is missing or invalid.
         """
-        checked = settings.check(self.config)
-        in_flight = checked.max_concurrent_requests
-        api = Api(
-            checked,
-            time=self.time,
-            on_request=self._requested,
-            on_retry=self._retried,
-            on_bytes=self._received,
-        )
+        return settings.check(self.config)
 
-        def fetch(each: Pass, window: DateWindow | None) -> Response:
-            response = api.fetch(each.stream.command, window)
-            # Whoever asks a stream for its records wants its rows.
-            return self.extraction.encode(each.stream, response) if self._emits else response
+    @cached_property
+    def run(self) -> Run:
+        """What the streams of this run share. The first use makes the first requests.
 
-        # One more, so that a response is parsed while all requests are in flight. With a maximum
-        # of one, there is only one.
-        most = 1 if in_flight == 1 else in_flight + 1
-        return Extraction(
-            checked,
-            api,
-            FetchAhead(self._plan, fetch, most),
-            Progress(self.time.monotonic),
-            lambda: [each for each in self._streams_in_order() if each.selected and each.windowed],
-        )
+        Raises:
+            TapCobrowserError: If the first request is rejected, or the server cannot be reached.
+        """
+        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
 
-    def _plan(self, first: Pass, after: date | None) -> Iterator[Planned[Pass, DateWindow | None]]:
-        """Yield the requests of a pass and of those after it, in the order of `sync_all`."""
-        streams = [
-            each for each in self._streams_in_order() if each.selected or each is first.stream
+        def retried(retry: Retry) -> None:
+            if retry.number:
+                progress.retried(retry.command)
+            what = "Retrying" if retry.number else "Asking once more"
+            count = f" ({retry.number} of {retry.most})" if retry.number else ""
+            self.logger.log(
+                # A retry without a wait (midnight, a missing line end) is no failure of the server.
+                logging.WARNING if retry.number and retry.wait else logging.INFO,
+                "%s: %s %s in %.1f s%s.",
+                *(retry.place, _sentence(retry.error.what), what, retry.wait, count),
+            )
+
+        api = Api(self.settings, time=self.time, on_request=progress.requested, on_retry=retried)
+        start = Preflight()
+        if commands := [stream.command for stream in self._selected if stream.windowed]:
+            start = preflight(
+                api,
+                commands,
+                zone=self.settings.timezone,
+                longest_window=lambda today: longest([each for _, each in self._plan(today)]),
+                threads=self.settings.max_concurrent_requests,
+            )
+        if start.notice:
+            self.logger.log(start.notice.level, "%s", start.notice.text)
+        if start.today:
+            for stream in self._selected:
+                stream.meet(start.today)
+        plan = self._plan(start.today)
+        return Run(self.settings, start, Windows(api, self.settings, plan, start), progress)
+
+    def _plan(self, today: date | None) -> list[tuple[tuple[Command, bool], DateWindow | None]]:
+        """Return the windows of the run: the daily work of all streams, then earlier days."""
+        return [
+            ((stream.command, earlier), window)
+            for earlier in (False, True)
+            for stream in self._selected
+            for window in stream.plan(today, earlier=earlier)
         ]
-        passes = [Pass(stream, earlier) for earlier in (False, True) for stream in streams]
-        for each in passes[passes.index(first) :]:
-            if each.earlier and each != first and not each.stream.earlier_days:
-                continue
-            read = after if each == first else None
-            for window in self.extraction.windows(each, read):
-                yield Planned(each, window)
-            yield Planned(each, end=True)
 
-    # The SDK marks it as final, but has no hook for work after that of all streams.
+    @property
+    def _selected(self) -> list[CobrowserStream]:
+        """The selected streams, in the order in which they are synced."""
+        return [
+            cast("CobrowserStream", stream) for stream in self.streams.values() if stream.selected
+        ]
+
+    # The SDK marks it as final, but stops at the first stream that fails, and has no hook for work
+    # after that of all streams.
     @override  # type: ignore[misc]
     def sync_all(self) -> None:
-        """Do the daily work of all streams, then fill in earlier days."""
-        self._emits = True
+        """Do the daily work of all streams, then fill in earlier days.
+
+        Raises:
+            TapCobrowserError: At once, if it concerns every stream; otherwise at the end.
+        """
+        run = self.run
+        if self.state:
+            self.write_message(StateMessage(value=self.state))
+        if run.start.today:
+            self._warn_of_days(run.start.today)
+        failed: dict[str, TapCobrowserError] = {}
+        for stream in self._selected:
+            self._try(stream, run, failed, earlier=False)
+        for stream in self._selected:
+            if stream.name in failed:
+                run.windows.drop((stream.command, True))
+            else:
+                self._try(stream, run, failed, earlier=True)
+        for name, notice in run.windows.at_end():
+            self._log_at_end(name, notice)
+        run.progress.finish(failed)
+        if failed:
+            raise _summary(failed, len(self._selected))
+
+    def _try(
+        self,
+        stream: CobrowserStream,
+        run: Run,
+        failed: dict[str, TapCobrowserError],
+        *,
+        earlier: bool,
+    ) -> None:
+        """Read a stream. If it fails, keep the error, so that the others are read.
+
+        Raises:
+            TapCobrowserError: If it concerns every stream.
+        """
         try:
-            super().sync_all()
-            for stream in self._streams_in_order():
-                if stream.selected:
-                    stream.fill_in()
-        finally:
-            self._emits = False
+            if stream.windowed and run.start.today is None:
+                raise run.start.errors[stream.name]
+            if earlier:
+                stream.fill_in()
+            else:
+                stream.sync()
+        except TapCobrowserError as error:
+            rejected = isinstance(error, CredentialsError) and not run.windows.responded
+            if error.ends_run or rejected:
+                raise
+            failed[stream.name] = error
+            self.logger.error("%s", error)  # noqa: TRY400 - without a traceback
 
-    def _streams_in_order(self) -> Iterator[CobrowserStream]:
-        for stream in self.streams.values():
-            if isinstance(stream, CobrowserStream):  # all are, which the SDK's type does not say
-                yield stream
+    def _warn_of_days(self, today: date) -> None:
+        """Log what is odd about the days that are to be read."""
+        windowed = [stream for stream in self._selected if stream.windowed]
+        for stream in windowed:
+            if (bookmark := stream.bookmark) and bookmark.day > today + ONE_DAY:
+                self.logger.warning(
+                    "%s: the bookmark (%s) is after the server's today (%s): days until then are "
+                    "not read, unless you set it back or remove it.",
+                    *(stream.name, bookmark.day, today),
+                )
+        plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
+        if windowed and not any(plans):
+            days = windowed[0].daily_days(today)
+            self.logger.warning(
+                "No stream with days has anything to read: the first day (%s) is after the last "
+                "one (%s).",
+                *(days.first, days.last),
+            )
 
-    def _requested(self, _: str) -> None:
-        self.extraction.ahead.source.progress.requested()
-
-    def _received(self, size: int) -> None:
-        self.extraction.ahead.received(size)
-
-    def _retried(self, retry: Retry) -> None:
-        ahead = self.extraction.ahead
-        ahead.dropped()
-        ahead.source.progress.retried()
-        stream = ahead.source.stream
-        what = retry.error.what
-        stream.log(
-            "%s: %s Retrying in %.1f s (%d of %d).",
-            retry.place,
-            what if what.endswith((".", "…")) else f"{what}.",
-            retry.wait,
-            retry.number,
-            retry.most,
-            # A retry without a wait (midnight, or a missing line end) is no failure of the server.
-            level=logging.WARNING if retry.wait else logging.INFO,
-        )
+    def _log_at_end(self, name: str, notice: Notice) -> None:
+        if (name, notice.kind) not in self.run.logged:
+            self.run.logged.add((name, notice.kind))
+            self.logger.log(notice.level, "%s", f"{name}: {notice.text}" if name else notice.text)
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -216,6 +270,8 @@ class TapCobrowser(CommandLineTap):
             )
         return super().run_discovery()
 
+    # Catalog and state
+
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         """Load the state, and check that every selected stream can continue from it.
@@ -223,13 +279,12 @@ class TapCobrowser(CommandLineTap):
         Raises:
             StateError: If one cannot.
         """
-        bookmarks = bookmarks_of(state, {stream.name for stream in STREAMS})
-        super().load_state({"bookmarks": bookmarks})
+        known = bookmarks_of(state, {stream.name for stream in STREAMS})
+        super().load_state({"bookmarks": known})
         # Streams use the catalog as soon as they are created, and the SDK passes an empty state
         # before there is a catalog.
-        for stream in self._streams_in_order() if bookmarks else ():
-            if stream.selected:
-                _ = stream.bookmark
+        for stream in self._selected if known else ():
+            _ = stream.bookmark
 
     @override
     def _reset_state_progress_markers(self) -> None:
@@ -237,21 +292,21 @@ class TapCobrowser(CommandLineTap):
 
     @override
     def try_streams(self) -> None:
-        errors: dict[str, TapCobrowserError] = {}
-        for name, stream in self.streams.items():
+        failed: dict[str, TapCobrowserError] = {}
+        for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
             except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
-                if isinstance(error, ConnectionFailedError):
+                if error.ends_run:
                     raise
-                errors[name] = error
+                failed[stream.name] = error
         for name in self.streams:
-            found = errors.get(name)
+            found = failed.get(name)
             self.logger.info(
                 "Stream '%s' %s", name, f"does not work: {found}" if found else "works."
             )
-        if errors:
-            raise next(iter(errors.values()))
+        if failed:
+            raise _summary(failed, len(self.streams))
 
     # Settings
 
@@ -272,17 +327,8 @@ class TapCobrowser(CommandLineTap):
 
     @property
     def _env_var_config(self) -> dict[str, str]:
-        """Settings from the environment, as text. The checks give them their types.
-
-        An empty variable does not replace the value in a file.
-        """
-        prefix = f"{self.name.upper().replace('-', '_')}_"
-        found = {name: os.environ.get(f"{prefix}{name.upper()}") for name in self._schemas()}
-        return {
-            name: value
-            for name, value in found.items()
-            if value is not None and not settings.is_blank(name, value)
-        }
+        """Settings from the environment, as text. The checks give them their types."""
+        return settings.from_environment(self._schemas())
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -298,15 +344,27 @@ class TapCobrowser(CommandLineTap):
         schemas = self._schemas()
         theirs = {name: schemas[name] for name in schemas.keys() - settings.OWN.keys()}
         checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
-        for name in self._config.keys() - schemas.keys():
-            self.logger.warning(
-                "Setting %s is unknown and has no effect%s.",
-                quote(name, 60),
-                "".join(
-                    f" (did you mean '{like}'?)" for like in get_close_matches(name, schemas, 1)
-                ),
-            )
+        for sentence in settings.unknown(self._config, schemas):
+            self.logger.warning("%s", sentence)
         # The SDK reads its own settings from here, and would take a null for a value.
         ours = {name: value for name, value in self._config.items() if name not in theirs}
         self._config = ours | checked
         return []
+
+
+def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
+    """Return the last line of a run in which streams failed: which, and why."""
+    if len(failed) == 1 == streams:
+        (error,) = failed.values()
+        return StreamsFailedError(error.what, where=error.where, advice=error.advice)
+    reasons = "; ".join(
+        f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items()
+    )
+    return StreamsFailedError(
+        f"{len(failed)} of {streams} streams failed: {reasons}",
+        advice="The others were read. What to do is in the line of each error above.",
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_cobrowser.clock import Time
+from tap_cobrowser.api.clock import Time
 
 if TYPE_CHECKING:
     from sandbox.server import Request

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.clock import Time
+from tap_cobrowser.api.clock import Time
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap_cobrowser.doctor.finding import UNKNOWN
 from tap_cobrowser.doctor.late import late
 from tap_cobrowser.doctor.questions import QUESTIONS
-from tap_cobrowser.redaction import redact
+from tap_cobrowser.redaction import shows_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,12 +74,12 @@ class Report:
             "stopped": self.stopped or None,
             "days": self.days.to_json() if self.days else None,
         }
-        return redact(json.dumps(report, indent=2)) + "\n"
+        return _without_key(json.dumps(report, indent=2)) + "\n"
 
     def to_text(self) -> str:
         """Return the report for people, in ASCII."""
         text = "\n".join(self._lines()) + "\n"
-        return redact(text).encode("ascii", "backslashreplace").decode("ascii")
+        return _without_key(text).encode("ascii", "backslashreplace").decode("ascii")
 
     def _lines(self) -> Iterator[str]:
         yield f"tap-cobrowser-doctor {self.tap}: {self.requests} requests"
@@ -131,3 +131,8 @@ def _spoken(answer: object) -> str:
     if isinstance(answer, dict):
         return ", ".join(f"{name} {value}" for name, value in answer.items())
     return str(answer)
+
+
+def _without_key(text: str) -> str:
+    """Return a text without the lines in which the server has echoed the API key."""
+    return "\n".join("" if shows_key(line) else line for line in text.split("\n"))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Sandbox, World
-from tests.conftest import NOW, Output, run
+from tests.expected import NOW
+from tests.outputs import Output, run
 
 if TYPE_CHECKING:
     from pathlib import Path

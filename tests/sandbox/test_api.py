@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox import Readings, Sandbox
+from sandbox.faults import KINDS
 from tap_cobrowser import redaction
 from tap_cobrowser.api import Api, Command, Retry
-from tap_cobrowser.clock import Time
+from tap_cobrowser.api.clock import Time
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import RetriableError, TapCobrowserError
 from tap_cobrowser.redaction import RedactingFormatter
-from sandbox import Readings, Sandbox
-from sandbox.faults import KINDS
 from tap_cobrowser.settings import check
-from tap_cobrowser.stream import CobrowserStream
+from tap_cobrowser.client import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
-from tap_cobrowser.transport import Reply, Transport
-from tests.conftest import NOW, days_ago, expected, ordered, select, shows_key
+from tap_cobrowser.api.transport import Reply, Transport
+from tests.expected import NOW, days_ago, expected, ordered
+from tests.keys import shows_key
+from tests.outputs import select
 from tests.sandbox.test_responses import ASKED_AGAIN, AT_ONCE, UNDERSTOOD, WITHOUT_ROWS, Waited
 
 if TYPE_CHECKING:

@@ -17,29 +17,19 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.days import ONE_DAY, midnight
-from tap_cobrowser.errors import ClockError, StateError, TapCobrowserError
 from sandbox import Sandbox, World
 from sandbox.world import TABLES, WITHOUT_RANGE
-from tests.conftest import (
-    AMSTERDAM,
-    NOW,
-    TODAY,
-    WINDOWED,
-    Output,
-    days_ago,
-    examples,
-    expected,
-    ordered,
-    run,
-    select,
-)
+from tap_cobrowser.days import ONE_DAY, midnight
+from tap_cobrowser.errors import ClockError, StateError, TapCobrowserError
+from tests.expected import AMSTERDAM, NOW, TODAY, WINDOWED, days_ago, expected, ordered
 from tests.made_up import MadeUp
+from tests.outputs import Output, run, select
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Command
+    from tests.outputs import Command
 
 ZONES = [
     "Europe/Amsterdam",

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.clock import Time
+from sandbox import Readings, Sandbox, World, writing
+from sandbox.readings import parse_reading
+from sandbox.world import CCC_ONLY
+from tap_cobrowser.api.clock import Time
 from tap_cobrowser.doctor import cli
 from tap_cobrowser.doctor.late import read_report
 from tap_cobrowser.doctor.writing import Written, how_written
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
-from sandbox import Readings, Sandbox, World, writing
-from sandbox.readings import parse_reading
-from sandbox.world import CCC_ONLY
-from tap_cobrowser.table import TableReader
+from tap_cobrowser.reading.table import TableReader
 from tap_cobrowser.tap import TapCobrowser
-from tap_cobrowser.transport import Reply, Transport
-from tests.conftest import AMSTERDAM, NOW, STREAMS, WINDOWED, days_ago, ordered, run, shows_key
+from tap_cobrowser.api.transport import Reply, Transport
+from tests.expected import AMSTERDAM, NOW, STREAMS, WINDOWED, days_ago, ordered
+from tests.keys import shows_key
+from tests.outputs import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,23 +10,13 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given
 from hypothesis import strategies as st
 
+from sandbox import Readings, Sandbox, World
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import TapCobrowserError
-from sandbox import Readings, Sandbox, World
-from tests.conftest import (
-    AMSTERDAM,
-    NOW,
-    STREAMS,
-    TODAY,
-    WINDOWED,
-    Output,
-    days_ago,
-    examples,
-    records_for,
-    run,
-    select,
-)
+from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago, records_for
 from tests.made_up import MadeUp
+from tests.outputs import Output, run, select
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,18 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from sandbox import Sandbox, World
 from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
-from sandbox import Sandbox, World
-from tests.conftest import AMSTERDAM, NOW, TODAY, days_ago, examples, expected, ordered, run, select
+from tests.expected import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered
 from tests.made_up import MadeUp
+from tests.outputs import run, select
 from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Output
+    from tests.outputs import Output
 
 TWO = select("agentactivity", "emails")
 NAMES = ("agentactivity", "emails")

@@ -9,22 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
 from sandbox import Sandbox, World
+from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
 from tap_cobrowser.tap import TapCobrowser
-from tests.conftest import (
-    JSON,
-    NOW,
-    Command,
-    Output,
-    days_ago,
-    examples,
-    expected,
-    mutated,
-    ordered,
-    run,
-    select,
-)
+from tests.expected import NOW, days_ago, expected, ordered
+from tests.outputs import Command, Output, run, select
+from tests.strategies import JSON, examples, mutated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from tap_cobrowser.days import midnight
 from tap_cobrowser.errors import SettingError
-from tests.conftest import AMSTERDAM, Command, Output, days_ago, expected, ordered, run, select
+from tests.expected import AMSTERDAM, days_ago, expected, ordered
+from tests.outputs import Command, Output, run, select
 
 if TYPE_CHECKING:
     from pathlib import Path

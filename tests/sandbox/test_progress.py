@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.clock import Time
-from tap_cobrowser.progress import Progress
-from tests.conftest import NOW, TODAY, Command, days_ago, run, select
+from tap_cobrowser.api.clock import Time
+from tap_cobrowser.singer.progress import Progress
+from tests.expected import NOW, TODAY, days_ago
+from tests.outputs import Command, run, select
 
 if TYPE_CHECKING:
     from pathlib import Path

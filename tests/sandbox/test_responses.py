@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tap_cobrowser.clock import Time
+from sandbox import Sandbox, World
+from sandbox.faults import KINDS
+from sandbox.world import TABLES
+from tap_cobrowser.api.clock import Time
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import (
-    BrokenAnswerError,
+    BrokenResponseError,
     CellError,
     CertificateError,
     ClockError,
@@ -30,31 +33,18 @@ from tap_cobrowser.errors import (
     MissingColumnError,
     NotCsvError,
     PausedError,
-    RefusedError,
+    RejectedError,
     ServerBusyError,
     TapCobrowserError,
 )
-from sandbox import Sandbox, World
-from sandbox.faults import KINDS
-from sandbox.world import TABLES
-from tests.conftest import (
-    NOW,
-    TODAY,
-    WINDOWED,
-    Output,
-    days_ago,
-    expected,
-    ordered,
-    run,
-    select,
-    shows_key,
-    start,
-)
+from tests.expected import NOW, TODAY, WINDOWED, days_ago, expected, ordered
+from tests.keys import shows_key
+from tests.outputs import Output, run, select, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Command
+    from tests.outputs import Command
 
 STREAM = "slotsactivity"
 FIRST = 8  # days ago
@@ -64,12 +54,12 @@ LEVELS = ["INFO", "DEBUG"]
 PLACES = {"first": FIRST, "later": FIRST - 4}
 
 AT_ONCE: dict[str, tuple[type[TapCobrowserError], str]] = {
-    "status-400": (RefusedError, "The server returned 400"),
+    "status-400": (RejectedError, "The server returned 400"),
     "status-401": (CredentialsError, "The server returned 401"),
     "status-403": (CredentialsError, "The server returned 403"),
-    "status-404": (RefusedError, "The server returned 404"),
-    "status-302": (RefusedError, "The server returned 302"),
-    "status-206": (RefusedError, "The server returned 206"),
+    "status-404": (RejectedError, "The server returned 404"),
+    "status-302": (RejectedError, "The server returned 302"),
+    "status-206": (RejectedError, "The server returned 206"),
     "retry-after-hours": (PausedError, "it asks to wait 7200 seconds"),
     "text": (NotCsvError, "The response is text, not CSV: 'Sorry, no data for"),
     "json": (NotCsvError, "The response is JSON, not CSV"),
@@ -80,9 +70,9 @@ ASKED_AGAIN: dict[str, tuple[type[TapCobrowserError], str]] = {
     "reset": (ConnectionFailedError, "The server closed the connection before it responded"),
     "hang": (ConnectionFailedError, "The server did not respond within"),
     "cut": (ConnectionFailedError, "The response was cut short"),
-    "cut-text": (BrokenAnswerError, "The response is incomplete"),
-    "html": (BrokenAnswerError, "The response is an HTML page"),
-    "php-error": (BrokenAnswerError, "The response is incomplete"),
+    "cut-text": (BrokenResponseError, "The response is incomplete"),
+    "html": (BrokenResponseError, "The response is an HTML page"),
+    "php-error": (BrokenResponseError, "The response is incomplete"),
     "status-408": (ServerBusyError, "The server returned 408"),
     "status-425": (ServerBusyError, "The server returned 425"),
     "status-429": (ServerBusyError, "The server returned 429"),

@@ -1,4 +1,4 @@
-"""The SDK's own suite for taps, over all fifteen streams, and the catalog that users get."""
+"""The SDK's own suite for taps, over all streams, and the catalog that users get."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox import Sandbox, World
 from tap_cobrowser.tap import TapCobrowser
-from tests.conftest import NOW, STREAMS, days_ago
+from tests.expected import NOW, STREAMS, days_ago
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.faults import KINDS
 from tap_cobrowser import redaction
 from tap_cobrowser.api import Api
 from tap_cobrowser.api import Command as ApiCommand
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import TapCobrowserError
-from sandbox.faults import KINDS
 from tap_cobrowser.settings import check
-from tap_cobrowser.stream import CobrowserStream
+from tap_cobrowser.client import CobrowserStream
 from tap_cobrowser.tap import TapCobrowser
-from tests.conftest import ENCODINGS, Command, days_ago, select, shown_pieces
+from tests.expected import days_ago
+from tests.keys import ENCODINGS, shown_pieces
+from tests.outputs import Command, select
 from tests.sandbox.test_responses import Waited
 
 if TYPE_CHECKING:

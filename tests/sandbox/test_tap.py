@@ -15,23 +15,13 @@ import pytest
 
 from sandbox import Sandbox, World
 from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
-from tests.conftest import (
-    NOW,
-    STREAMS,
-    TODAY,
-    WINDOWED,
-    Output,
-    days_ago,
-    expected,
-    ordered,
-    run,
-    select,
-)
+from tests.expected import NOW, STREAMS, TODAY, WINDOWED, days_ago, expected, ordered
+from tests.outputs import Output, run, select
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Command
+    from tests.outputs import Command
 
 CLOCK = NOW.isoformat()
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.clock import Time
 from sandbox import Readings, Sandbox, World
 from sandbox.world import TABLES
-from tests.conftest import NOW, days_ago, expected, ordered, run
+from tap_cobrowser.api.clock import Time
+from tests.expected import NOW, days_ago, expected, ordered
+from tests.outputs import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,17 +14,9 @@ import pytest
 
 from sandbox import Sandbox, World
 from tests import process
-from tests.conftest import (
-    AMSTERDAM,
-    NOW,
-    STREAMS,
-    TODAY,
-    days_ago,
-    expected,
-    ordered,
-    select,
-    shows_key,
-)
+from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, days_ago, expected, ordered
+from tests.keys import shows_key
+from tests.outputs import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,9 @@ from uv import find_uv_bin
 
 from sandbox import Sandbox, World
 from sandbox.world import TABLES
-from tests.conftest import NOW, ROOT, days_ago, expected, ordered
-from tests.systems.test_meltano import rows_in_duckdb
+from tests.databases import rows_in_duckdb
+from tests.expected import NOW, days_ago, expected, ordered
+from tests.projects import ROOT
 from tools import hub
 
 if TYPE_CHECKING:

@@ -5,71 +5,28 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import psutil
 import pytest
 import yaml
 from uv import find_uv_bin
 
-from tap_cobrowser.days import midnight
 from sandbox import Sandbox, World
 from sandbox.world import TABLES
-from tests.conftest import (
-    AMSTERDAM,
-    NOW,
-    ROOT,
-    STREAMS,
-    TODAY,
-    Command,
-    Project,
-    days_ago,
-    expected,
-    ordered,
-)
+from tap_cobrowser.days import midnight
+from tests.databases import as_record, ask_postgres, latest, rows_in_duckdb, rows_in_postgres
+from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, days_ago, expected, ordered
+from tests.projects import ROOT, Project
 
 if TYPE_CHECKING:
     from sandbox.server import Request
+    from tests.outputs import Command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 JOB = "dev:tap-cobrowser-to-target-duckdb"
-
-
-def rows_in_duckdb(path: Path, stream: str) -> list[dict[str, Any]]:
-    """Return the rows of a table, in the form and with the names of the tap's records."""
-    with duckdb.connect(str(path), read_only=True) as database:
-        found = database.execute(f'SELECT * FROM cobrowser.cobrowser."{stream}"')
-        columns = [column[0] for column in found.description or []]
-        rows = found.fetchall()
-    names = {name.lower(): name for name in STREAMS[stream].schema["properties"]}
-    return [
-        {
-            names[column]: _as_record(value)
-            for column, value in zip(columns, row, strict=True)
-            if not column.startswith("_sdc_")
-        }
-        for row in rows
-    ]
-
-
-def _as_record(value: object) -> object:
-    if isinstance(value, datetime):
-        # DuckDB hands out a date-time with zone in the zone of the machine
-        return value.astimezone(timezone.utc).isoformat()
-    return value
-
-
-def latest(stream: str, *runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what an upserting target has after some runs."""
-    rows = {
-        tuple(row[name] for name in STREAMS[stream].primary_keys): row
-        for records in runs
-        for row in records
-    }
-    return list(rows.values())
 
 
 def _guessed(today: date) -> int:
@@ -240,27 +197,6 @@ def kill_the_tap(project_folder: Path) -> None:
             process.kill()
 
 
-def ask_postgres(server: Any, query: str) -> list[dict[str, Any]]:
-    """Return the rows of a query."""
-    query = f"SELECT row_to_json(t) FROM ({query}) t;"
-    said = server.psql(f"\\pset format unaligned\n\\t on\nSET TIME ZONE 'UTC';\n{query}\n")
-    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-
-
-def rows_in_postgres(server: Any, stream: str, schema: str = "cobrowser") -> list[dict[str, Any]]:
-    """Return the rows of a table in the form of the tap's records."""
-    rows = ask_postgres(server, f'SELECT * FROM {schema}."{stream}"')
-    properties = STREAMS[stream].schema["properties"]
-    return [{name: _from_json(row[name], properties[name]) for name in properties} for row in rows]
-
-
-def _from_json(value: Any, definition: dict[str, Any]) -> Any:
-    """Return a value as the tap's records have it: the target's columns are in UTC without zone."""
-    if value is not None and definition.get("format") == "date-time":
-        return f"{value}+00:00"
-    return float(value) if value is not None and "number" in definition["type"] else value
-
-
 @pytest.mark.parametrize("target", ["target-duckdb", "target-postgres"])
 def test_a_killed_tap_is_completed_by_the_next_run(
     project_folder: Path, meltano: Project, request: pytest.FixtureRequest, target: str
@@ -390,7 +326,7 @@ def test_the_documented_stream_map_renames_to_snake_case(meltano: Project, postg
             properties = STREAMS[stream].schema["properties"]
             types = {renamed.get(name, name): each for name, each in properties.items()}
             found = [
-                {name: _from_json(row[name], types[name]) for name in types}
+                {name: as_record(row[name], types[name]) for name in types}
                 for row in ask_postgres(postgres, f"SELECT * FROM snake.{stream}")
             ]
             assert ordered(found) == ordered(rows), stream

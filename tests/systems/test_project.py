@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from tap_cobrowser import errors, settings
-from tests.conftest import STREAMS
+from tests.expected import STREAMS
 from tools import hub, streams
 
 ROOT = Path(__file__).parent.parent.parent

@@ -21,7 +21,8 @@ from uv import find_uv_bin
 from sandbox import Sandbox, World
 from sandbox.world import TABLES
 from tests import browser
-from tests.conftest import AMSTERDAM, ROOT, STREAMS, WINDOWED, Project, expected
+from tests.expected import AMSTERDAM, STREAMS, WINDOWED, expected
+from tests.projects import ROOT, Project
 from tools import staging
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import pytest
 from sandbox import Sandbox, World
 from sandbox.faults import KINDS
 from tests import process
-from tests.conftest import NOW, days_ago
-from tests.conftest import select as catalog_of
+from tests.expected import NOW, days_ago
+from tests.outputs import select as catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

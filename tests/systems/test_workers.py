@@ -14,8 +14,10 @@ import pytest
 from uv import find_uv_bin
 
 from sandbox import Sandbox, World
-from tests.conftest import NOW, ROOT, Project, expected, ordered, shows_key
-from tests.systems.test_meltano import rows_in_postgres
+from tests.databases import rows_in_postgres
+from tests.expected import NOW, expected, ordered
+from tests.keys import shows_key
+from tests.projects import ROOT, Project
 
 if TYPE_CHECKING:
     from sandbox.server import Request

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cobrowser.bookmarks import (
+from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.errors import StateError
+from tap_cobrowser.singer.bookmarks import (
     Bookmark,
     advance,
     earlier_days,
@@ -20,13 +22,10 @@ from tap_cobrowser.bookmarks import (
     last_day,
     look_back,
     meet,
+    put,
     read,
-    write,
 )
-from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.errors import StateError
-from tap_cobrowser.paginator import WindowPaginator
-from tests.conftest import examples
+from tests.strategies import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,7 @@ ZONES = [
 ]
 # Kiritimati skipped the first day of 1995.
 DAYS = st.dates(date(1996, 1, 1), date(2060, 12, 31))
-BOOKMARKS = st.builds(Bookmark, DAYS, st.none() | DAYS, st.none() | DAYS)
+BOOKMARKS = st.builds(Bookmark, DAYS, st.none() | DAYS)
 WINDOWS = st.builds(
     lambda first, days: DateWindow(first, first + timedelta(days=days - 1)),
     DAYS,
@@ -58,25 +57,30 @@ def found(state: dict[str, Any], zone: ZoneInfo = ZONES[0]) -> Bookmark | None:
     return read(state, stream="calls", replication_key=KEY, zone=zone)
 
 
+def written(bookmark: Bookmark, zone: ZoneInfo = ZONES[0]) -> dict[str, Any]:
+    state: dict[str, Any] = {"lookback_from": "2026-01-01", "complete_from": "2026-01-01"}
+    put(state, bookmark, replication_key=KEY, zone=zone)
+    return state
+
+
 # Reading and writing
 
 
 @given(bookmark=BOOKMARKS, zone=st.sampled_from(ZONES))
 def test_what_is_written_is_read_again(bookmark: Bookmark, zone: ZoneInfo) -> None:
-    assert found(write(bookmark, replication_key=KEY, zone=zone), zone) == bookmark
+    assert found(written(bookmark, zone), zone) == bookmark
 
 
 @given(bookmark=BOOKMARKS, zone=st.sampled_from(ZONES))
 def test_values_are_midnights_in_utc_under_the_keys_of_the_sdk(
     bookmark: Bookmark, zone: ZoneInfo
 ) -> None:
-    state = write(bookmark, replication_key=KEY, zone=zone)
+    state = written(bookmark, zone)
     assert state.pop("replication_key") == KEY
     value = datetime.fromisoformat(state.pop("replication_key_value"))
     assert value.utcoffset() == timedelta(0)
     assert value.astimezone(zone).date() == bookmark.day
-    others = ("lookback_from", "complete_from")
-    assert state.keys() == {name for name in others if getattr(bookmark, name)}
+    assert state.keys() == ({"complete_from"} if bookmark.complete_from else set())
 
 
 @given(
@@ -102,15 +106,15 @@ def test_a_value_set_by_hand_is_the_day_that_contains_it_in_the_zone(
         assert found({"replication_key_value": text}, zone) == Bookmark(wanted), text
 
 
-@given(bookmark=BOOKMARKS, written=st.sampled_from(ZONES), zone=st.sampled_from(ZONES))
+@given(bookmark=BOOKMARKS, of_run=st.sampled_from(ZONES), zone=st.sampled_from(ZONES))
 def test_in_another_zone_no_day_is_complete_of_which_only_a_part_was_read(
-    bookmark: Bookmark, written: ZoneInfo, zone: ZoneInfo
+    bookmark: Bookmark, of_run: ZoneInfo, zone: ZoneInfo
 ) -> None:
-    after = found(write(bookmark, replication_key=KEY, zone=written), zone)
+    after = found(written(bookmark, of_run), zone)
     assert after
-    assert midnight(after.day, zone) <= midnight(bookmark.day, written)
+    assert midnight(after.day, zone) <= midnight(bookmark.day, of_run)
     if bookmark.complete_from:
-        begin = midnight(bookmark.complete_from, written)
+        begin = midnight(bookmark.complete_from, of_run)
         assert after.complete_from
         assert midnight(after.complete_from - ONE_DAY, zone) < begin
         assert begin <= midnight(after.complete_from, zone)
@@ -148,13 +152,11 @@ def test_a_misspelled_value_is_not_taken_for_a_first_run() -> None:
 # Moving
 
 
-@given(
-    bookmark=st.none() | BOOKMARKS, window=st.none() | WINDOWS, today=DAYS, took=st.integers(0, 3)
-)
+@given(bookmark=st.none() | BOOKMARKS, window=st.none() | WINDOWS, today=DAYS)
 def test_a_bookmark_never_moves_back_and_a_window_never_moves_it_past_today(
-    bookmark: Bookmark | None, window: DateWindow | None, today: date, took: int
+    bookmark: Bookmark | None, window: DateWindow | None, today: date
 ) -> None:
-    moved = advance(bookmark, window, today=today, run_day=today - timedelta(days=took))
+    moved = advance(bookmark, window, today=today)
     reached = min(today, window.last + ONE_DAY) if window else today
     if bookmark:
         assert moved.day >= bookmark.day
@@ -162,52 +164,41 @@ def test_a_bookmark_never_moves_back_and_a_window_never_moves_it_past_today(
     assert moved.day <= max(today, bookmark.day if bookmark else today)
 
 
-@given(window=WINDOWS, today=DAYS, took=st.integers(0, 3))
-def test_only_a_run_over_midnight_sets_where_the_look_back_counts_from(
-    window: DateWindow, today: date, took: int
-) -> None:
-    run_day = today - timedelta(days=took)
-    assert advance(None, window, today=today, run_day=run_day).lookback_from == (
-        run_day if took else None
-    )
-    assert advance(None, None, today=today, run_day=run_day).lookback_from is None
-
-
 @given(
     first=DAYS,
     length=st.integers(1, 60),
     size=st.integers(1, 31),
     days=LOOK_BACKS,
-    midnight_at=st.integers(0, 60),
 )
-def test_the_next_run_reads_again_what_could_change_since_this_run_began(
-    first: date, length: int, size: int, days: int, midnight_at: int
+def test_the_next_run_leaves_no_gap_and_keeps_the_whole_look_back(
+    first: date, length: int, size: int, days: int
 ) -> None:
     run_day = first + timedelta(days=length - 1)
-    bookmark, day, number = None, first, 0
-    while day <= run_day:
-        window = DateWindow(day, min(day + timedelta(days=size - 1), run_day))
-        today = run_day + ONE_DAY * (number >= midnight_at)
-        bookmark = advance(bookmark, window, today=today, run_day=run_day)
-        assert bookmark.day <= today
-        # Whenever the run ends, the next one leaves no gap and keeps the whole look-back.
-        again = first_day(bookmark, start=None, lookback_days=days, run_day=today)
-        assert again <= min(bookmark.day, window.last + ONE_DAY, run_day) - timedelta(days=days)
-        day, number = window.last + ONE_DAY, number + 1
+    bookmark = None
+    for window in windows_of(DateWindow(first, run_day), size):
+        bookmark = advance(bookmark, window, today=run_day)
+        # Whenever the run ends
+        again = first_day(bookmark, start=None, lookback_days=days, run_day=run_day + ONE_DAY)
+        assert again <= min(window.last + ONE_DAY, run_day) - timedelta(days=days)
 
 
 # Which days a run reads
 
 
-@given(bookmark=BOOKMARKS, days=LOOK_BACKS)
-def test_the_look_back_counts_from_the_earlier_of_the_two_days(
-    bookmark: Bookmark, days: int
+@given(day=DAYS, began=st.none() | DAYS, days=LOOK_BACKS)
+def test_the_look_back_of_an_old_state_counts_from_the_day_on_which_its_run_began(
+    day: date, began: date | None, days: int
 ) -> None:
-    earlier = bookmark.day
-    if bookmark.lookback_from and bookmark.lookback_from < bookmark.day:
-        # one day before it at most: what is older was left there when states were merged
-        earlier -= ONE_DAY
+    state = {"replication_key_value": day.isoformat()}
+    if began:
+        state["lookback_from"] = began.isoformat()
+    bookmark = found(state)
+    assert bookmark
+    # One day before the bookmark at most: what is older was left there when states were merged.
+    earlier = day - ONE_DAY if began and began < day else day
     assert look_back(bookmark, days) == earlier - timedelta(days=days)
+    moved = advance(bookmark, DateWindow(day, day), today=day)
+    assert "lookback_from" not in written(moved)
 
 
 @given(day=st.dates(date(2, 1, 1)), days=st.integers(0, 10**9))
@@ -316,9 +307,7 @@ class History:
             if self.bookmark:
                 start = None if run.start is None else day(run.start)
                 meet(self.state, self.bookmark, start=start, run_day=self.today, zone=ZONES[0])
-            moved = advance(
-                self.bookmark, window, today=self.today, run_day=self.today, since=daily.first
-            )
+            moved = advance(self.bookmark, window, today=self.today, since=daily.first)
             self.keep(window, moved)
             done[0].append(window)
         # What was planned before the daily work is what remains after it.
@@ -337,7 +326,7 @@ class History:
     def keep(self, window: DateWindow, moved: Bookmark) -> None:
         self.read |= days_in(window.first, window.last + ONE_DAY)
         self.read.discard(self.today)
-        self.state = write(moved, replication_key=KEY, zone=ZONES[0])
+        self.state = written(moved)
 
 
 def windows_of(
@@ -345,10 +334,15 @@ def windows_of(
 ) -> Iterator[DateWindow]:
     if days is None:
         return
-    paginator = WindowPaginator(days.first, days.last, size, newest_first=newest_first)
-    while not paginator.finished:
-        yield paginator.current_value
-        paginator.advance()
+    more = timedelta(days=size - 1)
+    while days.first <= days.last:
+        if newest_first:
+            window = DateWindow(max(days.first, days.last - more), days.last)
+            days = DateWindow(days.first, window.first - ONE_DAY)
+        else:
+            window = DateWindow(days.first, min(days.last, days.first + more))
+            days = DateWindow(window.last + ONE_DAY, days.last)
+        yield window
 
 
 @given(runs=st.lists(RUNS, min_size=1, max_size=8))

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cobrowser.catalog import parse
+from tap_cobrowser.singer.catalog import parse
 from tap_cobrowser.errors import CatalogError
 from tap_cobrowser.streams import STREAMS as CLASSES
-from tests.conftest import STREAMS, mutated, select
+from tests.expected import STREAMS
+from tests.outputs import select
+from tests.strategies import mutated
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, CatalogEntry

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cobrowser.clock import Pause, ServerClock, Time
+from tap_cobrowser.api.clock import Pause, ServerClock, Time
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOON = datetime(2026, 11, 22, 11, tzinfo=timezone.utc)

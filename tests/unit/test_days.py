@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.paginator import WindowPaginator
+from tap_cobrowser.singer.paginator import WindowPaginator
 
 ZONES = [
     "Europe/Amsterdam",

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.dialects import Quoting
-from tap_cobrowser.errors import BrokenAnswerError, TapCobrowserError
 from sandbox import Readings
 from sandbox.writing import csv_lines
-from tap_cobrowser.table import Column, TableReader
+from tap_cobrowser.dialects import Quoting
+from tap_cobrowser.errors import BrokenResponseError, TapCobrowserError
+from tap_cobrowser.reading.table import Column, TableReader
 
 PHP = Path(__file__).parent / "php" / "answers.jsonl"
 NAMES = ("id", "name", "postfix", "reseller_id")
@@ -98,7 +98,7 @@ def test_any_table_is_read_back_or_a_warning_names_another_way(
     body = write(way, rows, separator)
     try:
         found, note = read(body, separator)
-    except BrokenAnswerError:
+    except BrokenResponseError:
         # One way has rows where another has a text with line ends and all that makes a row.
         assert any("\n" in cell and '"' in cell for row in rows for cell in row)
         return
@@ -121,7 +121,7 @@ def test_no_cut_of_a_table_is_read_in_another_way(
     for at in cuts:
         try:
             found, note = read(body[:at], separator)
-        except BrokenAnswerError:
+        except BrokenResponseError:
             continue
         if found == rows[: len(found)] or "ambiguous" in note:
             continue
@@ -140,7 +140,7 @@ def test_a_cut_in_doubled_quotes_stays_broken_or_lacks_its_line_end(text: str) -
     for at in range(body.index("\n") + 1, len(body)):
         try:
             found, note = read(body[:at])
-        except BrokenAnswerError:
+        except BrokenResponseError:
             continue
         assert not note
         assert found[:-1] == rows[: len(found[:-1])]
@@ -187,7 +187,7 @@ def test_a_last_row_without_end_need_not_be_quoted_where_others_are_not(way: str
     rows = [["1000", "a b", "", 'c "d"'], ["1001", "e f", "", "57"]]
     body = '"id";"name";"postfix";"reseller_id"\n' + write(way, rows).split("\n", 1)[1].rstrip()
     assert read(body) == (rows, "")
-    with pytest.raises(BrokenAnswerError):
+    with pytest.raises(BrokenResponseError):
         read(write("doubled", rows).replace('"57"\n', "5"))
 
 
@@ -215,7 +215,7 @@ def test_a_separator_or_another_line_end_may_end_the_header_alone(
     ended = re.sub(r"(?<=[bg])(\"?)\n", rf"\1{more}\n", rest)
     assert read(first + header + ended)[0] == rows
     for at in range(len(ended) - 1):
-        with suppress(BrokenAnswerError):
+        with suppress(BrokenResponseError):
             found = read(first + header + ended[:at])[0]
             assert found[:-1] == rows[: len(found[:-1])]
             # What is left is whole, or it is for its missing line end to show that it is not.
@@ -226,7 +226,7 @@ def test_rows_that_are_too_short_never_become_part_of_a_text() -> None:
     for short in ('"1001"\n', '"1001";"x"\n', '"1001";"x";"y";"z";"more"\n'):
         body = write("doubled", [["1000", "a", "b", "c"], ["1002", "d", "e", "f"]])
         head, tail = body.rsplit('"1002"', 1)
-        with pytest.raises(BrokenAnswerError):
+        with pytest.raises(BrokenResponseError):
             read(f'{head}{short}"1002"{tail}')
 
 

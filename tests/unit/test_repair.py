@@ -24,7 +24,7 @@ from tap_cobrowser.audit import (
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import WrongDaysError
 from tap_cobrowser.repair import Repair
-from tap_cobrowser.table import Table
+from tap_cobrowser.reading.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

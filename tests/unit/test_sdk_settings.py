@@ -14,7 +14,7 @@ from tap_cobrowser import sdk_settings
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.settings import OWN
 from tap_cobrowser.tap import TapCobrowser
-from tests.conftest import JSON, mutated
+from tests.strategies import JSON, mutated
 
 TapCobrowser.append_builtin_config(TapCobrowser.config_jsonschema)
 SCHEMAS = {

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_cobrowser.errors import SettingError
-from tap_cobrowser.settings import OWN, Settings, check, wants_ccc_streams
+from tap_cobrowser.settings import (
+    OWN,
+    Settings,
+    check,
+    from_environment,
+    parse_json,
+    unknown,
+    wants_ccc_streams,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "a key that is secret"
 LEAST = {"user": "somebody", "api_key": KEY}
@@ -19,7 +30,7 @@ def checked(**settings: Any) -> Settings:
     return check({**LEAST, **settings})
 
 
-def refusal(**settings: Any) -> str:
+def rejection(**settings: Any) -> str:
     with pytest.raises(SettingError) as caught:
         checked(**settings)
     return str(caught.value)
@@ -40,7 +51,7 @@ def test_user_and_key_are_enough() -> None:
 @pytest.mark.parametrize("nothing", [None, "", "  "])
 def test_an_empty_value_is_a_setting_left_out(name: str, nothing: str | None) -> None:
     if name in LEAST:
-        assert f"Setting '{name}' is missing" in refusal(**{name: nothing})
+        assert f"Setting '{name}' is missing" in rejection(**{name: nothing})
     else:
         assert checked(**{name: nothing}) == check(LEAST)
 
@@ -70,7 +81,7 @@ def test_text_means_the_number_or_boolean_that_it_spells(
     assert getattr(checked(**{name: text}), name) == value
 
 
-REFUSED = [
+REJECTED = [
     ("user", 5),
     ("user", ["a"]),
     ("user", "two\nlines"),
@@ -87,6 +98,7 @@ REFUSED = [
     ("start_date", "0001-01-01"),
     ("start_date", "9999-12-31T23:59:59-12:00"),
     ("end_date", "01/02/2026"),
+    ("start_date", "01-11-2026"),
     ("timezone", "Amsterdam"),
     ("timezone", "../etc/passwd"),
     ("timezone", "Europe"),
@@ -125,16 +137,18 @@ REFUSED = [
     ("max_retries", -1),
     ("max_concurrent_requests", 17),
     ("max_concurrent_requests", 0),
+    ("history_files", 5),
+    ("history_files", "a\x00b"),
     ("user_agent", "two\nlines"),
     ("user_agent", "naïve"),
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_a_wrong_value_is_refused_in_one_line_that_names_the_setting(
+@pytest.mark.parametrize(("name", "value"), REJECTED)
+def test_a_wrong_value_is_rejected_in_one_line_that_names_the_setting(
     name: str, value: object
 ) -> None:
-    message = refusal(**{name: value})
+    message = rejection(**{name: value})
     assert message.startswith(f"Setting '{name}' ")
     assert "\n" not in message
     # what to do is a sentence of its own
@@ -144,7 +158,7 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_setting(
 
 
 def test_every_setting_that_can_be_wrong_is_tried_above() -> None:
-    assert {name for name, _ in REFUSED} == OWN.keys()
+    assert {name for name, _ in REJECTED} == OWN.keys()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +196,7 @@ def test_a_date_is_a_day_of_the_zone_and_a_date_time_the_day_that_contains_it(
 
 def test_the_end_may_be_the_day_of_the_start_but_not_before_it() -> None:
     assert checked(start_date="2026-01-02", end_date="2026-01-02").end_date == date(2026, 1, 2)
-    message = refusal(start_date="2026-01-02", end_date="2026-01-01")
+    message = rejection(start_date="2026-01-02", end_date="2026-01-01")
     assert "Setting 'end_date' (2026-01-01) is before 'start_date' (2026-01-02)" in message
 
 
@@ -200,3 +214,84 @@ def test_a_wrong_boolean_does_not_stop_discovery() -> None:
     assert wants_ccc_streams({"ccc_agent": "perhaps"}) is False
     assert wants_ccc_streams({}) is False
     assert wants_ccc_streams({"ccc_agent": "yes"}) is True
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, ("Settings 'user' and 'api_key' are missing. Give a value in the configuration, or as "
+         "TAP_COBROWSER_USER and TAP_COBROWSER_API_KEY with `--config ENV`.")),
+        ({"user": "somebody", "apikey": KEY}, ("Setting 'api_key' is missing. 'apikey' is not a "
+         "setting; did you mean 'api_key'? ")),
+    ],
+)  # fmt: skip
+def test_all_missing_settings_are_named_in_one_line(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        check(config)
+    assert str(raised.value).startswith(message)
+    assert KEY not in str(raised.value)
+
+
+def test_files_need_no_user_and_no_key() -> None:
+    settings = check({"history_files": "exports/*.csv"})
+    assert (settings.user, settings.api_key) == ("", "")
+    assert settings.history_files == "exports/*.csv"
+    assert rejection(history_files=" ", user=None).startswith("Setting 'user' is missing")
+
+
+def test_variables_and_a_dotenv_file_mean_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("TAP_COBROWSER_USER=a\nTAP_COBROWSER_API_KEY='b c'\nOTHER=d\n")
+    monkeypatch.setenv("TAP_COBROWSER_USER", "from the environment")
+    monkeypatch.setenv("TAP_COBROWSER_API_KEY", "")
+    monkeypatch.setenv("TAP_COBROWSER_TIMEZONE", " ")
+    found = from_environment(["user", "api_key", "timezone", "stream_maps"])
+    assert found == {"user": "from the environment", "api_key": "b c"}
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingError, match=r"^The file \.env cannot be read"):
+        from_environment([])
+
+
+def test_unknown_settings_and_variables_are_named_with_the_nearest_known_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("STARTDATE", "LOGLEVEL", "_SELECT", "BATCH_CONFIG_STORAGE_ROOT", "USER_NAME"):
+        monkeypatch.setenv(f"TAP_COBROWSER_{name}", "x")
+    assert list(unknown(["apikey", "user", "zzz"], [*OWN, "batch_config"])) == [
+        "Setting 'apikey' is unknown and has no effect (did you mean 'api_key'?).",
+        "Setting 'zzz' is unknown and has no effect.",
+        (
+            "Variable 'TAP_COBROWSER_STARTDATE' is unknown and has no effect "
+            "(did you mean 'TAP_COBROWSER_START_DATE'?)."
+        ),
+        (
+            "Variable 'TAP_COBROWSER_USER_NAME' is unknown and has no effect "
+            "(did you mean 'TAP_COBROWSER_USER_AGENT'?)."
+        ),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_is_read_in_any_encoding_of_unicode(encoding: str) -> None:
+    assert parse_json('{"ü": [1, 0.5]}'.encode(encoding)) == {"ü": [1, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "it is not JSON (line 1, column 1)"),
+        (b'{"api_key": "hush', "it is not JSON (line 1, column 13)"),
+        (b"[NaN]", "it has a number"),
+        (b"[1e999]", "it has a number"),
+        (b'["\\ud83d"]', "it has characters"),
+        (b'"\xff"', "it has characters"),
+        (b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_what_is_not_json_is_rejected_without_being_quoted(raw: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=r"^it ") as raised:
+        parse_json(raw)
+    assert str(raised.value).startswith(reason)
+    assert "hush" not in str(raised.value)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import StateError
-from tap_cobrowser.state import bookmarks_of
-from tests.conftest import JSON, mutated
+from tap_cobrowser.singer.state import bookmarks_of
+from tests.strategies import JSON, mutated
 
 NAMES = {"emails", "accounts"}
 OLD = {"emails": {"replication_key": "timestamp", "replication_key_value": "2026-11-01"}}

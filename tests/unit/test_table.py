@@ -15,13 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_cobrowser.errors import (
-    BrokenAnswerError,
+    BrokenResponseError,
     CellError,
     MissingColumnError,
     NotCsvError,
     TapCobrowserError,
 )
-from tap_cobrowser.table import Column, Table, TableReader, decode
+from tap_cobrowser.reading.table import Column, Table, TableReader, decode
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 COLUMNS = (
@@ -269,7 +269,7 @@ def test_a_body_cut_short_never_has_a_row_that_is_not_whole(cut: int) -> None:
         assert found[:-1] == full[: len(found)][:-1]
         assert found == full[: len(found)] or whole[:-cut].endswith('"')
     else:
-        assert isinstance(found, (BrokenAnswerError, NotCsvError))
+        assert isinstance(found, (BrokenResponseError, NotCsvError))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_body_cut_short_never_has_a_row_that_is_not_whole(cut: int) -> None:
     ],
 )
 def test_a_broken_answer_may_be_asked_for_again(body: str) -> None:
-    with pytest.raises(BrokenAnswerError):
+    with pytest.raises(BrokenResponseError):
         read(body)
 
 

@@ -1,0 +1,43 @@
+"""Do rows of a response share their key, although they differ?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tap_cobrowser.models import Notice
+from tap_cobrowser.redaction import quote
+
+if TYPE_CHECKING:
+    from tap_cobrowser.models import Command, Row, Table
+
+
+def shared_keys(command: Command, table: Table) -> Notice | None:
+    """Return a notice if rows share their key and differ elsewhere, None if none do.
+
+    A target keeps one row per key, so such rows would replace each other.
+    """
+    rows = len(table)
+    if not rows or not command.keys or not {*command.keys} <= {*table.names}:
+        return None
+    if len(set(zip(*map(table.values, command.keys), strict=True))) == rows:
+        return None
+    variants: defaultdict[Row, set[Row]] = defaultdict(set)
+    of_keys = zip(*map(table.values, command.keys), strict=True)
+    for key, row in zip(of_keys, zip(*table.columns, strict=True), strict=True):
+        variants[key].add(row)
+    shared = [key for key, of_key in variants.items() if len(of_key) > 1]
+    if not shared:
+        return None
+    example = ", ".join(
+        f"{name} {quote(value, 60)}" for name, value in zip(command.keys, shared[0], strict=True)
+    )
+    columns = ", ".join(f"`{name}`" for name in command.keys)
+    several = "s are" if len(shared) > 1 else " is"
+    return Notice(
+        "keys",
+        f"{len(shared)} key{several} shared by rows that differ elsewhere, the first by {example}. "
+        f"All are emitted, but a target keeps one row per key ({columns}). If they are different "
+        "rows, set a longer key: `table-key-properties` in the catalog (Meltano: `metadata`), or "
+        "`__key_properties__` in a stream map.",
+    )

@@ -1,0 +1,421 @@
+"""What all streams share: windows become records, then the bookmark moves, then a STATE goes out.
+
+A window is one or more whole days. Its responses are read and checked whole before the first record
+is emitted, so a bookmark never runs ahead of records.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+import singer_sdk.singerlib as singer
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.streams import Stream
+
+from tap_cobrowser.checks.silence import no_reach, said_nothing
+from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.models import Column, Command, Notice
+from tap_cobrowser.singer import bookmarks
+from tap_cobrowser.singer.emission import (
+    records_of,
+    write_batches,
+    write_records,
+)
+from tap_cobrowser.singer.maps import key_columns
+from tap_cobrowser.singer.paginator import WindowPaginator
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date
+
+    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers.types import Context
+
+    from tap_cobrowser.api.preflight import Preflight
+    from tap_cobrowser.api.windows import Windows
+    from tap_cobrowser.models import Response, Table
+    from tap_cobrowser.settings import Settings
+    from tap_cobrowser.singer.messages import LineWriter
+    from tap_cobrowser.singer.progress import Progress
+
+_NOTHING = "No ACTIVATE_VERSION: the response was empty, without even a header."
+_NOT_ALL = (
+    "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
+    "that this run does not read, and would delete them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the streams of one run share.
+
+    Attributes:
+        settings: The checked settings.
+        start: What the preflight has shown.
+        windows: The windows of all streams, in order.
+        progress: The progress of the run.
+        logged: The notices that were logged, as pairs of stream and kind.
+    """
+
+    settings: Settings
+    start: Preflight
+    windows: Windows
+    progress: Progress
+    logged: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def today(self) -> date | None:
+        """The server's day when the run began; None if no stream has windows."""
+        return self.start.today
+
+
+class _Tap(Protocol):
+    @property
+    def run(self) -> Run: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+
+class CobrowserStream(Stream, ABC):
+    """A command of the API."""
+
+    name: str
+
+    windowed: ClassVar[bool] = False
+    """Whether the command takes a range of days."""
+
+    reaches_back: ClassVar[bool] = False
+    """Whether rows may begin before the requested days, and last into them."""
+
+    ccc_only: ClassVar[bool] = False
+    """Whether only CCC agents may use the command."""
+
+    @property
+    def _run(self) -> Run:
+        return cast("_Tap", self._tap).run
+
+    @property
+    def _settings(self) -> Settings:
+        return cast("_Tap", self._tap).settings
+
+    @cached_property
+    def command(self) -> Command:
+        """The command, with its documented columns as the catalog selects them.
+
+        Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
+        texts: a null would not be a key.
+        """
+        maps = self.config.get("stream_maps") or {}
+        keys = {*self.primary_keys, self.replication_key}
+        keys |= key_columns(self.name, self.stream_maps, maps)
+        wanted = self.effective_schema.get("properties", {})
+        columns = tuple(
+            Column(
+                name,
+                # Days and bookmarks need the replication key as a date-time, whatever the catalog
+                # says.
+                _kind(schema if name == self.replication_key else wanted.get(name, schema)),
+                key=name in keys,
+                wanted=name in wanted and self.mask["properties", name],
+            )
+            for name, schema in self.schema["properties"].items()
+        )
+        return Command(
+            self.name,
+            columns,
+            tuple(self.primary_keys),
+            self.replication_key,
+            self.windowed,
+            self.reaches_back,
+            self.ccc_only,
+        )
+
+    # Days
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the stream has bookmarks: not if the catalog forces FULL_TABLE."""
+        return bool(self.replication_key) and self.replication_method != REPLICATION_FULL_TABLE
+
+    @property
+    def bookmark(self) -> bookmarks.Bookmark | None:
+        """The current bookmark, None if there is none.
+
+        Raises:
+            StateError: If the state is not valid.
+        """
+        if not self.is_incremental:
+            return None
+        return bookmarks.read(
+            self.tap_state.get("bookmarks", {}).get(self.name) or {},
+            stream=self.name,
+            replication_key=cast("str", self.replication_key),
+            zone=self._settings.timezone,
+        )
+
+    def daily_days(self, today: date) -> DateWindow:
+        """Return the days of the daily work; none, if `last` is before `first`."""
+        settings = self._settings
+        first = bookmarks.first_day(
+            self.bookmark,
+            start=settings.start_date,
+            lookback_days=settings.lookback_days,
+            run_day=today,
+        )
+        return DateWindow(first, bookmarks.last_day(end=settings.end_date, run_day=today))
+
+    def earlier_days(self, today: date) -> DateWindow | None:
+        """Return the days to fill in after the daily work, None if there are none."""
+        daily, start = self.daily_days(today), self._settings.start_date
+        return bookmarks.earlier_days(self.bookmark, daily, start=start)
+
+    def plan(self, today: date | None, *, earlier: bool) -> list[DateWindow | None]:
+        """Return the windows of a run, in the order in which they are read.
+
+        Args:
+            today: The server's day.
+            earlier: Whether the earlier days are meant, newest first, rather than the daily work.
+        """
+        if not self.windowed:
+            return [] if earlier else [None]
+        if today is None:
+            return []
+        days = self.earlier_days(today) if earlier else self.daily_days(today)
+        if days is None:
+            return []
+        paginator = WindowPaginator(
+            days.first, days.last, self._settings.window_days, newest_first=earlier
+        )
+        return list(paginator.windows())
+
+    # Records
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
+        """Yield the records, without bookmarks. A run emits them through `sync`."""
+        for part in self._run.windows.of((self.command, False)):
+            if part.response:
+                yield from records_of(part.response.table)
+
+    # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
+    @override  # type: ignore[misc]
+    def sync(self, context: Context | None = None) -> None:
+        """Emit the SCHEMA, then the daily work."""
+        self._write_schema_message()
+        if self.ABORT_AT_RECORD_COUNT is None:
+            self._emit_windows(earlier=False)
+        else:
+            self._emit_first_records(self.ABORT_AT_RECORD_COUNT)
+
+    def fill_in(self) -> None:
+        """Emit the days from `start_date` to the complete ones, if there are any."""
+        today = self._run.today
+        days = self.earlier_days(today) if today and self.windowed else None
+        if today and days:
+            self._announce(days)
+            self._emit_windows(earlier=True)
+
+    def _emit_first_records(self, most: int) -> None:
+        """Emit a few records, and no bookmark past the others: `--test` needs no more."""
+        source = (self.command, False)
+        for window in self.plan(self._run.today, earlier=False):
+            for part in self._run.windows.read(source, window):
+                self._log_notices(*part.notices)
+                if part.response and self._emit(part.response, None, None, most):
+                    return
+
+    def _emit_windows(self, *, earlier: bool) -> None:
+        """Emit each window, then move the bookmark past it."""
+        version = self._new_version()
+        batch_config = self.get_batch_config(self.config)
+        today = self._run.today if self.windowed else None
+        days: DateWindow | None = None
+        if today:
+            days = self.earlier_days(today) if earlier else self.daily_days(today)
+        nothing: list[str] = []
+        since: date | None = None
+        rows = 0
+        with self._run.progress.of(self.name, days, earlier=earlier) as progress:
+            for part in self._run.windows.of((self.command, earlier)):
+                self._log_notices(*part.notices)
+                if part.response:
+                    rows += self._emit(part.response, version, batch_config)
+                    if part.response.table.nothing:
+                        nothing.append(str(part.response.window or "the full table"))
+                    today = today or part.response.today  # of a table without windows
+                    continue
+                if since is None and part.window:
+                    since = part.window.first
+                # A table without days that said nothing at all may have rows that were not sent.
+                if self.is_incremental and today and (part.window or not nothing):
+                    self._move_bookmark(part.window, since, today, earlier=earlier)
+                self._write_state()
+                progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
+                rows = 0
+        if nothing:
+            self._log_notices(said_nothing(nothing))
+        if version is not None and not nothing:
+            # Only now may the target delete the rows of older versions. The SDK would send the
+            # message before the new version is complete.
+            self._write_activate_version_message(version)
+            self._write_state()
+        elif version is not None:
+            self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
+
+    def _emit(
+        self,
+        response: Response,
+        version: int | None,
+        batch_config: BatchConfig | None,
+        most: int | None = None,
+    ) -> int:
+        """Emit the rows of a response, and return their number.
+
+        Args:
+            response: The response.
+            version: The version of the table, if ACTIVATE_VERSION will follow.
+            batch_config: How to write files; None for RECORDs.
+            most: How many rows to emit at most; None for all.
+
+        Raises:
+            RuntimeError: If a row was not emitted. No bookmark may move past it.
+        """
+        table, maps = self._recent(response.table), self.stream_maps
+        if most is not None:
+            table = table.first(most)
+        if batch_config:
+            send, tap, at = (
+                self._tap.message_writer.write_message,
+                self.tap_name,
+                response.extracted,
+            )
+            emitted = write_batches(batch_config, send, tap, maps, table, at, version=version)
+        else:
+            writer = cast("LineWriter", self._tap.message_writer)
+            emitted = write_records(writer, maps, table, response.extracted, version=version)
+        if emitted != len(table):
+            msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"
+            raise RuntimeError(msg)
+        return emitted
+
+    def _recent(self, table: Table) -> Table:
+        """Skip rows before the bookmark and look-back, which a command without a range repeats."""
+        bookmark = None if self.windowed else self.bookmark
+        if not bookmark or not len(table):
+            return table
+        zone = self._settings.timezone
+        reached, oldest = midnight(bookmark.day, zone).isoformat(), min(table.moments(self.command))
+        if oldest > reached:
+            self._log_notices(no_reach(oldest, reached))
+        least = bookmarks.look_back(bookmark, self._settings.lookback_days)
+        return table.since(cast("str", self.replication_key), midnight(least, zone).isoformat())
+
+    # Bookmarks
+
+    def _move_bookmark(
+        self, window: DateWindow | None, since: date | None, today: date, *, earlier: bool
+    ) -> None:
+        """Move the bookmark past a window whose rows were emitted.
+
+        Args:
+            window: The window; None for a stream without windows.
+            since: The first day of this pass.
+            today: The server's day.
+            earlier: Whether the window is one of the earlier days.
+        """
+        bookmark = self.bookmark
+        if earlier and bookmark and window:
+            bookmark = bookmarks.extend(bookmark, window)
+        else:
+            bookmark = bookmarks.advance(bookmark, window, today=today, since=since)
+        bookmarks.put(
+            self.stream_state,
+            bookmark,
+            replication_key=cast("str", self.replication_key),
+            zone=self._settings.timezone,
+        )
+
+    def meet(self, today: date) -> None:
+        """Add the first complete day to a state of an older version, which does not have it."""
+        if self.windowed and (bookmark := self.bookmark):
+            bookmarks.meet(
+                self.stream_state,
+                bookmark,
+                start=self._settings.start_date,
+                run_day=today,
+                zone=self._settings.timezone,
+            )
+
+    def _write_state(self) -> None:
+        _ = self.stream_state  # so that every stream has its place in the state
+        self._tap.write_message(singer.StateMessage(value=self.tap_state))
+
+    def _new_version(self) -> int | None:
+        """Return the version of the full table that this run makes, None if it makes none."""
+        if self.is_incremental or not self.config.get("emit_activate_version_messages"):
+            return None
+        today, settings = self._run.today, self._settings
+        if self.windowed and (
+            settings.start_date is None or today is None or self.daily_days(today).last < today
+        ):
+            self.log(_NOT_ALL, level=logging.WARNING)
+            return None
+        return self._initialized_at // 1000
+
+    # Log
+
+    def _announce(self, days: DateWindow) -> None:
+        """Log which earlier days are filled in, and why."""
+        bookmark = self.bookmark
+        assert bookmark  # noqa: S101 - only a stream with a bookmark has earlier days
+        count = (days.last - days.first).days + 1
+        self.log(
+            "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
+            "on, and `start_date` is before that.",
+            *(count, "s"[: count > 1], self.name, days, bookmark.begin),
+        )
+        if days.last + ONE_DAY < bookmark.begin:
+            self.log(
+                "The days of stream '%s' from %s to %s are not read, so the state cannot record "
+                "the earlier days, and each such run reads them again. Set `end_date` to %s or "
+                "later, or remove it.",
+                *(self.name, days.last + ONE_DAY, *[bookmark.begin - ONE_DAY] * 2),
+                level=logging.WARNING,
+            )
+
+    def _log_notices(self, *notices: Notice) -> None:
+        """Log notices, each once per stream and kind."""
+        for notice in notices:
+            if (self.name, notice.kind) not in self._run.logged:
+                self._run.logged.add((self.name, notice.kind))
+                self.log("%s: %s", self.name, notice.text, level=notice.level)
+
+    # The SDK's bookkeeping of bookmarks, which this tap does not use
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return no signpost: a bookmark is a finished day, never a value from a row."""
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        """Nothing to finalize: every STATE that was sent is final."""
+
+
+def _kind(definition: Mapping[str, Any]) -> str:
+    """Return the kind of a column by its JSON Schema in the catalog."""
+    if definition.get("format") == "date-time":
+        return "date-time"
+    types = definition.get("type", "string")
+    types = [types] if isinstance(types, str) else types
+    return next((kind for kind in ("integer", "number", "boolean") if kind in types), "string")

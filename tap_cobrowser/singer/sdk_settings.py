@@ -1,0 +1,113 @@
+"""Reads the settings that the SDK adds, and checks what would lose rows.
+
+The SDK checks the rest when it uses them: stream maps when the tap starts, for example.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.helpers._batch import BatchConfig
+
+from tap_cobrowser.errors import SettingError
+from tap_cobrowser.redaction import quote
+from tap_cobrowser.settings import boolean, integer, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
+
+
+def check(
+    config: Mapping[str, Any], schemas: Mapping[str, Any], streams: Collection[str]
+) -> dict[str, Any]:
+    """Return the SDK's settings in their types; those not set are left out.
+
+    Args:
+        config: The values as they were passed in, from any source.
+        schemas: JSON Schema of each setting of the SDK.
+        streams: The names that a stream map may have.
+
+    Raises:
+        SettingError: If one is invalid.
+    """
+    values = {
+        name: _typed(config[name], name, schema)
+        for name, schema in schemas.items()
+        if not _is_left_out(config.get(name))
+    }
+    if "batch_config" in values:
+        values["batch_config"] = _batch_config(values["batch_config"])
+    if values.get("flattening_enabled") and "flattening_max_depth" not in values:
+        msg = "Setting 'flattening_max_depth' is missing"
+        raise SettingError(msg, advice="`flattening_enabled` needs it. Give a whole number.")
+    if "faker_config" in values and not find_spec("faker"):
+        msg = "Setting 'faker_config' needs the package faker"
+        raise SettingError(msg, advice="Install it with the tap, or leave the setting out.")
+    for name, stream_map in values.get("stream_maps", {}).items():
+        source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
+        if name != "__else__" and not any(fnmatch(stream, str(source)) for stream in streams):
+            msg = f"Setting 'stream_maps' names an unknown stream: {quote(source, 60)}"
+            raise SettingError(msg, advice="See `tap-cobrowser --discover` for the names.")
+    return values
+
+
+def _is_left_out(value: object) -> bool:
+    return value in (None, {}) or (isinstance(value, str) and not value.strip())
+
+
+def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
+    """Return a value in its type; text is converted."""
+    if "boolean" in schema["type"]:
+        return boolean(value, name)
+    if "integer" in schema["type"]:
+        return integer(value, name, _LEAST.get(name, 0))
+    kind, said = (dict, "a JSON object") if "object" in schema["type"] else (str, "text")
+    reason = f"it must be {said}"
+    if kind is dict and isinstance(value, str):
+        try:
+            value = parse_json(value)
+        except ValueError as error:
+            reason = str(error)
+    if not isinstance(value, kind):
+        msg = f"Setting '{name}' is not valid: {reason}"
+        raise SettingError(msg, advice=f"Give {said}.")
+    return value
+
+
+def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the setting without nulls, after a trial of the SDK's classes for it."""
+    checked = {
+        name: {key: each for key, each in part.items() if each is not None}
+        if isinstance(part, dict)
+        else part
+        for name, part in value.items()
+        if part is not None
+    }
+    if "batch_size" in checked:
+        checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
+    try:
+        config = BatchConfig.from_dict(checked)
+        encoding, compression = config.encoding.format, config.encoding.compression
+        checked["storage"]["root"] = config.storage.root.strip()
+        if not checked["storage"]["root"]:
+            msg = "its storage.root is empty"
+            raise ValueError(msg)  # noqa: TRY301 - reported as any other failure
+        BatchConfig.from_dict(checked).storage.get_url(f"{config.storage.prefix or ''}file")
+    except Exception as error:  # noqa: BLE001 - each file system has errors of its own
+        reason = quote(f"{type(error).__name__}: {error}", 150)
+    else:
+        reason = ""
+        if encoding not in {"jsonl", "parquet"} or compression not in {"gzip", "none", None}:
+            reason = f"the encoding {quote([encoding, compression], 60)} is unknown"
+        elif encoding == "parquet" and not find_spec("pyarrow"):
+            msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
+            raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")
+    if reason:
+        msg = f"Setting 'batch_config' cannot be used: {reason}"
+        advice = "Give `encoding.format`, and in `storage.root` a folder that can be written to."
+        raise SettingError(msg, advice=advice)
+    return checked
