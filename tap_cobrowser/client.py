@@ -35,7 +35,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -209,8 +209,8 @@ class CobrowserStream(Stream, ABC):
                 yield from records_of(response.table)
 
     # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
-    @override
-    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]
+    @override  # type: ignore[misc]
+    def sync(self, context: Context | None = None) -> None:
         """Emit the SCHEMA, then the daily work."""
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:

@@ -269,7 +269,7 @@ class TapCobrowser(CommandLineTap):
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
-            except TapCobrowserError as error:
+            except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
                 if error.ends_run:
                     raise
                 failed[stream.name] = error

@@ -122,11 +122,12 @@ class Windows:
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
-        found = []
-        for name, counts in self._counts.items():
-            for limit in self._limits & counts.windows.keys():
-                if singles := counts.singles(limit):
-                    found.append((name, may_be_cut_off(limit, singles)))
+        found = [
+            (name, may_be_cut_off(limit, singles))
+            for name, counts in self._counts.items()
+            for limit in self._limits & counts.windows.keys()
+            if (singles := counts.singles(limit))
+        ]
         silent = no_rows(self._read) if self._read and not self._rows else None
         return [*found, ("", silent)] if silent else found
 
@@ -148,8 +149,7 @@ class Windows:
         if window and any(_several(each.window) for each in responses):
             more, notice = self._complete(command, window, responses[0])
             notices += [notice] if notice else []
-            for each in more:
-                notices += self._check(command, each)
+            notices += [found for each in more for found in self._check(command, each)]
             responses, checks = (*responses, *more), checks + len(more)
         if window:
             self._rows += sum(len(response.table) for response in responses)
