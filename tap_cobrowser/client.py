@@ -374,29 +374,6 @@ class CobrowserStream(Stream, ABC):
 
     # Log
 
-    def log_days(self, today: date) -> None:
-        """Log what is odd about the days that are to be read."""
-        if not self.windowed:
-            return
-        days, bookmark = self.daily_days(today), self.bookmark
-        if bookmark and bookmark.day > today + ONE_DAY:
-            self._log_notice(
-                Notice(
-                    "bookmark",
-                    f"The bookmark of stream '{self.name}' ({bookmark.day}) is after the server's "
-                    f"today ({today}): days until then are not read, unless you set it back or "
-                    "remove it.",
-                )
-            )
-        elif days.last < days.first and not self.earlier_days(today):
-            self._log_notice(
-                Notice(
-                    "no days",
-                    f"Stream '{self.name}' has nothing to read: its first day ({days.first}) is "
-                    f"after its last one ({days.last}).",
-                )
-            )
-
     def _announce(self, days: DateWindow) -> None:
         """Log which earlier days are filled in, and why."""
         bookmark = self.bookmark
