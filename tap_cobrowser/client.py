@@ -245,7 +245,11 @@ class CobrowserStream(Stream, ABC):
         today, days = self._run.today, None
         if today and self.windowed:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
-        with self._run.progress.of(self.name, days, earlier=earlier) as progress:
+        with (
+            self._run.progress.of(self.name, days, earlier=earlier) as progress,
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+        ):
             for checked in self._run.windows.of((self.command, earlier)):
                 self._warn(checked)
                 nothing += [
@@ -258,6 +262,7 @@ class CobrowserStream(Stream, ABC):
                 for response in checked.responses:
                     table = self._recent(response)
                     rows += self._emit(table, response.extracted, version, batch_config)
+                counter.increment(rows)
                 self._finish(checked, begun, earlier=earlier)
                 progress.done(checked.window, rows, bookmark=self.bookmark, checks=checked.checks)
                 del checked, response, table  # which can be large, before the next ones are read
