@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from sandbox.page import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +24,7 @@ class Reply:
 
     Attributes:
         status: HTTP status.
-        headers: Its headers. `Date` is added, unless it is None here.
+        headers: Its headers; one that is None is not sent.
         body: Its body.
         cut: Whether the connection is closed before the end of the body.
         reset: Whether the connection is closed without a response.
@@ -37,9 +41,39 @@ class Reply:
     reason: str | None = None
 
 
-Change = "Callable[[Reply, str], None]"
 KINDS: dict[str, Callable[[Reply, str], None]] = {}
 """Kinds of faults by name. The second argument is the request's path, which contains the key."""
+
+
+@dataclass
+class Fault:
+    """A kind of fault, and which requests have it.
+
+    Attributes:
+        kind: Its name in KINDS.
+        command: Only requests for this command; None for all.
+        times: Number of requests that still fail; None for all.
+        after: Number of requests that succeed before.
+        one_in: One in this many requests fails, at random; None for each.
+        start: Only requests whose range begins this many days ago.
+
+    Raises:
+        KeyError: If there is no such kind or command.
+    """
+
+    kind: str
+    command: str | None = None
+    times: int | None = None
+    after: int = 0
+    one_in: int | None = None
+    start: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        if self.kind not in KINDS:
+            raise KeyError(f"there is no fault {self.kind}; see --list-faults")
+        if self.command is not None and self.command not in COMMANDS:
+            raise KeyError(f"there is no command {self.command}")
 
 
 def _kind(name: str) -> Callable[[Callable[[Reply, str], None]], Callable[[Reply, str], None]]:
@@ -68,6 +102,49 @@ _status(HTTPStatus.FORBIDDEN, "Not allowed: {path}")
 _status(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", Retry_After="1")
 _status(HTTPStatus.PARTIAL_CONTENT, "half of {path}")
 _status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
+
+
+@_kind("retry-after-403")
+def _retry_403(reply: Reply, _: str) -> None:
+    """Return 403 with a Retry-After of one second, as some rate limits do."""
+    _retry(reply, 403, "Rate limit exceeded")
+
+
+@_kind("retry-after-400")
+def _retry_400(reply: Reply, _: str) -> None:
+    """Return 400 with a Retry-After of one second."""
+    _retry(reply, 400, "Quota exceeded")
+
+
+@_kind("retry-after-text")
+def _retry_text(reply: Reply, _: str) -> None:
+    """Return 200 with a line of text and a Retry-After of one second."""
+    _retry(reply, 200, "Too many exports at once, please wait")
+
+
+@_kind("retry-after-json")
+def _retry_json(reply: Reply, _: str) -> None:
+    """Return 200 with JSON and a Retry-After of one second."""
+    _retry(reply, 200, '{"error": "rate limit exceeded"}', "application/json")
+
+
+@_kind("retry-after-rows")
+def _retry_rows(reply: Reply, _: str) -> None:
+    """Return the rows with a Retry-After of one second."""
+    reply.headers["Retry-After"] = "1"
+
+
+@_kind("retry-after-date")
+def _retry_date(reply: Reply, _: str) -> None:
+    """Return 503 with a Retry-After two seconds after its Date."""
+    _retry(reply, 503, "Down for maintenance")
+    date = parsedate_to_datetime(reply.headers["Date"] or "")
+    reply.headers["Retry-After"] = format_datetime(date + timedelta(seconds=2), usegmt=True)
+
+
+def _retry(reply: Reply, status: int, text: str, kind: str = "text/plain") -> None:
+    reply.status, reply.body = status, text.encode()
+    reply.headers |= {"Content-Type": kind, "Retry-After": "1"}
 
 
 @_kind("retry-after-hours")
@@ -132,6 +209,12 @@ def _php_error(reply: Reply, _: str) -> None:
 def _empty(reply: Reply, _: str) -> None:
     """Return an empty body."""
     reply.body = b""
+
+
+@_kind("blank")
+def _blank(reply: Reply, _: str) -> None:
+    """Return a blank line."""
+    reply.body = b"\n"
 
 
 @_kind("header-only")

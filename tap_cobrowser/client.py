@@ -239,8 +239,9 @@ class CobrowserStream(Stream, ABC):
         """Emit each window, then move the bookmark past it."""
         version = self._new_version()
         batch_config = self.get_batch_config(self.config)
-        today, days = self._run.today, None
-        if self.windowed and today:
+        today = self._run.today if self.windowed else None
+        days: DateWindow | None = None
+        if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
         nothing: list[str] = []
         since: date | None = None
@@ -258,7 +259,8 @@ class CobrowserStream(Stream, ABC):
                         nothing.append(str(part.response.window or "the full table"))
                     today = today or part.response.today  # of a table without windows
                     continue
-                since = since or (part.window and part.window.first)
+                if since is None and part.window:
+                    since = part.window.first
                 # A table without days that said nothing at all may have rows that were not sent.
                 if self.is_incremental and today and (part.window or not nothing):
                     self._move_bookmark(part.window, since, today, earlier=earlier)
