@@ -246,7 +246,11 @@ class CobrowserStream(Stream, ABC):
         nothing: list[str] = []
         since: date | None = None
         rows = 0
-        with self._run.progress.of(self.name, days, earlier=earlier) as progress:
+        with (
+            self._run.progress.of(self.name, days, earlier=earlier) as progress,
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+        ):
             for part in self._run.windows.of((self.command, earlier)):
                 self._log_notices(*part.notices)
                 if part.response:
@@ -261,6 +265,7 @@ class CobrowserStream(Stream, ABC):
                 if self.is_incremental and today and (part.window or not nothing):
                     self._move_bookmark(part.window, since, today, earlier=earlier)
                 self._write_state()
+                counter.increment(rows)
                 progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
                 rows = 0
         if nothing:

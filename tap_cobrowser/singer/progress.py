@@ -292,7 +292,16 @@ def _progress_bar(title: str, days: DateWindow | None) -> Iterator[Any]:
         for handler in logging.root.handlers
         if isinstance(handler, logging.StreamHandler) and handler.stream is terminal
     ]
-    with tqdm(desc=title, unit="day", total=_length(days), file=terminal, leave=False) as bar:
+    size = os.get_terminal_size(terminal.fileno())
+    with tqdm(
+        desc=title,
+        unit="day",
+        total=_length(days),
+        file=terminal,
+        leave=False,
+        ncols=size.columns or 80,  # some terminals of containers have no size
+        nrows=size.lines or 24,
+    ) as bar:
         for handler in handlers:
             handler.setStream(_AboveBar(tqdm, terminal))
         try:
