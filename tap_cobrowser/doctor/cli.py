@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import outputs, settings
+from tap_cobrowser import settings
 from tap_cobrowser.clock import SYSTEM_TIME
 from tap_cobrowser.doctor.client import MOST_REQUESTS, Client
 from tap_cobrowser.doctor.late import read_report
@@ -18,6 +18,7 @@ from tap_cobrowser.doctor.report import report_of
 from tap_cobrowser.doctor.visit import Visit
 from tap_cobrowser.errors import ExaminationError, InputFileError, TapCobrowserError
 from tap_cobrowser.redaction import quote
+from tap_cobrowser.singer.messages import output_errors
 from tap_cobrowser.streams import STREAMS
 from tap_cobrowser.tap import TapCobrowser
 
@@ -161,16 +162,9 @@ def _stop_on_signals(tap: TapCobrowser, progress: _Progress) -> None:
 
 
 def _print(text: str) -> None:
-    try:
+    with output_errors():
         sys.stdout.write(text)
         sys.stdout.flush()
-    except OSError as error:
-        reason = error.strerror or "unknown reason"
-        outputs.discard(sys.stdout)
-    else:
-        return
-    msg = f"The report cannot be printed: {reason}"
-    raise InputFileError(msg, advice="Use `--output` to write it to a file.")
 
 
 def _write(path: str, text: str, mode: str) -> None:

@@ -13,7 +13,7 @@ from tap_cobrowser.doctor.finding import LIKELY, PROVEN, UNKNOWN, Finding, round
 from tap_cobrowser.doctor.seen import as_letters, digest_of, digests
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
-from tap_cobrowser.shape import parse
+from tap_cobrowser.settings import parse_json
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -138,7 +138,7 @@ def read_report(path: str) -> Days:
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON"
     try:
-        report = parse(Path(path).read_bytes())
+        report = parse_json(Path(path).read_bytes())
         if report["version"] == 1:
             days = report["days"]
             return Days(
