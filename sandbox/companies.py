@@ -14,7 +14,7 @@ class Account(NamedTuple):
         seasons: How busy each month is, compared with the others.
         weekend: How busy a Saturday or Sunday is, compared with a working day.
         evening: How busy the hours outside office hours are, compared with office hours.
-        refused: Chat requests that are not accepted, per request that is.
+        declined: Chat requests that are not accepted, per request that is.
         codes: Success codes, and how often each is given.
     """
 
@@ -24,7 +24,7 @@ class Account(NamedTuple):
     seasons: tuple[float, ...]
     weekend: float
     evening: float
-    refused: float
+    declined: float
     codes: dict[str, float]
 
 
@@ -51,12 +51,12 @@ class Agent(NamedTuple):
     first: str
     last: str
     account: str
-    ccc: str | None
-    disabled: int
+    ccc: str
     presets: tuple[str, ...]
     share: float = 1.0
     pace: float = 1.0
     misses: float = 0.0
+    disabled: int = 0
 
 
 class Filter(NamedTuple):
@@ -83,7 +83,7 @@ ACCOUNTS = (
         (1.5, 1.4, 1.2, 1.0, 0.8, 0.7, 0.7, 0.8, 0.9, 1.2, 1.3, 1.5),
         weekend=0.5,
         evening=0.8,
-        refused=0.12,
+        declined=0.12,
         codes={"service": 62, "": 20, "lead": 12, "sale": 6},
     ),
     Account(
@@ -93,7 +93,7 @@ ACCOUNTS = (
         (0.6, 0.7, 1.2, 1.6, 1.7, 1.3, 1.0, 0.9, 0.9, 0.9, 1.1, 1.3),
         weekend=2.2,
         evening=1.8,
-        refused=0.22,
+        declined=0.22,
         codes={"sale": 41, "": 27, "service": 22, "lead": 10},
     ),
     Account(
@@ -103,7 +103,7 @@ ACCOUNTS = (
         (0.9, 0.7, 0.7, 0.7, 0.7, 0.7, 0.6, 0.7, 0.9, 1.0, 1.6, 2.1),
         weekend=0.2,
         evening=0.6,
-        refused=0.35,
+        declined=0.35,
         codes={"service": 55, "lead": 24, "": 15, "sale": 6},
     ),
 )
@@ -117,65 +117,32 @@ HOSTS = (
 POPULARITY = {"501": 34.0, "502": 16.0, "503": 24.0, "504": 9.0, "0505": 17.0}
 """Weights of the hosts: how many of the conversations begin on each."""
 AGENTS = (
-    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",), 1.6, 0.7, 0.03),
+    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", ("Service",), 1.6, 0.7, 0.03),
     Agent(
-        "2002",
-        "daan",
-        "Daan",
-        "Jansen",
-        "1001",
-        None,
-        0,
-        ("Service", 'Verkoop "extra"'),
-        1.0,
-        1.0,
-        0.06,
+        "2002", "daan", "Daan", "Jansen", "1001", "", ("Service", 'Verkoop "extra"'), misses=0.06
     ),
-    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, (GENERAL,), 0.6, 1.9, 0.09),
+    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", (GENERAL,), 0.6, 1.9, 0.09),
     Agent(
         "2004",
         "francois",
         "François",
         "Bakker",
         "1001",
-        None,
-        0,
-        ("Service", "Storing; gas"),
+        "",
+        ("Service", "Gas; water"),
         1.2,
         0.8,
         0.05,
     ),
-    Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",), 1.4, 0.9, 0.04),
+    Agent("2005", "joris", "Joris", "Visser", "1002", "33", ("Verkoop",), 1.4, 0.9, 0.04),
     Agent(
-        "2006",
-        "maud",
-        "Maud",
-        "Meijer",
-        "1002",
-        None,
-        0,
-        ("Verkoop", "Retour\\ruil"),
-        0.9,
-        1.3,
-        0.07,
+        "2006", "maud", "Maud", "Meijer", "1002", "", ("Verkoop", "Retour\\ruil"), 0.9, 1.3, 0.07
     ),
-    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (GENERAL,), 0.5, 2.4, 0.14),
-    Agent("2008", "lotte", "Lotte", "de Groot", "0103", None, 0, ("Polis",), 1.3, 0.8, 0.02),
-    Agent(
-        "2009",
-        "ahmet",
-        "Ahmet",
-        "Yıldız",  # noqa: RUF001 - his name
-        "0103",
-        "34",
-        0,
-        ("Polis", "Declaraties"),
-        1.0,
-        1.1,
-        0.05,
-    ),
-    Agent("2010", "renee", "Renée", "Bos", "0103", None, 0, ("Declaraties",), 0.7, 1.6, 0.1),
-    Agent("2011", "oud", "Pieter", "Dekker", "1001", None, 1, ("Service",)),
+    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", (GENERAL,), 0.5, 2.4, 0.14),
+    Agent("2008", "lotte", "Lotte", "de Groot", "0103", "", ("Polis",), 1.3, 0.8, 0.02),
+    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", ("Polis", "Klacht"), 1.0, 1.1, 0.05),  # noqa: RUF001
+    Agent("2010", "renee", "Renée", "Bos", "0103", "", ("Declaraties",), 0.7, 1.6, 0.1),
+    Agent("2011", "oud", "Pieter", "Dekker", "1001", "", ("Service",), disabled=1),
 )
 CCC_AGENTS = (
     ("31", "nora", "Nora", "Hendriks"),

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from sandbox.page import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +24,7 @@ class Reply:
 
     Attributes:
         status: HTTP status.
-        headers: Its headers. `Date` is added, unless it is None here.
+        headers: Its headers; one that is None is not sent.
         body: Its body.
         cut: Whether the connection is closed before the end of the body.
         reset: Whether the connection is closed without a response.
@@ -37,9 +41,39 @@ class Reply:
     reason: str | None = None
 
 
-Change = "Callable[[Reply, str], None]"
 KINDS: dict[str, Callable[[Reply, str], None]] = {}
 """Kinds of faults by name. The second argument is the request's path, which contains the key."""
+
+
+@dataclass
+class Fault:
+    """A kind of fault, and which requests have it.
+
+    Attributes:
+        kind: Its name in KINDS.
+        command: Only requests for this command; None for all.
+        times: Number of requests that still fail; None for all.
+        after: Number of requests that succeed before.
+        one_in: One in this many requests fails, at random; None for each.
+        start: Only requests whose range begins this many days ago.
+
+    Raises:
+        KeyError: If there is no such kind or command.
+    """
+
+    kind: str
+    command: str | None = None
+    times: int | None = None
+    after: int = 0
+    one_in: int | None = None
+    start: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        if self.kind not in KINDS:
+            raise KeyError(f"there is no fault {self.kind}; see --list-faults")
+        if self.command is not None and self.command not in COMMANDS:
+            raise KeyError(f"there is no command {self.command}")
 
 
 def _kind(name: str) -> Callable[[Callable[[Reply, str], None]], Callable[[Reply, str], None]]:
@@ -70,10 +104,40 @@ _status(HTTPStatus.PARTIAL_CONTENT, "half of {path}")
 _status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
 
 
+def _rate_limit(name: str, status: int, text: str) -> None:
+    @_kind(f"retry-after-{name}")
+    def change(reply: Reply, _: str) -> None:
+        reply.status, reply.body = status, text.encode()
+        reply.headers |= {"Content-Type": "text/plain", "Retry-After": "1"}
+
+    change.__doc__ = f"Return {status} and {text!r}, with a Retry-After of one second."
+
+
+_rate_limit("403", 403, "Rate limit exceeded")
+_rate_limit("400", 400, "Quota exceeded")
+_rate_limit("text", 200, "Too many exports at once, please wait")
+_rate_limit("json", 200, '{"error": "rate limit exceeded"}')
+
+
+@_kind("retry-after-rows")
+def _retry_rows(reply: Reply, _: str) -> None:
+    """Return the rows with a Retry-After of one second."""
+    reply.headers["Retry-After"] = "1"
+
+
+@_kind("retry-after-date")
+def _retry_date(reply: Reply, _: str) -> None:
+    """Return 503 with a Retry-After two seconds after its Date."""
+    date = parsedate_to_datetime(reply.headers["Date"] or "")
+    reply.status, reply.body = 503, b"Down for maintenance"
+    reply.headers["Retry-After"] = format_datetime(date + timedelta(seconds=2), usegmt=True)
+
+
 @_kind("retry-after-hours")
 def _hours(reply: Reply, _: str) -> None:
     """Return 503 with a Retry-After of two hours."""
-    reply.status, reply.headers["Retry-After"] = 503, "7200"
+    reply.status, reply.body = 503, b"Down for maintenance"
+    reply.headers["Retry-After"] = "7200"
 
 
 @_kind("reset")
@@ -132,6 +196,12 @@ def _php_error(reply: Reply, _: str) -> None:
 def _empty(reply: Reply, _: str) -> None:
     """Return an empty body."""
     reply.body = b""
+
+
+@_kind("blank")
+def _blank(reply: Reply, _: str) -> None:
+    """Return a blank line."""
+    reply.body = b"\n"
 
 
 @_kind("header-only")

@@ -102,7 +102,7 @@ class Happenings:
     def chance(self, *what: object) -> Random:
         """Return a random number generator for a name."""
         # Seeding with text gives the same numbers on every version and machine.
-        return Random("/".join(map(str, (self.seed, *what))))  # noqa: S311 - no secrets here
+        return Random("/".join(map(str, (self.seed, *what))))
 
     def _local(self, day: date, hour: float) -> datetime:
         return (datetime.combine(day, time(), self.zone) + timedelta(hours=hour)).astimezone(_UTC)
@@ -180,9 +180,9 @@ class Happenings:
                 start = begin + timedelta(seconds=seconds)
                 host = pick(HOSTS, popularity, chance.random())
                 identity = f"{day:%Y%m%d}{slot:02}{number:05}"
-                browse = f"{identity:0>20}" if chance.random() < 0.1 else identity  # noqa: PLR2004
+                browse = f"{identity:0>20}" if chance.random() < 0.1 else identity
                 visitor = f"v{int(chance.random() * 10**9):09}"
-                again = chance.random() < 0.05 and earlier and earlier.start < start  # noqa: PLR2004
+                again = chance.random() < 0.05 and earlier and earlier.start < start
                 if again and earlier:
                     host, browse, visitor = earlier.host, earlier.browse, earlier.visitor
                 everybody = on_duty[host.account]
@@ -195,7 +195,7 @@ class Happenings:
                 agent = pick(agents, [each.share for each in agents], chance.random())
                 filters = [each for each in FILTERS if each.account == host.account]
                 chosen = filters[int(chance.random() * len(filters))]
-                proactive = chance.random() < 0.4  # noqa: PLR2004
+                proactive = chance.random() < 0.4
                 duration = 45 + int(chance.random() ** 2 * (_LONGEST_CHAT - 45))
                 presets = self.presets(agent)
                 preset = presets[int(chance.random() * len(presets))]
@@ -298,7 +298,7 @@ class Happenings:
             figures: dict[str, list[int]] = {}
             for host in HOSTS:
                 reactive, proactive = counted[host.id, "reactive"], counted[host.id, "proactive"]
-                in_vain = account_of(host.account).refused * 2 * chance.random()
+                in_vain = account_of(host.account).declined * 2 * chance.random()
                 in_vain *= 1 if times[2] in _OFFICE else 2.5
                 mean = 0.8 * reactive + 0.2 * expected * 0.6 / len(HOSTS)
                 asked = reactive + int(mean * in_vain + chance.random())

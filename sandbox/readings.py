@@ -6,16 +6,17 @@ response. The defaults are what the tap assumes. All readings can be combined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time, timedelta, timezone
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sandbox.world import TABLES, WITHOUT_RANGE
+from sandbox.page import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sandbox.world import Row, World
 
@@ -23,30 +24,25 @@ _ONE_DAY = timedelta(days=1)
 _OFFICE_BEGINS, _OFFICE_ENDS = 9, 17
 _SATURDAY = 5
 _MIDNIGHT_ROWS = 3
-_MOMENTS = ("conversation_start", "timestamp", "time_start", "session_start", "hourBegin_time")
-_KEYS = {
-    "conversations": ("browse_id conversation_start", "num_messages"),
-    "emails": ("id", "to"),
-    "agentactivity": ("activity_id", "duration_secs"),
-    "slotsactivity": ("activity_id", "numslots_used"),
-    "cccslotsactivity": ("activity_id", "numslots_used"),
-    "agentperformance": ("agent_id session_id preset", "numChats"),
-    "accountspecshourly": ("account_id hourBegin_time", "num_pageviews"),
-    "hostspecshourly": ("host_id hourBegin_time", "num_pageviews"),
-    "filterstatshourly": ("account_id id hourBegin_time", "num_proactive_match"),
-    "accounts": ("id", "name"),
-    "agents": ("id", "firstname"),
-    "cccagents": ("id", "firstname"),
-    "hosts": ("id", "hostname"),
-    "cccagentgroups": ("cccagent_id cccgroup_id", "cccgroup_name"),
-    "cccgroupaccounts": ("cccgroup_id account_id", "cccgroup_name"),
-}
-"""The key columns of each command, and a column in which two rows of one key may differ."""
 
 
-def _one_of(text: str, *choices: str) -> Any:
-    """Declare a reading with a list of values, the first of which is the default."""
+class RejectedError(ValueError):
+    """A request that the server rejects: a status and a line of text."""
+
+    def __init__(self, text: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        """Keep both."""
+        super().__init__(text)
+        self.status = status
+
+
+def _one_of(text: str, values: str) -> Any:
+    """Declare a reading with its values, the first of which is the default."""
+    choices = values.split()
     return field(default=choices[0], metadata={"help": text, "choices": choices})
+
+
+def _flag(text: str, *, default: bool = False) -> Any:
+    return field(default=default, metadata={"help": text, "choices": (default, not default)})
 
 
 def _value(default: object, text: str) -> Any:
@@ -64,28 +60,18 @@ class Readings:
     # Which days are meant
     order: str = _one_of(
         "which of start and stop is the older day; stop_older returns no rows for the other order",
-        "start_older",
-        "stop_older",
-        "either",
+        "start_older stop_older either",
     )
-    end: str = _one_of(
-        "whether a range of several days includes its last day", "included", "excluded"
-    )
+    end: str = _one_of("whether a range of several days includes its last day", "included excluded")
     range: str = _one_of(
-        "what start and stop do; ignored always returns today, first_day and last_day one day only",
-        "used",
-        "ignored",
-        "first_day",
-        "last_day",
+        "what start and stop do; ignored always returns today, first_day and last_day one day "
+        "only, rejected and fails return 400 and 500 where start and stop differ",
+        "used ignored first_day last_day rejected fails",
     )
     stale: str = _one_of(
         "stale responses: those of the day before, or the first one to the same request, with "
         "the current Date or with their own",
-        "no",
-        "yesterday",
-        "yesterday_old_date",
-        "cached",
-        "cached_old_date",
+        "no yesterday yesterday_old_date cached cached_old_date",
     )
     day_zone: str | None = _value(
         None, "IANA time zone of the server's days; default: that of the data"
@@ -93,9 +79,8 @@ class Readings:
 
     # Which rows there are
     row_limit: int | None = _value(None, "maximum number of rows in a response")
-    colliding_keys: bool = _value(
-        default=False,
-        text="whether the first row of each day (or table) shares its key with another row",
+    colliding_keys: bool = _flag(
+        "whether the first row of each day (or table) shares its key with another row"
     )
     silent: str = _value(
         "",
@@ -105,10 +90,7 @@ class Readings:
     rows: str = _one_of(
         "which rows a day has: all, those of office hours, one, or three whose date-time is "
         "midnight",
-        "all",
-        "office_hours",
-        "one_a_day",
-        "midnight",
+        "all office_hours one_a_day midnight",
     )
 
     # How a response is written
@@ -118,38 +100,44 @@ class Readings:
     quoting: str = _one_of(
         "how values are quoted: always, with doubled quotes; by PHP's fputcsv; by RFC 4180, only "
         "where needed; by PHP's addslashes; or always, with quotes that are not escaped",
-        "doubled",
-        "fputcsv",
-        "rfc",
-        "slashes",
-        "bare",
+        "doubled fputcsv rfc slashes bare",
     )
-    dates: str = _one_of("how date-times are written", "rfc2822", "dutch", "iso", "unix")
+    dates: str = _one_of(
+        "how date-times are written; naive is 2026-11-22 14:30:00, and it and naive_rfc2822 have "
+        "no UTC offset",
+        "rfc2822 dutch iso unix naive naive_rfc2822",
+    )
     numbers: str = _one_of(
         "how numbers are written: plain, with a decimal comma, or with spaces around them",
-        "plain",
-        "comma",
-        "blank",
+        "plain comma blank",
+    )
+    empty: str = _one_of(
+        "what an empty number or date-time is: no text, NULL, or \\N", "blank null backslash_n"
+    )
+    nul: bool = _flag("whether some texts contain a NUL character")
+    header: str = _one_of(
+        "the header: as on the page, in another language, or none", "page dutch german none"
+    )
+    separator: str = _one_of(
+        "the separator of values, whatever the request asks for",
+        "requested semicolon comma colon pipe tab",
     )
     nothing: str = _one_of(
         "what a response without rows is: a header, nothing, a line of text, or status 204",
-        "header",
-        "no_bytes",
-        "text",
-        "dutch_text",
-        "204",
+        "header no_bytes text dutch_text 204",
     )
     encoding: str = _one_of(
         "how text is encoded; broken-bytes is UTF-8 in which some characters are incomplete",
-        "utf-8",
-        "utf-16",
-        "windows-1252",
-        "broken-bytes",
+        "utf-8 utf-16 windows-1252 broken-bytes",
     )
-    line_end: str = _one_of("how lines end", "lf", "crlf")
-    last_line_ended: bool = _value(default=True, text="whether the last row ends with a line end")
-    sep_line: bool = _value(default=False, text="whether the first line is sep=;")
-    trailing_separator: bool = _value(default=False, text="whether each line ends with a separator")
+    line_end: str = _one_of("how lines end", "lf crlf")
+    last_line_ended: bool = _flag("whether the last row ends with a line end", default=True)
+    sep_line: bool = _flag("whether the first line is sep=;")
+    trailing_separator: bool = _flag("whether each line ends with a separator")
+    packed: str = _one_of("whether the CSV is in a gzip file or a ZIP archive", "no gzip zip")
+
+    for_command: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Readings for some commands only: `{"emails": {"row_limit": 50}}`."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -157,9 +145,8 @@ class Readings:
             value = getattr(self, each.name)
             choices = each.metadata.get("choices")
             if choices and value not in choices:
-                raise ValueError(f"{each.name} must be one of {', '.join(choices)}, not {value!r}")
-            if isinstance(each.default, bool) and not isinstance(value, bool):
-                raise ValueError(f"{each.name} must be true or false, not {value!r}")  # noqa: TRY004 - as all
+                listed = ", ".join(map(str, choices)).lower()
+                raise ValueError(f"{each.name} must be one of {listed}, not {value!r}")
         limit = self.row_limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
             raise ValueError(f"row_limit must be a number of rows, not {limit!r}")
@@ -167,8 +154,25 @@ class Readings:
             raise ValueError(f"row_limit must be 1 or more, not {limit}")
         _check_zone("day_zone", self.day_zone)
         _check_zone("stamp_zone", self.stamp_zone)
-        for command in TABLES:
+        for command in COMMANDS:
             _silent(self.silent, command)
+        for command in self.for_command:
+            if command not in COMMANDS:
+                raise ValueError(f"for_command: there is no command {command}")
+            self.of(command)
+
+    def of(self, command: str) -> Readings:
+        """Return the readings for a command.
+
+        Raises:
+            ValueError: If a value for this command is not valid.
+        """
+        if command not in self.for_command:
+            return self
+        try:
+            return replace(self, for_command={}, **self.for_command[command])
+        except TypeError as error:  # a name that is no reading
+            raise ValueError(f"for_command, {command}: {error}") from None
 
     # Requests
 
@@ -184,18 +188,21 @@ class Readings:
             The two days, or None if the range has no days.
 
         Raises:
-            ValueError: If the server rejects the range.
+            RejectedError: If the server rejects the range.
         """
         if self.range == "ignored":
             return 0, 0
+        if start != stop and self.range in {"rejected", "fails"}:
+            if self.range == "fails":
+                raise RejectedError("Query failed", HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise RejectedError("Only one day can be exported per request")
         older, younger = (stop, start) if self.order == "stop_older" else (start, stop)
         if self.order == "either":
             older, younger = max(start, stop), min(start, stop)
         elif self.order == "start_older" and start < stop:
-            msg = "start must not be after stop"
-            raise ValueError(msg)
+            raise RejectedError("start must not be after stop")
         if abs(start - stop) >= window_days:
-            raise ValueError(f"Range of more than {window_days} days")
+            raise RejectedError(f"Range of more than {window_days} days")
         if older < younger:
             return None
         if self.end == "excluded" and older > younger:
@@ -214,22 +221,24 @@ class Readings:
         Args:
             world: The data.
             command: The command.
-            ago: The oldest and the youngest day, in days ago; None for no days. Commands without a
-                range ignore it.
+            ago: The oldest and the youngest day, in days ago; None for no days. A command without a
+                range ignores it.
             now: The server's time.
         """
-        rows: Iterator[Row]
-        if command in WITHOUT_RANGE:
-            ago = 100_000, 0
+        if not COMMANDS[command].ranged:
+            ago = 100_000, 0  # the world knows how many
         if ago is None:
-            rows = iter(())
-        else:
-            today = now.astimezone(_zone(self.day_zone, world.zone.key)).date()
-            first, last = (today - timedelta(days=each) for each in ago)
-            rows = self._of_days(world, command, first, last, now)
-        if self.colliding_keys:
-            rows = self._collide(world, command, rows)
-        return islice(rows, self.row_limit)
+            return iter(())
+        today = now.astimezone(_zone(self.day_zone, world.zone.key)).date()
+        first, last = (today - timedelta(days=each) for each in ago)
+        return islice(self.rows_of_days(world, command, first, last, now), self.row_limit)
+
+    def rows_of_days(
+        self, world: World, command: str, first: date, last: date, now: datetime
+    ) -> Iterator[Row]:
+        """Yield the rows of days; see `World.rows`."""
+        rows = self._of_days(world, command, first, last, now)
+        return self._collide(world, command, rows) if self.colliding_keys else rows
 
     def _of_days(
         self, world: World, command: str, first: date, last: date, now: datetime
@@ -263,64 +272,60 @@ class Readings:
     def _thin(
         self, command: str, day: date, rows: list[Row], complete: list[Row], zone: ZoneInfo
     ) -> Iterator[Row]:
+        moment, key = _moment_of(command), _key_of(command)
+        assert moment  # only tables of days come here
         if self.rows == "all":
             yield from rows
-            return
-        moment = _moment_of(command)
-        assert moment  # noqa: S101 - only tables of days come here
-        if self.rows == "office_hours":
+        elif self.rows == "office_hours":
             for row in rows:
                 if _OFFICE_BEGINS <= moment(row).astimezone(zone).hour < _OFFICE_ENDS:
                     yield row
-            return
-        key = _key_of(command)
-        if self.rows == "one_a_day":
+        elif self.rows == "one_a_day":
             wanted = key(complete[0])
             yield from islice((row for row in rows if key(row) == wanted), 1)
-            return
-        midnight = datetime.combine(day, time(), zone).astimezone(timezone.utc)
-        index = _moment_index(command)
+        else:
+            midnight = datetime.combine(day, time(), zone).astimezone(timezone.utc)
+            index = COMMANDS[command].columns.index(COMMANDS[command].day or "")
 
-        def moved(row: Row) -> Row:
-            stamp = midnight.astimezone(moment(row).tzinfo)
-            return (*row[:index], stamp, *row[index + 1 :])
+            def moved(row: Row) -> Row:
+                stamp = midnight.astimezone(moment(row).tzinfo)
+                return (*row[:index], stamp, *row[index + 1 :])
 
-        # Distinct by key after the change to midnight: otherwise two rows would share a key.
-        chosen: dict[tuple[object, ...], tuple[object, ...]] = {}
-        for row in complete:
-            if len(chosen) < _MIDNIGHT_ROWS:
-                chosen.setdefault(key(moved(row)), key(row))
-        originals = set(chosen.values())
-        yield from (moved(row) for row in rows if key(row) in originals)
+            # Distinct by key after the change to midnight: otherwise two rows would share a key.
+            chosen: dict[tuple[object, ...], tuple[object, ...]] = {}
+            for row in complete:
+                if len(chosen) < _MIDNIGHT_ROWS:
+                    chosen.setdefault(key(moved(row)), key(row))
+            originals = set(chosen.values())
+            yield from (moved(row) for row in rows if key(row) in originals)
 
     def _collide(self, world: World, command: str, rows: Iterable[Row]) -> Iterator[Row]:
         """Add a row with the same key after the first row of each day, or of the table."""
-        index = TABLES[command].index(_KEYS[command][1])
         moment = _moment_of(command)
         zone = _zone(self.day_zone, world.zone.key)
         seen: set[date | None] = set()
         for row in rows:
             yield row
             day = moment(row).astimezone(zone).date() if moment else None
-            if day in seen:
-                continue
-            seen.add(day)
-            old = row[index]
-            new = old + 1 if isinstance(old, int) else f"{old or ''} (2)"
-            yield (*row[:index], new, *row[index + 1 :])
+            if day not in seen:
+                seen.add(day)
+                yield _changed(command, row)
 
 
 # From text, for the command line
 
 
 def parse_reading(text: str) -> tuple[str, object]:
-    """Return the name and the value of a reading from NAME=VALUE.
+    """Return the name and the value of a reading from NAME=VALUE or COMMAND:NAME=VALUE.
+
+    The name includes the command, if there is one.
 
     Raises:
         ValueError: If there is no such reading, or the value is not valid for it.
     """
-    name, _, given = text.partition("=")
-    known = {each.name: each for each in fields(Readings)}
+    whole, _, given = text.partition("=")
+    command, _, name = whole.rpartition(":")
+    known = {each.name: each for each in fields(Readings) if each.metadata}
     if name not in known:
         raise ValueError(f"there is no reading {name}; see --list-readings")
     value: object = given
@@ -328,18 +333,32 @@ def parse_reading(text: str) -> tuple[str, object]:
         value = {"true": True, "false": False}.get(given, given)
     elif name == "row_limit" and given.isascii() and given.isdigit():
         value = int(given)
-    Readings(**{name: value})  # type: ignore[arg-type] # it checks them itself
-    return name, value
+    changed: dict[str, Any] = {name: value}
+    Readings(**({"for_command": {command: changed}} if command else changed))  # it checks them
+    return whole, value
+
+
+def parse_readings(texts: Iterable[str]) -> Readings:
+    """Return the readings from texts; see `parse_reading`."""
+    whole: dict[str, Any] = {}
+    for_command: dict[str, dict[str, object]] = {}
+    for text in texts:
+        path, value = parse_reading(text)
+        command, _, name = path.rpartition(":")
+        (for_command.setdefault(command, {}) if command else whole)[name] = value
+    return Readings(**whole, for_command=for_command)
 
 
 def list_readings() -> Iterator[str]:
     """Yield a line for each reading: its name, its values with the default first, its meaning."""
     for each in fields(Readings):
-        choices = each.metadata.get("choices")
-        if isinstance(each.default, bool):
-            choices = [str(value).lower() for value in (each.default, not each.default)]
-        values = "|".join(choices) if choices else "VALUE"
-        yield f"{each.name}={values}\n    {each.metadata['help']}"
+        if each.metadata:
+            choices = each.metadata.get("choices", ["VALUE"])
+            values = "|".join(
+                value if isinstance(value, str) else str(value).lower() for value in choices
+            )
+            yield f"{each.name}={values}\n    {each.metadata['help']}"
+    yield "COMMAND:NAME=VALUE\n    any of these for one command only"
 
 
 # Rows, keys and days
@@ -356,27 +375,37 @@ def _zone(name: str | None, default: str) -> ZoneInfo:
     return ZoneInfo(name or default)
 
 
-def _moment_index(command: str) -> int:
-    return next(i for i, name in enumerate(TABLES[command]) if name in _MOMENTS)
-
-
 def _moment_of(command: str) -> Callable[[Row], datetime] | None:
     """Return a function for the date-time of a row, or None for tables without days."""
-    if not set(_MOMENTS) & {*TABLES[command]}:
+    column = COMMANDS[command].day
+    if column is None:
         return None
-    index = _moment_index(command)
+    index = COMMANDS[command].columns.index(column)
 
     def moment(row: Row) -> datetime:
         value = row[index]
-        assert isinstance(value, datetime)  # noqa: S101 - the world's own
+        assert isinstance(value, datetime)
         return value
 
     return moment
 
 
 def _key_of(command: str) -> Callable[[Row], tuple[object, ...]]:
-    indices = [TABLES[command].index(name) for name in _KEYS[command][0].split()]
+    indices = [COMMANDS[command].columns.index(name) for name in COMMANDS[command].key]
     return lambda row: tuple(row[index] for index in indices)
+
+
+def _changed(command: str, row: Row) -> Row:
+    """Return a row with the same key and another count, or another text if there is no count."""
+    others = [
+        i for i, name in enumerate(COMMANDS[command].columns) if name not in COMMANDS[command].key
+    ]
+    counts = [i for i in others if isinstance(row[i], int)]
+    texts = [i for i in others if isinstance(row[i], str)]
+    index = counts[0] if counts else texts[-1]
+    value = row[index]
+    new = value + 1 if isinstance(value, int) else f"{value} (2)"
+    return (*row[:index], new, *row[index + 1 :])
 
 
 def _silent(rules: str, command: str) -> Callable[[date], bool]:
@@ -388,7 +417,7 @@ def _silent(rules: str, command: str) -> Callable[[date], bool]:
     tests: list[Callable[[date], bool]] = []
     for each in filter(None, rules.split(",")):
         whose, colon, rule = each.rpartition(":")
-        if colon and whose not in TABLES:
+        if colon and whose not in COMMANDS:
             raise ValueError(f"silent: there is no command {whose}")
         test = _silent_rule(rule)
         if whose in {"", command}:

@@ -13,12 +13,12 @@ def main(path: str) -> None:
         tables = database.execute(
             "SELECT database_name, schema_name, table_name FROM duckdb_tables() ORDER BY ALL"
         ).fetchall()
-        print(f"{path} has {len(tables)} tables:")  # noqa: T201
+        print(f"{path} has {len(tables)} tables:")
         for names in tables:
             # All three names: a file and its schema may have the same one.
             table = ".".join(f'"{name}"' for name in names)
-            (count,) = database.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)  # noqa: S608 - names of the file's own
-            print(f"{count:>9} rows in {names[1]}.{names[2]}")  # noqa: T201
+            (count,) = database.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+            print(f"{count:>9} rows in {names[1]}.{names[2]}")
 
 
 main(*sys.argv[1:])

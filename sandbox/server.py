@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -17,16 +17,17 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from typing_extensions import Self
-
-from sandbox.faults import KINDS, Reply
-from sandbox.readings import Readings
-from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE, World
+from sandbox.faults import KINDS, Fault, Reply
+from sandbox.page import COMMANDS
+from sandbox.readings import Readings, RejectedError
+from sandbox.world import World
 from sandbox.writing import content_type, csv_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+
+    from typing_extensions import Self
 
     from sandbox.world import Row
 
@@ -57,35 +58,6 @@ class Request:
     in_flight: int
 
 
-@dataclass
-class Fault:
-    """A requested fault.
-
-    Attributes:
-        kind: Its name in KINDS.
-        command: The command it is for; None for all.
-        times: How often it will still happen; None for always.
-        after: Number of requests that succeed before.
-        one_in: It happens to one in this many requests, at random; None for each.
-        start: Only for requests whose range begins this many days ago.
-    """
-
-    kind: str
-    command: str | None = None
-    times: int | None = None
-    after: int = 0
-    one_in: int | None = None
-    start: int | None = None
-
-
-class _RejectedError(Exception):
-    """A request that breaks the rules: a status and a line of text."""
-
-    def __init__(self, status: HTTPStatus, text: str) -> None:
-        super().__init__(text)
-        self.status, self.text = status, text
-
-
 class Sandbox:
     """A server on a loopback port, running while it is used as a context manager."""
 
@@ -94,7 +66,7 @@ class Sandbox:
     plain_user = "agent@sandbox.example"
     plain_api_key = "sandbox+key/of&a plain=agent%"
 
-    def __init__(  # noqa: PLR0913 - as many as the executable has options
+    def __init__(
         self,
         world: World | None = None,
         *,
@@ -113,7 +85,7 @@ class Sandbox:
             port: The port on 127.0.0.1; 0 for a free one.
             clock: A function for the time, or the time at which the clock starts; None is the real
                 time.
-            frozen: Whether a clock with a start time stops there.
+            frozen: Whether the clock stands still at its start.
             latency: Seconds before each response.
             window_days: Maximum number of days per request.
             verbose: Whether to print each request, without user and key.
@@ -136,7 +108,7 @@ class Sandbox:
         self.set_clock(clock, frozen=frozen)
         self._lock = threading.Lock()
         self._in_flight = 0
-        self._chance = Random(self.world.seed)  # noqa: S311 - no secrets here
+        self._chance = Random(self.world.seed)
         self._server = _Server(("127.0.0.1", port), self)
         self._thread: threading.Thread | None = None
 
@@ -172,7 +144,7 @@ class Sandbox:
             "TAP_COBROWSER_TIMEZONE": self.world.zone.key,
             "TAP_COBROWSER_CCC_AGENT": "false" if plain_agent else "true",
         }
-        if self.window_days != 2:  # noqa: PLR2004 - the API's and the tap's default
+        if self.window_days != 2:  # the API's and the tap's default
             variables["TAP_COBROWSER_WINDOW_DAYS"] = str(self.window_days)
         return variables
 
@@ -186,43 +158,28 @@ class Sandbox:
         self, clock: datetime | Callable[[], datetime] | None, *, frozen: bool = False
     ) -> None:
         """Set the clock; see the constructor."""
-        if clock is None:
-            self._clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
-        elif not isinstance(clock, datetime):
-            self._clock = clock
-        else:
-            moment, begun = clock.astimezone(timezone.utc), time.monotonic()
-            self._clock = lambda: (
-                moment + timedelta(seconds=0 if frozen else time.monotonic() - begun)
-            )
+        start = datetime.now(timezone.utc) if clock is None else clock
+        begun = time.monotonic()
+
+        def now() -> datetime:
+            if not isinstance(start, datetime):
+                return start()
+            if clock is None and not frozen:
+                return datetime.now(timezone.utc)
+            passed = timedelta(seconds=0 if frozen else time.monotonic() - begun)
+            return start.astimezone(timezone.utc) + passed
+
+        self._clock = now
 
     # Faults
 
-    def fail(  # noqa: PLR0913 - as many as a fault has sides
-        self,
-        kind: str,
-        command: str | None = None,
-        *,
-        times: int | None = None,
-        after: int = 0,
-        one_in: int | None = None,
-        start: int | None = None,
-    ) -> None:
-        """Make requests fail.
-
-        Args:
-            kind: A name in `faults.KINDS`.
-            command: Only requests for this command; None for all.
-            times: Number of requests that fail; None for all.
-            after: Number of requests that succeed before.
-            one_in: One in this many requests fails, at random.
-            start: Only requests whose range begins this many days ago.
+    def fail(self, kind: str, command: str | None = None, **options: int | None) -> None:
+        """Make requests fail; `Fault` describes the options.
 
         Raises:
-            KeyError: If there is no such kind.
+            KeyError: If there is no such kind or command.
         """
-        _ = KINDS[kind]
-        self.faults.append(Fault(kind, command, times, after, one_in, start))
+        self.faults.append(Fault(kind, command, **options))  # type: ignore[arg-type]
 
     def fault_of(self, request: Request) -> str | None:
         """Return the kind of fault for a request, and count it."""
@@ -279,36 +236,34 @@ class Sandbox:
         return (old_stamp if kind.endswith("old_date") else stamp), old_now
 
     def rows_of(
-        self, query: dict[str, str], request: Request, now: datetime | None = None
+        self, query: dict[str, str], request: Request, now: datetime
     ) -> tuple[str, Iterator[Row]]:
         """Return the separator and the rows for a request, by the readings.
 
         Args:
             query: The request's parameters.
             request: The same, as it is recorded.
-            now: The time of the rows; None is the sandbox's own.
+            now: The time of the rows.
 
         Raises:
-            _RejectedError: If it breaks the rules of the page.
+            RejectedError: If it breaks the rules of the page.
         """
         users = {self.user: self.api_key, self.plain_user: self.plain_api_key}
-        user, command = query.get("user", ""), request.command
+        user, command = query.get("user", ""), COMMANDS.get(request.command)
         if not query.get("apiKey") or users.get(user) != query["apiKey"]:
-            raise _RejectedError(HTTPStatus.UNAUTHORIZED, "Invalid user or apiKey")
-        if command not in TABLES:
-            raise _RejectedError(HTTPStatus.BAD_REQUEST, "Unknown command")
-        if command in CCC_ONLY and user != self.user:
-            raise _RejectedError(HTTPStatus.FORBIDDEN, "Only for CCC agents")
+            raise RejectedError("Invalid user or apiKey", HTTPStatus.UNAUTHORIZED)
+        if command is None:
+            raise RejectedError("Unknown command")
+        if command.ccc and user != self.user:
+            raise RejectedError("Only for CCC agents", HTTPStatus.FORBIDDEN)
         separator = query.get("csvseperator", ";")
         if separator not in SEPARATORS:
-            raise _RejectedError(HTTPStatus.BAD_REQUEST, "Unknown csvseperator")
+            raise RejectedError("Unknown csvseperator")
+        readings = self.readings.of(command.name)
         ago: tuple[int, int] | None = None
-        if command not in WITHOUT_RANGE:
-            try:
-                ago = self.readings.days(request.start or 0, request.stop or 0, self.window_days)
-            except ValueError as error:
-                raise _RejectedError(HTTPStatus.BAD_REQUEST, str(error)) from None
-        return separator, self.readings.pick(self.world, command, ago, now or self.now())
+        if command.ranged:
+            ago = readings.days(request.start or 0, request.stop or 0, self.window_days)
+        return separator, readings.pick(self.world, command.name, ago, now)
 
 
 class _Server(ThreadingHTTPServer):
@@ -348,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
                 stamp = sandbox.now()
                 if sandbox.latency:
                     time.sleep(sandbox.latency)
-                self._answer(sandbox, stamp, in_flight)
+                self._respond(sandbox, stamp, in_flight)
             finally:
                 sandbox.ended()
             # Only now, so that a client with the last bytes does not find its request in progress.
@@ -388,10 +343,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             if self.path != f"{DOOR}/{what}":
-                _look_for("")
+                raise RejectedError("Not found", HTTPStatus.NOT_FOUND)
             change(self.server.sandbox, json.loads(body or b"{}"))
-        except _RejectedError as error:
-            status, text = error.status, error.text
+        except RejectedError as error:
+            status, text = error.status, str(error)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             status, text = HTTPStatus.BAD_REQUEST, f"{type(error).__name__}: {error}"
         self._say(status, text)
@@ -404,18 +359,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
         self.wfile.flush()
 
-    def _answer(self, sandbox: Sandbox, stamp: datetime, in_flight: int) -> None:
+    def _respond(self, sandbox: Sandbox, stamp: datetime, in_flight: int) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        readings = sandbox.readings
-        status, kind_of_text = HTTPStatus.OK, content_type(readings)
         command = query.get("c", "")
+        readings = sandbox.readings.of(command)
+        status, kind_of_text, date = HTTPStatus.OK, content_type(readings), stamp
         request = Request(command, None, None, 0, stamp, in_flight)
         body: Iterable[bytes]
         try:
-            _look_for(parts.path)
+            if parts.path != PATH:
+                raise RejectedError("Not found", HTTPStatus.NOT_FOUND)
             start, stop = _days(query, "start"), _days(query, "stop")
-            request = Request(command, start, stop, 0, stamp, in_flight)
+            request = replace(request, start=start, stop=stop)
             if sandbox.before_rows:
                 sandbox.before_rows(request)
             date, now = sandbox.as_of(query, stamp, sandbox.now())
@@ -423,40 +379,37 @@ class _Handler(BaseHTTPRequestHandler):
             first = next(rows, None)
             if first is None and readings.nothing == "204":
                 status = HTTPStatus.NO_CONTENT
-            body = csv_of(
-                command, separator, rows if first is None else chain([first], rows), readings
-            )
-        except _RejectedError as error:
-            date, status, kind_of_text = stamp, error.status, "text/plain; charset=utf-8"
-            body = [f"{error.text}\n".encode()]
+            rows = rows if first is None else chain([first], rows)
+            body = csv_of(command, separator, rows, readings)
+        except (ValueError, NotImplementedError) as error:
+            rejected = error if isinstance(error, RejectedError) else RejectedError(str(error))
+            status, kind_of_text = rejected.status, "text/plain; charset=utf-8"
+            body = [f"{error}\n".encode()]
+        headers = {"Date": _http_date(date), "Content-Type": kind_of_text}
         kind = sandbox.fault_of(request)
         reply = None
         if kind:
-            reply = Reply(status, {"Content-Type": kind_of_text}, b"".join(body))
+            reply = Reply(status, {**headers}, b"".join(body))
             KINDS[kind](reply, self.path)
             status = HTTPStatus(reply.status)
-        sandbox.requests.append(
-            Request(command, request.start, request.stop, status, stamp, in_flight)
-        )
+        sandbox.requests.append(replace(request, status=status))
         if sandbox.verbose:
             # One write, and not to standard output, where a command may write data.
             line = f"sandbox: {status.value} {command} {request.start}..{request.stop}\n"
-            print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
+            print(line, end="", file=sys.stderr, flush=True)
         if reply:
-            self._send_fault(reply, date)
+            self._send_fault(reply)
         else:
-            self._send(status, kind_of_text, date, body)
+            self._send(status, headers, body)
 
-    def _send(
-        self, status: HTTPStatus, kind_of_text: str, stamp: datetime, body: Iterable[bytes]
-    ) -> None:
+    def _send(self, status: HTTPStatus, headers: dict[str, str], body: Iterable[bytes]) -> None:
         chunked = self.request_version != "HTTP/1.0"
         self.send_response_only(status)
-        self.send_header("Date", _http_date(stamp))
+        self.send_header("Date", headers["Date"])
         if status == HTTPStatus.NO_CONTENT:
             self.end_headers()
             return
-        self.send_header("Content-Type", kind_of_text)
+        self.send_header("Content-Type", headers["Content-Type"])
         if chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
@@ -467,14 +420,14 @@ class _Handler(BaseHTTPRequestHandler):
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
 
-    def _send_fault(self, reply: Reply, stamp: datetime) -> None:
+    def _send_fault(self, reply: Reply) -> None:
         if reply.hang:
             time.sleep(3600)
         if reply.hang or reply.reset:
             self.close_connection = True
             return
         self.send_response_only(reply.status, reply.reason)
-        for name, value in {"Date": _http_date(stamp), **reply.headers}.items():
+        for name, value in reply.headers.items():
             if value is not None:
                 self.send_header(name, value)
         if reply.status != HTTPStatus.NO_CONTENT:
@@ -491,14 +444,9 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(timezone.utc), usegmt=True)
 
 
-def _look_for(path: str) -> None:
-    if path != PATH:
-        raise _RejectedError(HTTPStatus.NOT_FOUND, "Not found")
-
-
 def _days(query: dict[str, str], name: str) -> int | None:
     if name not in query:
         return None
     if not (query[name].isascii() and query[name].isdigit()):
-        raise _RejectedError(HTTPStatus.BAD_REQUEST, f"{name} must be a number of days")
+        raise RejectedError(f"{name} must be a number of days")
     return int(query[name])

@@ -23,85 +23,28 @@ from sandbox.companies import (
     SUBJECTS,
 )
 from sandbox.happenings import Happenings, account_of, pick, seconds_between, skewed
+from sandbox.page import CCC_ONLY, COMMANDS, TABLES, WITHOUT_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sandbox.happenings import Conversation
 
+__all__ = ["CCC_ONLY", "TABLES", "WITHOUT_RANGE", "Row", "Value", "World"]
+
 Value = str | int | float | datetime | None
+"""None is an empty number or date-time; an empty text is ''."""
+
 Row = tuple[Value, ...]
-
-_HOURLY = (
-    "hourBegin_time hourEnd_time hourOfDay num_vists num_pageviews num_visitors num_reactive "
-    "num_reactive_accepted num_proactive num_proactive_accepted"
-)
-TABLES: dict[str, tuple[str, ...]] = {
-    command: tuple(columns.split())
-    for command, columns in {
-        "conversations": (
-            "conversation_start browse_id account_id num_messages duration_secs avgMessageLength "
-            "maxMessageLength last_agent_id reseller_id visitor_id requestType assigned_agent_id "
-            "acceptUrl accept_host_id decisionTime firstResponseTime transcriptUrl "
-            "avgResponseTime maxResponseTime successcode firstReplyTime"
-        ),
-        "accounts": "id name postfix reseller_id",
-        "agents": "id username firstname lastname email account_id cccagent_id disabled",
-        "cccagents": "id username firstname lastname email cccaccount_id",
-        "cccagentgroups": "cccagent_id cccgroup_id cccgroup_name cccaccount_id",
-        "cccgroupaccounts": "cccgroup_id account_id cccgroup_name cccaccount_id",
-        "cccslotsactivity": (
-            "cccagent_id time_start action account_id browse_id session_id activity_id "
-            "numslots_used numslots_max"
-        ),
-        "accountspecshourly": f"account_id {_HOURLY}",
-        "hostspecshourly": f"host_id {_HOURLY} account_id",
-        "emails": "browse_id id timestamp agent_id to bcc subject from account_id",
-        "hosts": "id account_id hostname multiple_acc_id",
-        "agentactivity": "agent_id time_start time_end state duration_secs account_id activity_id",
-        "filterstatshourly": (
-            "account_id hourBegin_time hourEnd_time hourOfDay id filtername num_proactive "
-            "num_proactive_accepted num_proactive_declined num_proactive_match "
-            "num_proactive_cancelled num_proactive_no_availability num_proactive_expired "
-            "num_proactive_ignored"
-        ),
-        "slotsactivity": (
-            "agent_id time_start action account_id browse_id session_id activity_id numslots_used "
-            "numslots_max open_duration closed_duration new_duration sleeping_duration "
-            "burning_duration presetName"
-        ),
-        "agentperformance": (
-            "agent_id session_id preset session_start numChats numBreaks numIgnored numAbandoned "
-            "avgConcurrency firstResponseDuration openDuration closedDuration newDuration "
-            "sleepingDuration burningDuration onlineDuration offlineDuration availableDuration "
-            "idleDuration sessionDuration"
-        ),
-    }.items()
-}
-"""Commands of the API, and the columns of each, in the order and spelling of the API's page."""
-
-WITHOUT_RANGE = {
-    "accounts",
-    "agents",
-    "hosts",
-    "cccagents",
-    "cccagentgroups",
-    "cccgroupaccounts",
-    "cccslotsactivity",
-}
-CCC_ONLY = {"cccagents", "cccagentgroups", "cccgroupaccounts", "cccslotsactivity"}
 
 _RESELLER = "017"
 _CCC_ACCOUNT = "900"
 _UTC = fixed_zone.utc
 _ONE_DAY = timedelta(days=1)
-_CCC_DAYS = 14
 
 
 class World:
     """All data of the sandbox."""
-
-    TABLES = TABLES
 
     def __init__(
         self,
@@ -110,6 +53,7 @@ class World:
         timezone: str = "Europe/Amsterdam",
         *,
         unnamed_preset: bool = False,
+        most_days: int | None = 14,
     ) -> None:
         """Choose the data.
 
@@ -119,35 +63,26 @@ class World:
             timezone: IANA name of the zone of the days.
             unnamed_preset: Whether the name of one preset is empty. It is part of a key, and not
                 every target accepts that.
+            most_days: Number of days that a command with days but without a range returns; None for
+                the days that are given, as in a file.
         """
         self.seed = seed
         self.rows_per_day = rows_per_day
         self.zone = ZoneInfo(timezone)
+        self.most_days = most_days
         self._happenings = Happenings(seed, rows_per_day, self.zone, unnamed_preset=unnamed_preset)
 
     def rows(self, command: str, first: date, last: date, now: datetime) -> Iterator[Row]:
-        """Yield the rows of a command, in the order of its columns in TABLES.
+        """Yield the rows of a command, in the order of its columns on the page.
 
         Args:
             command: The command.
-            first: The first day, in the zone; commands without a range ignore it.
+            first: The first day, in the zone; a command without a range ignores it.
             last: The last day, included.
             now: The current time: later rows do not exist yet.
         """
-        # In UTC throughout: of two moments in one zone, Python compares and subtracts wall clocks.
-        now = now.astimezone(_UTC)
-        today = now.astimezone(self.zone).date()
-        if command == "cccslotsactivity":
-            first, last = today - (_CCC_DAYS - 1) * _ONE_DAY, today
-        elif command in WITHOUT_RANGE:
-            yield from self._fixed(command)
-            return
-        of_day = self._of_day(command)
-        for ahead in range((min(last, today) - first).days + 1):
-            yield from of_day(first + ahead * _ONE_DAY, now)
-
-    def _of_day(self, command: str) -> Callable[[date, datetime], Iterator[Row]]:
-        return {
+        asked = COMMANDS[command]
+        found: dict[str, Callable[..., Iterator[Row]]] = {
             "conversations": self._conversation_rows,
             "emails": self._emails,
             "slotsactivity": self._slots_activity,
@@ -157,30 +92,50 @@ class World:
             "accountspecshourly": self._account_hours,
             "hostspecshourly": self._host_hours,
             "filterstatshourly": self._filter_hours,
-        }[command]
+            "accounts": self._accounts,
+            "hosts": lambda: iter(HOSTS),
+            "agents": self._agents,
+            "cccagents": self._ccc_agents,
+            "cccagentgroups": self._ccc_agent_groups,
+            "cccgroupaccounts": self._ccc_group_accounts,
+        }
+        if command not in found:
+            raise NotImplementedError(f"{command!r} has no rows yet; add them to sandbox/world.py")
+        if not asked.day:
+            yield from found[command]()
+            return
+        # In UTC throughout: of two moments in one zone, Python compares and subtracts wall clocks.
+        now = now.astimezone(_UTC)
+        today = now.astimezone(self.zone).date()
+        if self.most_days and not asked.ranged:
+            first, last = today - (self.most_days - 1) * _ONE_DAY, today
+        for ahead in range((min(last, today) - first).days + 1):
+            yield from found[command](first + ahead * _ONE_DAY, now)
 
     # What does not change
 
-    def _fixed(self, command: str) -> Iterator[Row]:
-        if command == "accounts":
-            yield from ((each.id, each.name, each.postfix, _RESELLER) for each in ACCOUNTS)
-        elif command == "hosts":
-            yield from HOSTS
-        elif command == "agents":
-            for each in AGENTS:
-                email = f"{each.username}@{account_of(each.account).postfix}"
-                names = (each.id, each.username, each.first, each.last, email)
-                yield (*names, each.account, each.ccc, each.disabled)
-        elif command == "cccagents":
-            for number, username, first, last in CCC_AGENTS:
-                yield number, username, first, last, f"{username}@ccc.example", _CCC_ACCOUNT
-        elif command == "cccagentgroups":
-            for number, *_ in CCC_AGENTS:
-                group, name, _ = CCC_GROUPS[int(number) % 2]
-                yield number, group, name, _CCC_ACCOUNT
-        else:
-            for group, name, accounts in CCC_GROUPS:
-                yield from ((group, account, name, _CCC_ACCOUNT) for account in accounts)
+    def _accounts(self) -> Iterator[Row]:
+        for each in ACCOUNTS:
+            yield each.id, each.name, each.postfix, _RESELLER
+
+    def _agents(self) -> Iterator[Row]:
+        for each in AGENTS:
+            email = f"{each.username}@{account_of(each.account).postfix}"
+            names = (each.id, each.username, each.first, each.last, email)
+            yield (*names, each.account, each.ccc, each.disabled)
+
+    def _ccc_agents(self) -> Iterator[Row]:
+        for number, username, first, last in CCC_AGENTS:
+            yield number, username, first, last, f"{username}@ccc.example", _CCC_ACCOUNT
+
+    def _ccc_agent_groups(self) -> Iterator[Row]:
+        for number, *_ in CCC_AGENTS:
+            group, name, _ = CCC_GROUPS[int(number) % 2]
+            yield number, group, name, _CCC_ACCOUNT
+
+    def _ccc_group_accounts(self) -> Iterator[Row]:
+        for group, name, accounts in CCC_GROUPS:
+            yield from ((group, account, name, _CCC_ACCOUNT) for account in accounts)
 
     # Conversations, and what follows from them
 
@@ -222,7 +177,7 @@ class World:
 
     def _emails(self, day: date, now: datetime) -> Iterator[Row]:
         for each in self._happenings.with_evening_before(day):
-            if each.luck >= 0.35:  # noqa: PLR2004
+            if each.luck >= 0.35:
                 continue
             sent = each.end + timedelta(seconds=60 + int(each.luck * 1500))
             if sent > now or sent.astimezone(self.zone).date() != day:
@@ -235,7 +190,7 @@ class World:
                 sent.astimezone(self.zone),
                 each.agent.id,
                 f'"Bezoeker, {each.visitor}" <{each.visitor}@mail.example>',
-                f"archief@{postfix}" if each.luck < 0.1 else None,  # noqa: PLR2004
+                f"archief@{postfix}" if each.luck < 0.1 else "",
                 subject.format(agent=each.agent.first),
                 f"{each.agent.first} <{each.agent.username}@{postfix}>",
                 each.host.account,

@@ -149,8 +149,6 @@ class CommandLineTap(Tap):
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         state_found, catalog_found = _json_object(state, "state"), _json_object(catalog, "catalog")
-        if state and not state_found:
-            cls.logger.warning("The state file is empty, so the run begins at `start_date`.")
         # As in the SDK, except that the files are parsed already.
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
@@ -320,7 +318,7 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _json_object(file: IO[bytes] | None, kind: str) -> dict[str, Any] | None:
-    """Return the JSON object in a file. An empty state file counts as `{}`.
+    """Return the JSON object in a file. An empty state file counts as none, with a warning.
 
     Raises:
         InputFileError: If it cannot be read, or holds something else.
@@ -329,7 +327,11 @@ def _json_object(file: IO[bytes] | None, kind: str) -> dict[str, Any] | None:
         return None
     try:
         raw = file.read()
-        found = {} if kind == "state" and not raw.strip() else parse_json(raw)
+        if kind == "state" and not raw.strip():
+            logger = logging.getLogger("tap-cobrowser")
+            logger.warning("The state file is empty, so the run begins at `start_date`.")
+            return None
+        found = parse_json(raw)
     except OSError as error:
         problem = f"cannot be read: {error.strerror or 'the system does not allow it'}"
     except ValueError as error:

@@ -17,7 +17,7 @@ import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
-from tap_cobrowser.checks.silence import no_reach
+from tap_cobrowser.checks.silence import no_reach, said_nothing
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.singer import bookmarks
@@ -35,14 +35,14 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import date, datetime
+    from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
 
     from tap_cobrowser.api.preflight import Preflight
-    from tap_cobrowser.api.windows import Checked, Windows
+    from tap_cobrowser.api.windows import Windows
     from tap_cobrowser.models import Response, Table
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.singer.messages import LineWriter
@@ -204,13 +204,13 @@ class CobrowserStream(Stream, ABC):
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
         """Yield the records, without bookmarks. A run emits them through `sync`."""
-        for checked in self._run.windows.of((self.command, False)):
-            for response in checked.responses:
-                yield from records_of(response.table)
+        for part in self._run.windows.of((self.command, False)):
+            if part.response:
+                yield from records_of(part.response.table)
 
     # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
-    @override
-    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]
+    @override  # type: ignore[misc]
+    def sync(self, context: Context | None = None) -> None:
         """Emit the SCHEMA, then the daily work."""
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
@@ -230,117 +230,126 @@ class CobrowserStream(Stream, ABC):
         """Emit a few records, and no bookmark past the others: `--test` needs no more."""
         source = (self.command, False)
         for window in self.plan(self._run.today, earlier=False):
-            checked = self._run.windows.read(source, window)
-            self._warn(checked)
-            for response in checked.responses:
-                if self._emit(response.table.first(most), response.extracted, None, None):
+            for part in self._run.windows.read(source, window):
+                self._log_notices(*part.notices)
+                if part.response and self._emit(part.response, None, None, most):
                     return
 
     def _emit_windows(self, *, earlier: bool) -> None:
         """Emit each window, then move the bookmark past it."""
         version = self._new_version()
         batch_config = self.get_batch_config(self.config)
+        today = self._run.today if self.windowed else None
+        days: DateWindow | None = None
+        if today:
+            days = self.earlier_days(today) if earlier else self.daily_days(today)
         nothing: list[str] = []
-        begun: DateWindow | None = None
-        with self._run.progress.of(self, earlier=earlier) as progress:
-            for checked in self._run.windows.of((self.command, earlier)):
-                self._warn(checked)
-                nothing += [
-                    str(response.window or "the full table")
-                    for response in checked.responses
-                    if response.table.nothing
-                ]
-                begun = begun or checked.window
+        since: date | None = None
+        rows = 0
+        with (
+            self._run.progress.of(self.name, days, earlier=earlier) as progress,
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+        ):
+            for part in self._run.windows.of((self.command, earlier)):
+                self._log_notices(*part.notices)
+                if part.response:
+                    rows += self._emit(part.response, version, batch_config)
+                    if part.response.table.nothing:
+                        nothing.append(str(part.response.window or "the full table"))
+                    today = today or part.response.today  # of a table without windows
+                    continue
+                if since is None and part.window:
+                    since = part.window.first
+                # A table without days that said nothing at all may have rows that were not sent.
+                if self.is_incremental and today and (part.window or not nothing):
+                    self._move_bookmark(part.window, since, today, earlier=earlier)
+                self._write_state()
+                counter.increment(rows)
+                progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
                 rows = 0
-                for response in checked.responses:
-                    table = self._recent(response)
-                    rows += self._emit(table, response.extracted, version, batch_config)
-                self._finish(checked, begun, earlier=earlier)
-                progress.done(checked.window, rows, checks=checked.checks)
-                del checked, response, table  # which can be large, before the next ones are read
         if nothing:
-            self._log_notice(_said_nothing(nothing))
+            self._log_notices(said_nothing(nothing))
         if version is not None and not nothing:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None:
-            self.log(_NOTHING, level=logging.WARNING)
+            self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
 
     def _emit(
         self,
-        table: Table,
-        extracted: datetime,
+        response: Response,
         version: int | None,
         batch_config: BatchConfig | None,
+        most: int | None = None,
     ) -> int:
-        """Emit the rows of a table, and return their number.
+        """Emit the rows of a response, and return their number.
+
+        Args:
+            response: The response.
+            version: The version of the table, if ACTIVATE_VERSION will follow.
+            batch_config: How to write files; None for RECORDs.
+            most: How many rows to emit at most; None for all.
 
         Raises:
             RuntimeError: If a row was not emitted. No bookmark may move past it.
         """
+        table, maps = self._recent(response.table), self.stream_maps
+        if most is not None:
+            table = table.first(most)
         if batch_config:
-            send = self._tap.message_writer.write_message
-            emitted = write_batches(
-                batch_config,
-                send,
+            send, tap, at = (
+                self._tap.message_writer.write_message,
                 self.tap_name,
-                self.stream_maps,
-                table,
-                extracted,
-                version=version,
+                response.extracted,
             )
+            emitted = write_batches(batch_config, send, tap, maps, table, at, version=version)
         else:
             writer = cast("LineWriter", self._tap.message_writer)
-            emitted = write_records(writer, self.stream_maps, table, extracted, version=version)
+            emitted = write_records(writer, maps, table, response.extracted, version=version)
         if emitted != len(table):
             msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"
             raise RuntimeError(msg)
         return emitted
 
-    def _recent(self, response: Response) -> Table:
+    def _recent(self, table: Table) -> Table:
         """Skip rows before the bookmark and look-back, which a command without a range repeats."""
-        table, bookmark = response.table, None if self.windowed else self.bookmark
+        bookmark = None if self.windowed else self.bookmark
         if not bookmark or not len(table):
             return table
         zone = self._settings.timezone
         reached, oldest = midnight(bookmark.day, zone).isoformat(), min(table.moments(self.command))
         if oldest > reached:
-            self._log_notice(no_reach(oldest, reached))
+            self._log_notices(no_reach(oldest, reached))
         least = bookmarks.look_back(bookmark, self._settings.lookback_days)
         return table.since(cast("str", self.replication_key), midnight(least, zone).isoformat())
 
     # Bookmarks
 
-    def _finish(self, checked: Checked, begun: DateWindow | None, *, earlier: bool) -> None:
-        """Move the bookmark past a window whose rows were emitted, and send a STATE.
+    def _move_bookmark(
+        self, window: DateWindow | None, since: date | None, today: date, *, earlier: bool
+    ) -> None:
+        """Move the bookmark past a window whose rows were emitted.
 
         Args:
-            checked: The window.
-            begun: The first window of this pass.
-            earlier: Whether it is one of the earlier days.
+            window: The window; None for a stream without windows.
+            since: The first day of this pass.
+            today: The server's day.
+            earlier: Whether the window is one of the earlier days.
         """
-        (response, *_), window = checked.responses, checked.window
-        # A table without days that said nothing at all may have rows that were not sent.
-        if self.is_incremental and (window or not response.table.nothing):
-            bookmark = self.bookmark
-            if earlier and bookmark and window:
-                bookmark = bookmarks.extend(bookmark, window)
-            else:
-                bookmark = bookmarks.advance(
-                    bookmark,
-                    window,
-                    today=self._run.today if window and self._run.today else response.today,
-                    since=begun.first if begun else None,
-                )
-            bookmarks.put(
-                self.stream_state,
-                bookmark,
-                replication_key=cast("str", self.replication_key),
-                zone=self._settings.timezone,
-            )
-        self._write_state()
+        bookmark = self.bookmark
+        if earlier and bookmark and window:
+            bookmark = bookmarks.extend(bookmark, window)
+        else:
+            bookmark = bookmarks.advance(bookmark, window, today=today, since=since)
+        bookmarks.put(
+            self.stream_state,
+            bookmark,
+            replication_key=cast("str", self.replication_key),
+            zone=self._settings.timezone,
+        )
 
     def meet(self, today: date) -> None:
         """Add the first complete day to a state of an older version, which does not have it."""
@@ -371,29 +380,6 @@ class CobrowserStream(Stream, ABC):
 
     # Log
 
-    def log_days(self, today: date) -> None:
-        """Log what is odd about the days that are to be read."""
-        if not self.windowed:
-            return
-        days, bookmark = self.daily_days(today), self.bookmark
-        if bookmark and bookmark.day > today + ONE_DAY:
-            self._log_notice(
-                Notice(
-                    "bookmark",
-                    f"The bookmark of stream '{self.name}' ({bookmark.day}) is after the server's "
-                    f"today ({today}): days until then are not read, unless you set it back or "
-                    "remove it.",
-                )
-            )
-        elif days.last < days.first and not self.earlier_days(today):
-            self._log_notice(
-                Notice(
-                    "no days",
-                    f"Stream '{self.name}' has nothing to read: its first day ({days.first}) is "
-                    f"after its last one ({days.last}).",
-                )
-            )
-
     def _announce(self, days: DateWindow) -> None:
         """Log which earlier days are filled in, and why."""
         bookmark = self.bookmark
@@ -413,15 +399,12 @@ class CobrowserStream(Stream, ABC):
                 level=logging.WARNING,
             )
 
-    def _warn(self, checked: Checked) -> None:
-        for notice in checked.notices:
-            self._log_notice(notice)
-
-    def _log_notice(self, notice: Notice) -> None:
-        """Log a notice, once per stream and kind."""
-        if (self.name, notice.kind) not in self._run.logged:
-            self._run.logged.add((self.name, notice.kind))
-            self.log("%s: %s", self.name, notice.text, level=notice.level)
+    def _log_notices(self, *notices: Notice) -> None:
+        """Log notices, each once per stream and kind."""
+        for notice in notices:
+            if (self.name, notice.kind) not in self._run.logged:
+                self._run.logged.add((self.name, notice.kind))
+                self.log("%s: %s", self.name, notice.text, level=notice.level)
 
     # The SDK's bookkeeping of bookmarks, which this tap does not use
 
@@ -432,16 +415,6 @@ class CobrowserStream(Stream, ABC):
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         """Nothing to finalize: every STATE that was sent is final."""
-
-
-def _said_nothing(days: list[str]) -> Notice:
-    most = 10
-    named = ", ".join(days[:most]) + (f" and {len(days) - most} more" if len(days) > most else "")
-    return Notice(
-        "nothing",
-        f"The responses to {named} were empty, twice, without even a header, and count as no rows. "
-        "If there should be rows, read these days again.",
-    )
 
 
 def _kind(definition: Mapping[str, Any]) -> str:

@@ -113,6 +113,7 @@ class RetriableError(TapCobrowserError):
 
 class ConnectionFailedError(RetriableError):
     """The connection ended before the response did, or the response took too long."""
+
     advice = (
         "Check `api_url`, the network and any proxy; run again to continue where this run stopped."
     )

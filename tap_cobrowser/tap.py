@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, StateMessage
 
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
@@ -18,6 +18,7 @@ from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.api.windows import Windows, longest
 from tap_cobrowser.cli import CommandLineTap
 from tap_cobrowser.client import CobrowserStream, Run
+from tap_cobrowser.days import ONE_DAY
 from tap_cobrowser.errors import (
     CredentialsError,
     SettingError,
@@ -126,10 +127,11 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = Progress(self.time.monotonic)
+        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
 
         def retried(retry: Retry) -> None:
-            progress.retried(retry)
+            if retry.number:
+                progress.retried(retry.command)
             what = "Retrying" if retry.number else "Asking once more"
             count = f" ({retry.number} of {retry.most})" if retry.number else ""
             self.logger.log(
@@ -150,7 +152,10 @@ class TapCobrowser(CommandLineTap):
                 threads=self.settings.max_concurrent_requests,
             )
         if start.notice:
-            self.logger.log(start.notice.level, start.notice.text)
+            self.logger.log(start.notice.level, "%s", start.notice.text)
+        if start.today:
+            for stream in self._selected:
+                stream.meet(start.today)
         plan = self._plan(start.today)
         return Run(self.settings, start, Windows(api, self.settings, plan, start), progress)
 
@@ -180,6 +185,10 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: At once, if it concerns every stream; otherwise at the end.
         """
         run = self.run
+        if self.state:
+            self.write_message(StateMessage(value=self.state))
+        if run.start.today:
+            self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
         for stream in self._selected:
             self._try(stream, run, failed, earlier=False)
@@ -190,7 +199,7 @@ class TapCobrowser(CommandLineTap):
                 self._try(stream, run, failed, earlier=True)
         for name, notice in run.windows.at_end():
             self._log_at_end(name, notice)
-        run.progress.finish(self.logger, failed)
+        run.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
@@ -220,6 +229,25 @@ class TapCobrowser(CommandLineTap):
                 raise
             failed[stream.name] = error
             self.logger.error("%s", error)  # noqa: TRY400 - without a traceback
+
+    def _warn_of_days(self, today: date) -> None:
+        """Log what is odd about the days that are to be read."""
+        windowed = [stream for stream in self._selected if stream.windowed]
+        for stream in windowed:
+            if (bookmark := stream.bookmark) and bookmark.day > today + ONE_DAY:
+                self.logger.warning(
+                    "%s: the bookmark (%s) is after the server's today (%s): days until then are "
+                    "not read, unless you set it back or remove it.",
+                    *(stream.name, bookmark.day, today),
+                )
+        plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
+        if windowed and not any(plans):
+            days = windowed[0].daily_days(today)
+            self.logger.warning(
+                "No stream with days has anything to read: the first day (%s) is after the last "
+                "one (%s).",
+                *(days.first, days.last),
+            )
 
     def _log_at_end(self, name: str, notice: Notice) -> None:
         if (name, notice.kind) not in self.run.logged:
@@ -268,7 +296,7 @@ class TapCobrowser(CommandLineTap):
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
-            except TapCobrowserError as error:
+            except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
                 if error.ends_run:
                     raise
                 failed[stream.name] = error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -149,8 +150,8 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> P
 @pytest.fixture
 def meltano(project_folder: Path) -> Project:
     """Run Meltano, with a state and an output folder of the test's own."""
-    for leftover in (project_folder / "output").iterdir():
-        leftover.unlink()
+    shutil.rmtree(project_folder / "output")
+    (project_folder / "output").mkdir()
     (project_folder / ".meltano" / "meltano.db").unlink(missing_ok=True)
 
     def run_meltano(

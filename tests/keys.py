@@ -6,7 +6,6 @@ import base64
 import html
 import json
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus
@@ -63,7 +62,6 @@ NAMES = {
 }
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "raw": str,
-    "reversed": lambda key: key[::-1],
     "URL": lambda key: percent(key, safe=""),
     "URL, slashes kept": percent,
     "form": quote_plus,
@@ -80,13 +78,6 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON of PHP": lambda key: json.dumps(key)[1:-1].replace("/", r"\/"),
     "JSON, all escaped": lambda key: "".join(rf"\u{ord(each):04x}" for each in key),
     "hexadecimal": lambda key: key.encode().hex(),
-    "hexadecimal with dashes": lambda key: key.encode().hex("-"),
-    "octal": lambda key: "".join(f"\\{byte:03o}" for byte in key.encode()),
-    "quoted-printable": lambda key: "".join(f"={byte:02X}" for byte in key.encode()),
-    "UTF-8 read as Windows-1252": lambda key: key.encode().decode("cp1252", "replace"),
-    "decomposed": lambda key: unicodedata.normalize("NFD", key),
-    "base32": lambda key: base64.b32encode(key.encode()).decode().rstrip("="),
-    "base64 twice": lambda key: base64_of(base64.b64encode(key.encode()).decode(), 0),
     "base64": lambda key: base64_of(key, 0),
     "base64 at 1": lambda key: base64_of(key, 1),
     "base64 at 2": lambda key: base64_of(key, 2),

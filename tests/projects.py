@@ -19,7 +19,7 @@ def copy_project(folder: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE", "meltano.yml"):
         shutil.copy(ROOT / name, folder)
     for name in ("tap_cobrowser", "sandbox", "dbt_project", "report"):
-        if (ROOT / name).is_dir():  # an sdist has the first one alone
+        if (ROOT / name).is_dir():  # an sdist has the first two alone
             ignored = shutil.ignore_patterns("__pycache__", "target", "logs")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     (folder / "output").mkdir()

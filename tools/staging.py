@@ -14,12 +14,15 @@ import yaml
 
 from tap_cobrowser.streams import STREAMS
 from tap_cobrowser.tap import TapCobrowser
+from tools.personal import PERSONAL
 from tools.streams import joins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.streams import Stream
+
+    from tools.personal import Personal
 
 FOLDER = Path(__file__).parent.parent / "dbt_project" / "models" / "staging"
 _MARK = "Made from the catalog: python -m tools.staging"
@@ -37,6 +40,8 @@ _VALUES = {
     ("slotsactivity", "action"): ["add", "remove"],
     ("cccslotsactivity", "action"): ["add", "remove"],
 }
+# What is expected of a stream: a load, and, if it has dates, rows as often as before.
+_FRESHNESS = {"warn_after": {"count": 36, "period": "hour"}}
 _TAP = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
 _STREAMS = {stream.name: _TAP.streams[stream.name] for stream in STREAMS}
 _TYPES = {
@@ -55,18 +60,10 @@ def snake_case(name: str) -> str:
 
 def files() -> dict[Path, str]:
     """Return the text of each file, by its path."""
-    found = {}
-    for is_ccc, folder in ((False, FOLDER), (True, FOLDER / "ccc")):
-        streams = [each for each in STREAMS if each.ccc_only == is_ccc]
-        made = [_STREAMS[each.name] for each in streams]
-        for stream in made:
-            found[folder / f"stg_{stream.name}.sql"] = _view(stream, is_ccc=is_ccc)
-        found[folder / "staging.yml"] = _properties(made, is_ccc=is_ccc)
+    streams = [_STREAMS[each.name] for each in STREAMS]
+    found = {FOLDER / f"stg_{stream.name}.sql": _view(stream) for stream in streams}
+    found[FOLDER / "staging.yml"] = _properties(streams)
     return found
-
-
-def _source(*, is_ccc: bool) -> str:
-    return "cobrowser_ccc" if is_ccc else "cobrowser"
 
 
 def _definitions(stream: Stream) -> dict[str, dict[str, Any]]:
@@ -78,7 +75,7 @@ def _is_time(definition: dict[str, Any]) -> bool:
     return definition.get("format") == "date-time"
 
 
-def _view(stream: Stream, *, is_ccc: bool) -> str:
+def _view(stream: Stream) -> str:
     columns = []
     for name, definition in _definitions(stream).items():
         own, value = snake_case(name), f"column('{name}', there)"
@@ -94,34 +91,61 @@ def _view(stream: Stream, *, is_ccc: bool) -> str:
             (kind,) = set(definition["type"]) - {"null"}
             columns.append(f"cast({{{{ {value} }}}} as {_TYPES[kind]}) as {own}")
     columns.append("cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at")
-    source = f"source('{_source(is_ccc=is_ccc)}', '{stream.name}')"
     listed = ",\n    ".join(columns)
     return (
-        f"-- {_MARK}\n{{%- set there = columns_of({source}) %}}\n"
-        f"select\n    {listed}\nfrom {{{{ {source} }}}}\n"
+        f"-- {_MARK}\n"
+        f"{{%- set table = source('cobrowser', '{stream.name}') %}}\n"
+        "{%- set there = columns_of(table) %}\n"
+        f"select\n    {listed}\nfrom {{{{ rows_of(table) }}}}\n"
     )
 
 
-def _properties(streams: list[Stream], *, is_ccc: bool) -> str:
-    tables = [{"name": each.name, "description": _text(each)} for each in streams]
+def _properties(streams: list[Stream]) -> str:
     source = {
-        "name": _source(is_ccc=is_ccc),
-        "description": "The tables of tap-cobrowser, as a target has loaded them.",
+        "name": "cobrowser",
+        "description": "The tables of tap-cobrowser, as a target loaded them. Any may be missing.",
+        "database": "{{ var('source_database', none) or target.database }}",
         "schema": "{{ var('source_schema') }}",
-        "config": {
-            "loaded_at_field": "_sdc_batched_at",
-            # A warning alone: a stream may be silent for days.
-            "freshness": {"warn_after": {"count": 36, "period": "hour"}},
-        },
-        "tables": tables,
+        "config": {"freshness": _FRESHNESS},
+        "tables": [_table(each) for each in streams],
     }
     content = {"version": 2, "sources": [source], "models": [_model(each) for each in streams]}
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.dump(
+        content, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True, width=100
+    )
     return f"# {_MARK}\n{text}"
 
 
+class _WithoutAliases(yaml.SafeDumper):
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+def _table(stream: Stream) -> dict[str, Any]:
+    moment = f", '{stream.replication_key}'" if stream.replication_key else ""
+    table: dict[str, Any] = {
+        "name": stream.name,
+        "description": _text(stream),
+        "config": {"loaded_at_query": f"{{{{ last_sign_of(this{moment}) }}}}"},
+    }
+    columns = [
+        {"name": name, "description": _definitions(stream)[name]["description"], **_meta(personal)}
+        for name, personal in PERSONAL.get(stream.name, {}).items()
+    ]
+    return {**table, **({"columns": columns} if columns else {})}
+
+
+def _meta(personal: Personal | None) -> dict[str, Any]:
+    """Return the mark of a personal column."""
+    if personal is None:
+        return {}
+    return {
+        "config": {"meta": {"personal": personal.kind, "whom": personal.whom, "why": personal.why}}
+    }
+
+
 def _text(stream: Stream) -> str:
-    return cleandoc(stream.__doc__ or "")
+    return " ".join(cleandoc(stream.__doc__ or "").split())
 
 
 def _model(stream: Stream) -> dict[str, Any]:
@@ -141,6 +165,7 @@ def _columns(stream: Stream) -> Iterator[dict[str, Any]]:
             column["description"] += f" The API calls it `{name}`."
         if _is_time(definition):
             column["description"] += " In UTC."
+        column |= _meta(PERSONAL.get(stream.name, {}).get(name))
         tests = [*_tests(stream, name)]
         yield {**column, **({"data_tests": tests} if tests else {})}
         if _is_time(definition):
@@ -166,10 +191,9 @@ def _tests(stream: Stream, name: str) -> Iterator[str | dict[str, Any]]:
         # A stream of days has those of the run alone: what it points to may be of a day before.
         if (table, column) == (stream.name, name) and not _STREAMS[other].replication_key:
             arguments = {"to": f"ref('stg_{other}')", "field": snake_case(others)}
-            yield {"relationships": {"arguments": arguments, **_WARN}}
+            yield {"refers_to": {"arguments": arguments, **_WARN}}
 
 
 if __name__ == "__main__":
     for path, content in files().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

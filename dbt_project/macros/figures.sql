@@ -1,97 +1,211 @@
 {# Prints the figures for the page of charts as one line of JSON: `dbt --quiet run-operation figures`.
-   Each figure is a sum, or a percentile over conversations; the page computes the rates. #}
+   Each is a sum, or a percentile over conversations; the page computes the rates. The total of all
+   accounts has the account `*`. #}
 {% macro figures() %}
     {%- set queries = {} -%}
 
-    {%- set period -%}
-        select min(day) as first_day, max(day) as last_day, count(distinct day) as days
-        from {{ ref('coverage_daily') }}
+    {#- `.example` is reserved: no real host or account has such a name. -#}
+    {%- set status -%}
+        select
+            (select min(day) from {{ ref('hours') }}) as first_day,
+            (select max(day) from {{ ref('hours') }}) as last_day,
+            (select max(last_row_local) from {{ ref('stream_status') }}) as data_until,
+            (
+                (select count(*) from {{ ref('stg_hosts') }} where hostname like '%.example')
+                + (select count(*) from {{ ref('stg_accounts') }} where postfix like '%.example')
+                + (
+                    select count(*) from {{ ref('conversations') }}
+                    where transcript_url like 'https://client.cobrowser.example/%'
+                )
+            ) as made_up
     {%- endset -%}
-    {%- do queries.update(period=period) -%}
+    {%- do queries.update(status=status) -%}
 
+    {%- set periods -%}
+        select weeks, part, first_day, last_day from {{ ref('periods') }} order by weeks, part
+    {%- endset -%}
+    {%- do queries.update(periods=periods) -%}
+
+    {#- The accounts that can be chosen on the page: those with the most chats. -#}
+    {%- set accounts -%}
+        select account_id, account_name
+        from {{ ref('account_periods') }}
+        where
+            not is_total
+            and part = 'current'
+            and weeks = (select max(weeks) from {{ ref('periods') }})
+        order by coalesce(chats, conversations, 0) desc, account_id
+        limit {{ var('report_accounts') }}
+    {%- endset -%}
+    {%- do queries.update(accounts=accounts) -%}
+    {%- set shown = "(is_total or account_id in (select account_id from (" ~ accounts ~ ") as shown))" -%}
+    {%- set account = "case when is_total then '*' else account_id end as account" -%}
+    {%- set figures -%}
+        visits, reactive, reactive_accepted, missed, proactive, proactive_accepted, chats, responded,
+        within_target, first_response_p50, first_response_p90, online_seconds, busy_seconds
+    {%- endset -%}
+
+    {%- set summary -%}
+        select weeks, part, {{ account }}, {{ figures }}, used_slot_seconds
+        from {{ ref('account_periods') }}
+        where {{ shown }}
+        order by weeks, part, account
+    {%- endset -%}
+    {%- do queries.update(summary=summary) -%}
+
+    {%- set days -%}
+        select day, {{ account }}, {{ figures }}
+        from {{ ref('account_daily') }}
+        where
+            {{ shown }}
+            and day between (select min(first_day) from {{ ref('periods') }} where part = 'current')
+            and (select max(last_day) from {{ ref('periods') }})
+        order by account, day
+    {%- endset -%}
+    {%- do queries.update(days=days) -%}
+
+    {#- Of each hour of the week: how many there are in the period, and the sums over them. -#}
     {%- set hours -%}
-        select weekday, hour_of_day, sum(chats) as chats, count(distinct day) as days
-        from {{ ref('chat_hourly') }}
-        group by weekday, hour_of_day
+        with scoped as (
+            select account_id, false as is_total, day, hour_begin, chats, reactive, missed, online_seconds
+            from {{ ref('staffing_hourly') }}
+            union all
+            select account_id, true as is_total, day, hour_begin, chats, reactive, missed, online_seconds
+            from {{ ref('staffing_hourly') }}
+        ),
+
+        slots as (
+            select
+                periods.weeks,
+                hours.hour_begin,
+                cast(extract(hour from hours.hour_begin_local) as integer) as hour_of_day,
+                {{ weekday('hours.hour_begin_local') }} as weekday
+            from {{ ref('hours') }} as hours
+            inner join {{ ref('periods') }} as periods
+                on hours.day between periods.first_day and periods.last_day and periods.part = 'current'
+        ),
+
+        counted as (
+            select weeks, weekday, hour_of_day, count(*) as hours
+            from slots
+            group by weeks, weekday, hour_of_day
+        ),
+
+        summed as (
+            select
+                slots.weeks,
+                case when scoped.is_total then '*' else scoped.account_id end as account,
+                slots.weekday,
+                slots.hour_of_day,
+                sum(scoped.chats) as chats,
+                sum(scoped.reactive) as reactive,
+                sum(scoped.missed) as missed,
+                sum(scoped.online_seconds) as online_seconds
+            from scoped
+            inner join slots on scoped.hour_begin = slots.hour_begin
+            where {{ shown }}
+            group by
+                slots.weeks,
+                case when scoped.is_total then '*' else scoped.account_id end,
+                slots.weekday,
+                slots.hour_of_day
+        )
+
+        select
+            summed.weeks,
+            summed.account,
+            summed.weekday,
+            summed.hour_of_day,
+            counted.hours,
+            summed.chats,
+            summed.reactive,
+            summed.missed,
+            summed.online_seconds
+        from summed
+        inner join counted
+            on
+                summed.weeks = counted.weeks
+                and summed.weekday = counted.weekday
+                and summed.hour_of_day = counted.hour_of_day
+        order by summed.weeks, summed.account, summed.weekday, summed.hour_of_day
     {%- endset -%}
     {%- do queries.update(hours=hours) -%}
 
-    {%- for grain in ['day', 'account_id'] -%}
-        {%- set acceptance -%}
-            select
-                {{ grain }},
-                max(account_name) as account_name,
-                sum(visits) as visits,
-                sum(reactive) as reactive,
-                sum(reactive_accepted) as reactive_accepted,
-                sum(proactive) as proactive,
-                sum(proactive_accepted) as proactive_accepted
-            from {{ ref('chat_hourly') }}
-            group by {{ grain }}
-            order by {{ grain }}
-        {%- endset -%}
-        {%- do queries.update({'acceptance_by_' ~ grain: acceptance}) -%}
-    {%- endfor -%}
-
-    {%- for grain in ["''", 'day', 'account_id'] -%}
-        {%- set responses -%}
-            select
-                {{ 'conversations.' ~ grain if loop.index > 1 else 'count(*) as conversations' }},
-                max(accounts.name) as account_name,
-                count(conversations.first_response_seconds) as responded,
-                sum(case when conversations.responded_within_target then 1 else 0 end) as within_target,
-                {{ percentile('conversations.first_response_seconds', 0.5) }} as p50,
-                {{ percentile('conversations.first_response_seconds', 0.9) }} as p90
-            from {{ ref('conversations') }} as conversations
-            left join {{ ref('stg_accounts') }} as accounts on conversations.account_id = accounts.id
-            {%- if loop.index > 1 %}
-            group by conversations.{{ grain }}
-            order by conversations.{{ grain }}
-            {%- endif %}
-        {%- endset -%}
-        {%- do queries.update({'responses' ~ ('_by_' ~ grain if loop.index > 1 else ''): responses}) -%}
-    {%- endfor -%}
-
     {%- set agents -%}
         select
-            agent_id,
-            max(agent_name) as agent_name,
-            sum(online_seconds) as online_seconds,
-            sum(busy_seconds) as busy_seconds,
-            sum(used_slot_seconds) as used_slot_seconds,
-            sum(chats) as chats,
-            sum(ignored) as ignored,
-            sum(abandoned) as abandoned
-        from {{ ref('agent_daily') }}
-        group by agent_id
-        order by agent_id
+            periods.weeks,
+            coalesce(agents.account_id, '') as account,
+            agents.agent_id,
+            max(agents.agent_name) as agent_name,
+            sum(agents.online_seconds) as online_seconds,
+            sum(agents.busy_seconds) as busy_seconds,
+            sum(agents.used_slot_seconds) as used_slot_seconds,
+            sum(agents.chats) as chats,
+            sum(agents.ignored) as ignored,
+            sum(agents.abandoned) as abandoned
+        from {{ ref('agent_daily') }} as agents
+        inner join {{ ref('periods') }} as periods
+            on agents.day between periods.first_day and periods.last_day and periods.part = 'current'
+        group by periods.weeks, coalesce(agents.account_id, ''), agents.agent_id
+        order by periods.weeks, agents.agent_id
     {%- endset -%}
     {%- do queries.update(agents=agents) -%}
 
     {%- set filters -%}
         select
-            filter_id,
-            max(filter_name) as filter_name,
-            sum(matches) as matches,
-            sum(invited) as invited,
-            sum(accepted) as accepted,
-            sum(declined) as declined,
-            sum(expired) as expired,
-            sum(ignored) as ignored,
-            sum(cancelled) as cancelled,
-            sum(no_agent) as no_agent
-        from {{ ref('filter_funnel_daily') }}
-        group by account_id, filter_id
-        order by account_id, filter_id
+            periods.weeks,
+            filters.account_id as account,
+            filters.filter_id,
+            max(filters.filter_name) as filter_name,
+            sum(filters.matches) as matches,
+            sum(filters.invited) as invited,
+            sum(filters.accepted) as accepted,
+            sum(filters.declined) as declined,
+            sum(filters.expired) as expired,
+            sum(filters.ignored) as ignored,
+            sum(filters.cancelled) as cancelled,
+            sum(filters.no_agent) as no_agent
+        from {{ ref('filter_funnel_daily') }} as filters
+        inner join {{ ref('periods') }} as periods
+            on filters.day between periods.first_day and periods.last_day and periods.part = 'current'
+        group by periods.weeks, filters.account_id, filters.filter_id
+        order by periods.weeks, filters.account_id, filters.filter_id
     {%- endset -%}
     {%- do queries.update(filters=filters) -%}
 
+    {%- set streams -%}
+        select
+            status.stream,
+            status.row_count,
+            status.last_row_local as last_row,
+            count(coverage.day) as days,
+            sum(case when coverage.row_count = 0 then 1 else 0 end) as empty_days
+        from {{ ref('stream_status') }} as status
+        left join {{ ref('coverage_daily') }} as coverage
+            on
+                status.stream = coverage.stream
+                and coverage.day <= (select max(last_day) from {{ ref('periods') }})
+        where status.is_loaded
+        group by status.stream, status.row_count, status.last_row_local
+        order by status.stream
+    {%- endset -%}
+    {%- do queries.update(streams=streams) -%}
+
     {%- set coverage -%}
-        select stream, day, row_count from {{ ref('coverage_daily') }} order by stream, day
+        select stream, day, row_count
+        from {{ ref('coverage_daily') }}
+        where
+            day > (select {{ dbt.dateadd('day', -84, 'max(last_day)') }} from {{ ref('periods') }})
+            and day <= (select max(last_day) from {{ ref('periods') }})
+        order by stream, day
     {%- endset -%}
     {%- do queries.update(coverage=coverage) -%}
 
-    {%- set found = {'timezone': timezone(), 'target_seconds': var('response_target_seconds')} -%}
+    {%- set found = {
+        'timezone': timezone(),
+        'target_seconds': var('response_target_seconds'),
+        'goal': var('service_level_goal'),
+    } -%}
     {%- for name, query in queries.items() -%}
         {%- set rows = [] -%}
         {%- for row in run_query(query).rows -%}
@@ -101,8 +215,10 @@
                     {%- do cells.update({column | lower: value}) -%}
                 {%- elif value is number -%}
                     {%- do cells.update({column | lower: value | float}) -%}
+                {%- elif column | lower in ['data_until', 'last_row'] -%}
+                    {%- do cells.update({column | lower: (value | string)[:16]}) -%}
                 {%- else -%}
-                    {%- do cells.update({column | lower: value | string | truncate(10, true, '', 0)}) -%}
+                    {%- do cells.update({column | lower: (value | string)[:10]}) -%}
                 {%- endif -%}
             {%- endfor -%}
             {%- do rows.append(cells) -%}

@@ -4,17 +4,6 @@
     {{ var('timezone', env_var('TAP_COBROWSER_TIMEZONE', 'Europe/Amsterdam')) }}
 {%- endmacro %}
 
-{# The columns of a loaded table; some may have been deselected in the tap's catalog. #}
-{% macro columns_of(table) -%}
-    {%- set names = [] -%}
-    {%- if execute -%}
-        {%- for each in adapter.get_columns_in_relation(table) -%}
-            {%- do names.append(each.name | lower) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(names) }}
-{%- endmacro %}
-
 {# A column by the name that its target uses; null if it is missing. #}
 {% macro column(name, there) -%}
     {%- if execute and name | lower not in there -%}
@@ -70,4 +59,13 @@
 {# Sum ÷ sum; null if the denominator is zero or null. #}
 {% macro ratio(numerator, denominator) -%}
     cast({{ numerator }} as double precision) / nullif({{ denominator }}, 0)
+{%- endmacro %}
+
+{# The current time, as a timestamp in UTC. #}
+{% macro now_in_utc() -%}
+    {%- if target.type == 'snowflake' -%}
+        cast(convert_timezone('UTC', current_timestamp()) as timestamp_ntz)
+    {%- else -%}
+        (current_timestamp at time zone 'UTC')
+    {%- endif -%}
 {%- endmacro %}

@@ -1,9 +1,10 @@
 {{ config(severity='warn') }}
 -- Hours in which an account accepted another number of chats than conversations began. The last
--- day is not over. The API's page does not promise that the two agree.
+-- day is not over. The API's page does not promise that the two agree. Both have to be loaded.
 with hours as (
     select account_id, hour_begin, day, sum(chats) as accepted, 0 as conversations
     from {{ ref('chat_hourly') }}
+    where exists (select 1 from {{ ref('conversations') }})
     group by account_id, hour_begin, day
     union all
     select
@@ -17,6 +18,7 @@ with hours as (
         on
             conversations.conversation_start >= hours.hour_begin
             and conversations.conversation_start < hours.hour_end
+    where exists (select 1 from {{ ref('chat_hourly') }})
     group by conversations.account_id, hours.hour_begin, hours.day
 )
 

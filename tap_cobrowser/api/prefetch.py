@@ -71,8 +71,9 @@ class Prefetch(Generic[_Source, _Item, _Result]):
             result = future.result()
             self._most = self._threads
             self._sizes[source] = max(self._size(result), self._sizes.get(source, 0))
-            yield item, result
-            del result, future  # which can be large, before the next one is used
+            held = [result]
+            del result, future  # which can be large: whoever uses it may drop it
+            yield item, held.pop()
         self.drop(source)
 
     def drop(self, *sources: _Source) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.prefetch import Prefetch
-from tap_cobrowser.checks.days import begins_on, lacking
+from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.checks.ranges import ranges_do_not_work
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import CredentialsError, TapCobrowserError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.api.fetch import Api
-    from tap_cobrowser.models import Command, Notice, Response
+    from tap_cobrowser.models import Command, Notice, Response, Row
 
 _NEWEST = (1, 3, 8)  # days ago of the newest day: if recent days are silent, others may not be
 _TRIES = 4
@@ -72,7 +72,7 @@ def preflight(
     asking = _Asking(api, zone, min(threads, 2), Preflight())
     result = asking.result
     yesterday = asking.first_response(commands)
-    if yesterday is None or (span := longest_window(yesterday.today)) <= 1:
+    if result.today is None or (span := longest_window(result.today)) <= 1:
         return result
     tries = [(command, ago) for command in commands for ago in _NEWEST]
     for _ in range(_TRIES):
@@ -80,7 +80,7 @@ def preflight(
         if not tries:
             break
         command, ago = tries.pop(0)
-        last = yesterday.today - ago * ONE_DAY
+        last = result.today - ago * ONE_DAY
         window = DateWindow(last - (span - 1) * ONE_DAY, last)
         try:
             works = asking.ranges_work(command, window, yesterday)
@@ -94,6 +94,21 @@ def preflight(
 
 
 @dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of a response: windows may be large, and two are requested at a time.
+
+    Attributes:
+        window: The days.
+        rows: What identifies its rows.
+        begins: Whether one of them began within the days.
+    """
+
+    window: DateWindow | None
+    rows: set[Row]
+    begins: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Asking:
     """The requests of a preflight, and their result."""
 
@@ -102,18 +117,18 @@ class _Asking:
     threads: int
     result: Preflight
 
-    def first_response(self, commands: Sequence[Command]) -> Response | None:
-        """Return the response to yesterday of the first command that works; it fixes today."""
+    def first_response(self, commands: Sequence[Command]) -> tuple[Command, _Seen] | None:
+        """Return what yesterday of the first command that works has shown; it fixes today."""
         for command in commands:
             try:
-                response = self.saw(command, self.api.fetch_ago(command, 1, 1))
+                response = self.api.fetch_ago(command, 1, 1)
             except TapCobrowserError as error:  # noqa: PERF203 - each request has its own
                 if isinstance(error, CredentialsError) and not self.result.errors:
                     raise  # whoever sends a wrong key again and again is locked out
                 self.keep(command, error)
             else:
                 self.result.today = response.today
-                return response
+                return command, self.seen(command, response)
         return None
 
     def keep(self, command: Command, error: TapCobrowserError) -> None:
@@ -126,30 +141,33 @@ class _Asking:
             raise error
         self.result.errors[command.name] = error
 
-    def saw(self, command: Command, response: Response) -> Response:
-        """Record the size of a response, and return it."""
-        sizes = self.result.sizes
+    def seen(self, command: Command, response: Response) -> _Seen:
+        """Return what is kept of a response, and record its size."""
+        sizes, table = self.result.sizes, response.table
         sizes[command.name] = max(response.size, sizes.get(command.name, 0))
-        return response
+        moments = table.moments(command)
+        begins = response.window is not None and begins_on(moments, response.window, self.zone)
+        return _Seen(response.window, rows_by_key(command, table), begins)
 
     def ranges_work(
-        self, command: Command, window: DateWindow, yesterday: Response
+        self, command: Command, window: DateWindow, yesterday: tuple[Command, _Seen] | None
     ) -> bool | None:
         """Return whether a window has the rows of its ends; None if these days do not show it.
 
         Args:
             command: The command.
             window: The window.
-            yesterday: The response that is there already; it may be that of the newest day.
+            yesterday: What is there already; it may be the newest day.
 
         Raises:
             TapCobrowserError: If a day alone has no response.
         """
         oldest_day, *_, newest_day = window.days
-        newest = yesterday
-        if (yesterday.command, yesterday.window) != (command.name, newest_day):
+        if yesterday and yesterday[0] == command and yesterday[1].window == newest_day:
+            newest = yesterday[1]
+        else:
             newest = self._fetch(command, newest_day)
-        if not begins_on(newest.table.moments(command), newest_day, self.zone):
+        if not newest.begins:
             return None
         oldest, whole = self._fetch_both(command, oldest_day, window)
         if isinstance(oldest, TapCobrowserError):
@@ -159,13 +177,11 @@ class _Asking:
                 raise whole
             what = f"is an error, but its ends have responses alone ({whole.what})"
             return self._do_not_work(window, what)
-        if not begins_on(oldest.table.moments(command), oldest_day, self.zone):
+        if not oldest.begins:
             return None
-        tables = [oldest.table, newest.table]
+        lacks = (oldest.rows | newest.rows) - whole.rows
         # Rows arrive late at any moment, so what a window lacks must be missing twice.
-        if lacking(command, whole.table, tables) and lacking(
-            command, self._fetch(command, window).table, tables
-        ):
+        if lacks and lacks - self._fetch(command, window).rows:
             what = "lacks rows that its days have when they are requested alone"
             return self._do_not_work(window, what)
         return True
@@ -174,15 +190,15 @@ class _Asking:
         self.result.notice = ranges_do_not_work(window, what)
         return False
 
-    def _fetch(self, command: Command, window: DateWindow) -> Response:
-        return self.saw(command, self.api.fetch(command, window))
+    def _fetch(self, command: Command, window: DateWindow) -> _Seen:
+        return self.seen(command, self.api.fetch(command, window))
 
     def _fetch_both(
         self, command: Command, *windows: DateWindow
-    ) -> list[Response | TapCobrowserError]:
-        """Request windows at the same time, and return their responses or errors."""
+    ) -> list[_Seen | TapCobrowserError]:
+        """Request windows at the same time, and return what they have shown, or errors."""
 
-        def fetch(_: None, window: DateWindow) -> Response | TapCobrowserError:
+        def fetch(_: None, window: DateWindow) -> _Seen | TapCobrowserError:
             try:
                 return self._fetch(command, window)
             except TapCobrowserError as error:
@@ -190,4 +206,4 @@ class _Asking:
 
         plan = [(None, window) for window in windows]
         ahead = Prefetch(plan, fetch, size=lambda _: 0, threads=self.threads)
-        return [response for _, response in ahead.results(None)]
+        return [seen for _, seen in ahead.results(None)]

@@ -38,15 +38,53 @@ if TYPE_CHECKING:
 
 _CHUNK = 2**20
 _MOST_OF_AN_ERROR = 64 * 1024
-_TIMED_OUT = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
-# These errors would be the same in a retry.
-_NEVER_SENT = (
-    requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidProxyURL,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    urllib3.exceptions.LocationValueError,
+_MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[TapCobrowserError], str], ...] = (
+    # These would be the same in a retry.
+    (
+        (requests.exceptions.InvalidSchema,),  # of a proxy: `api_url` has a valid one
+        RequestError,
+        "The environment sets a SOCKS proxy, which needs the package PySocks",
+    ),
+    (
+        (
+            requests.exceptions.InvalidHeader,
+            requests.exceptions.InvalidProxyURL,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.MissingSchema,
+            urllib3.exceptions.LocationValueError,
+        ),
+        RequestError,
+        "The request cannot be sent ({name})",
+    ),
+    (
+        (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError),
+        UnreachableError,
+        "The proxy could not be reached or rejected the connection",
+    ),
+    (
+        (urllib3.exceptions.ConnectTimeoutError,),
+        UnreachableError,
+        "The server could not be reached within {timeout:g} seconds",
+    ),
+    (
+        (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
+        ConnectionFailedError,
+        "The server did not respond within {timeout:g} seconds",
+    ),
+    ((IncompleteRead, zlib.error), ConnectionFailedError, "The response was cut short"),
+    (
+        (ConnectionResetError, ConnectionAbortedError, BrokenPipeError),
+        ConnectionFailedError,
+        "The server closed the connection before it responded",
+    ),
+    ((HTTPException,), ConnectionFailedError, "The response is not HTTP"),
+    (
+        (urllib3.exceptions.NewConnectionError, ssl.SSLError),
+        UnreachableError,
+        "The server could not be reached: {reason}",
+    ),
 )
+"""What an error of the libraries means, by the first kind that is among its causes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,37 +264,18 @@ def _http_date(text: str | None) -> datetime | None:
 def _failure(error: Exception, timeout: float) -> TapCobrowserError:
     """Return why a request failed, in the tap's or the system's words, never the library's."""
     causes = list(_causes(error))
-
-    def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(each, kinds) for each in causes)
-
     if problem := next(filter(None, map(_certificate_problem, causes)), ""):
         return CertificateError(problem)
-    if isinstance(error, requests.exceptions.InvalidSchema):  # which `api_url` never has
-        msg = "The environment sets a SOCKS proxy, which needs the package PySocks"
-        return RequestError(msg, advice="Install PySocks with the tap, or use another proxy.")
-    if isinstance(error, _NEVER_SENT):
-        return RequestError(f"The request cannot be sent ({type(error).__name__})")
-    if isinstance(error, _TIMED_OUT) and not has(urllib3.exceptions.ConnectTimeoutError):
-        return ConnectionFailedError(f"The server did not respond within {timeout:g} seconds")
-    if has(IncompleteRead, zlib.error):
-        return ConnectionFailedError("The response was cut short")
-    if has(ConnectionResetError, BrokenPipeError) or "RemoteDisconnected" in map(_name, causes):
-        return ConnectionFailedError("The server closed the connection before it responded")
-    if has(HTTPException):
-        return ConnectionFailedError("The response is not HTTP")
-    if isinstance(error, requests.exceptions.ProxyError):
-        return UnreachableError("The proxy could not be reached or rejected the connection")
+    system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
+    reason = quote(next(filter(None, system), type(error).__name__), 100)
+    for kinds, kind, text in _MEANINGS:
+        if any(isinstance(each, kinds) for each in causes):
+            name = type(error).__name__
+            return kind(text.format(name=name, timeout=timeout, reason=reason))
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         # `requests` itself checks that the file of certificates exists.
         return CertificateError(f"The request could not be sent: {quote(error)}")
-    system = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
-    reason = next(filter(None, system), "")
-    if has(urllib3.exceptions.ConnectTimeoutError):
-        reason = reason or f"no connection within {timeout:g} seconds"
-    if reason:
-        return UnreachableError(f"The server could not be reached: {quote(reason, 100)}")
-    return ConnectionFailedError(f"The request failed ({_name(error)})")
+    return ConnectionFailedError(f"The request failed ({type(error).__name__})")
 
 
 def _certificate_problem(error: BaseException) -> str:
@@ -266,10 +285,6 @@ def _certificate_problem(error: BaseException) -> str:
         reason = quote(error.reason or error, 100)
         return f"The file of trusted certificates cannot be used: {reason}"
     return ""
-
-
-def _name(error: BaseException) -> str:
-    return type(error).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

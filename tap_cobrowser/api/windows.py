@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.prefetch import Prefetch
-from tap_cobrowser.checks.days import begins_on, lacking, rows_outside
+from tap_cobrowser.checks.days import rows_by_key, rows_outside
 from tap_cobrowser.checks.keys import shared_keys
 from tap_cobrowser.checks.limits import RowCounts, limit_found, may_be_cut_off
 from tap_cobrowser.checks.ranges import Ends, ranges_may_not_work
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.fetch import Api
     from tap_cobrowser.api.preflight import Preflight
-    from tap_cobrowser.models import Command, Notice, Response
+    from tap_cobrowser.models import Command, Notice, Response, Row
     from tap_cobrowser.settings import Settings
 
     Source: TypeAlias = tuple[Command, bool]
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """The responses to a window, checked.
+class Part:
+    """A part of a window, checked: a response whose rows are to be emitted, or the window's end.
 
     Attributes:
-        window: The days; None for a command without windows.
-        responses: The responses, in the order in which their rows are to be emitted. A row may be
-            in several of them; the last one has it as it is now.
-        notices: What is unusual about them.
-        checks: How many requests were made for the checks.
+        window: The days of the window; None for a command without windows.
+        response: A response to all or to some of its days, None at its end. A row may be in several
+            of them; the last one has it as it is now.
+        notices: What is unusual.
+        checks: How many requests were made to check or to complete the window.
     """
 
     window: DateWindow | None
-    responses: Responses
-    notices: tuple[Notice, ...]
+    response: Response | None = None
+    notices: tuple[Notice, ...] = ()
     checks: int = 0
 
 
@@ -96,25 +96,26 @@ class Windows:
             first_alone=start.today is None,
         )
 
-    def of(self, source: Source) -> Iterator[Checked]:
-        """Yield the windows of a source, in order.
+    def of(self, source: Source) -> Iterator[Part]:
+        """Yield the windows of a source, in order: their parts, and the end of each.
 
         Raises:
             TapCobrowserError: In the turn of the window that it is about.
         """
         command, _ = source
         for window, responses in self._ahead.results(source):
-            yield self._checked(command, window, responses)
-            del responses  # which can be large, before the next ones are read
+            parts = self._parts(command, window, [*responses])
+            del responses  # which can be large; each is dropped when its rows were emitted
+            yield from parts
 
-    def read(self, source: Source, window: DateWindow | None) -> Checked:
-        """Return a window of a source, without requests made ahead.
+    def read(self, source: Source, window: DateWindow | None) -> Iterator[Part]:
+        """Yield a window of a source, without requests made ahead.
 
         Raises:
             TapCobrowserError: If it cannot be read.
         """
         command, _ = source
-        return self._checked(command, window, self._fetch(command, window))
+        return self._parts(command, window, [*self._fetch(command, window)])
 
     def drop(self, source: Source) -> None:
         """Leave the windows of a source out."""
@@ -122,11 +123,12 @@ class Windows:
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
-        found = []
-        for name, counts in self._counts.items():
-            for limit in self._limits & counts.windows.keys():
-                if singles := counts.singles(limit):
-                    found.append((name, may_be_cut_off(limit, singles)))
+        found = [
+            (name, may_be_cut_off(limit, singles))
+            for name, counts in self._counts.items()
+            for limit in self._limits & counts.windows.keys()
+            if (singles := counts.singles(limit))
+        ]
         silent = no_rows(self._read) if self._read and not self._rows else None
         return [*found, ("", silent)] if silent else found
 
@@ -136,26 +138,42 @@ class Windows:
             return tuple(self._api.fetch(command, day) for day in window.days)
         return (self._api.fetch(command, window),)
 
-    def _checked(
-        self, command: Command, window: DateWindow | None, responses: Responses
-    ) -> Checked:
+    def _parts(
+        self, command: Command, window: DateWindow | None, responses: list[Response]
+    ) -> Iterator[Part]:
+        """Yield the parts of a window and its end; the list of its responses is used up."""
         self.responded = True
         checks = 0
         if self._days_alone and any(_several(each.window) for each in responses):
-            responses = self._fetch(command, window)  # it was requested before this was known
+            responses = [*self._fetch(command, window)]  # requested before this was known
             checks = len(responses)
         notices = [notice for each in responses for notice in self._check(command, each)]
-        if window and any(_several(each.window) for each in responses):
-            more, notice = self._complete(command, window, responses[0])
-            notices += [notice] if notice else []
-            for each in more:
-                notices += self._check(command, each)
-            responses, checks = (*responses, *more), checks + len(more)
+        (whole, *others) = responses
+        rows = len(whole.table)
+        suspects: list[DateWindow] = []
+        if window and _several(window) and not others:
+            suspects = self._suspects(command, window, whole)
+        there = rows_by_key(command, whole.table) if suspects else set()
+        del whole, others
+        self._count(window, responses)
+        while responses:
+            yield Part(window, responses.pop(0), tuple(notices))
+            notices = []
+        if window and suspects:
+            missing, notice = self._lacked(command, window, suspects, there, rows)
+            notices = [notice] if notice else []
+            checks += len(suspects)
+            while missing:
+                notices += self._check(command, missing[0])
+                yield Part(window, missing.pop(0), tuple(notices))
+                notices = []
+        yield Part(window, None, tuple(notices), checks)
+
+    def _count(self, window: DateWindow | None, responses: list[Response]) -> None:
         if window:
             self._rows += sum(len(response.table) for response in responses)
             read = self._read or window
             self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
-        return Checked(window, responses, tuple(notices), checks)
 
     def _check(self, command: Command, response: Response) -> list[Notice]:
         """Check one response by itself.
@@ -179,40 +197,63 @@ class Windows:
         found = [outside, shared_keys(command, response.table), cut_off]
         return [*response.table.notices, *filter(None, found)]
 
-    def _complete(
+    def _suspects(
         self, command: Command, window: DateWindow, response: Response
-    ) -> tuple[Responses, Notice | None]:
-        """Request days of a window alone, if its response may lack some of their rows."""
-        table, rows = response.table, len(response.table)
-        counts = self._counts[command.name]
-        if counts.may_be_limit(rows, command, several_days=True):
-            alone = tuple(self._api.fetch(command, day) for day in window.days)
-            if self._lacks(command, window, response, alone):
-                self._days_alone = True
-                self._limits.add(rows)
-                before = [each for each in counts.windows[rows] if each != window]
-                return alone, limit_found(rows, window, before)
-            if all(len(each.table) != rows for each in alone):
-                counts.harmless.add(rows)
-            return alone if lacking(command, table, [each.table for each in alone]) else (), None
-        day = self._ends[command.name].silent(table.moments(command), window, self._zone)
-        if day:
-            single = self._api.fetch(command, day)
-            if begins_on(single.table.moments(command), day, self._zone) and self._lacks(
-                command, window, response, (single,)
-            ):
-                self._days_alone = True
-                return (single,), ranges_may_not_work(window, day)
-        return (), None
+    ) -> list[DateWindow]:
+        """Return the days of a window whose rows its response may lack.
 
-    def _lacks(
-        self, command: Command, window: DateWindow, response: Response, alone: Responses
-    ) -> bool:
-        """Return whether a window lacks, twice, rows that completed days of it have alone."""
-        tables = [each.table for each in alone if each.window and each.window.last < each.today]
-        return lacking(command, response.table, tables) and lacking(
-            command, self._api.fetch(command, window).table, tables
-        )
+        All of them, if its number of rows may be a limit; one, if none of the windows so far has
+        had rows of its oldest, or of its newest day.
+        """
+        counts, rows = self._counts[command.name], len(response.table)
+        if counts.may_be_limit(rows, command, several_days=True):
+            return window.days
+        moments = response.table.moments(command)
+        silent = self._ends[command.name].silent(moments, window, self._zone)
+        return [silent] if silent else []
+
+    def _lacked(
+        self,
+        command: Command,
+        window: DateWindow,
+        suspects: list[DateWindow],
+        there: set[Row],
+        rows: int,
+    ) -> tuple[list[Response], Notice | None]:
+        """Request days of a window alone, because its response may lack some of their rows.
+
+        Args:
+            command: The command.
+            window: The window.
+            suspects: The days.
+            there: What identifies the rows of the window's response.
+            rows: Their number.
+
+        Returns:
+            The responses with rows that the window lacks; and a notice if it lacks rows of
+            completed days once more, when it is requested again.
+        """
+        found: list[Response] = []
+        lacked: set[Row] = set()
+        counts = self._counts[command.name]
+        may_be_harmless = True
+        for day in suspects:
+            alone = self._api.fetch(command, day)
+            may_be_harmless = may_be_harmless and len(alone.table) != rows
+            more = rows_by_key(command, alone.table) - there
+            found += [alone] * bool(more)
+            lacked |= more if day.last < alone.today else set()
+        # Rows arrive late at any moment, so what a window lacks must be missing twice.
+        if lacked and lacked - rows_by_key(command, self._api.fetch(command, window).table):
+            self._days_alone = True
+            if len(suspects) == 1:
+                return found, ranges_may_not_work(window, suspects[0])
+            self._limits.add(rows)
+            before = [each for each in counts.windows[rows] if each != window]
+            return found, limit_found(rows, window, before)
+        if len(suspects) > 1 and may_be_harmless:
+            counts.harmless.add(rows)
+        return found, None
 
 
 def _several(window: DateWindow | None) -> bool:

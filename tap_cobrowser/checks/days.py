@@ -74,12 +74,6 @@ def rows_by_key(command: Command, table: Table) -> set[Row]:
     return set(zip(*(table.values(name or "") for name in names), strict=True))
 
 
-def lacking(command: Command, table: Table, of_days: Sequence[Table]) -> bool:
-    """Return whether a table lacks rows, by key, that single days have when requested alone."""
-    there = rows_by_key(command, table)
-    return any(rows_by_key(command, each) - there for each in of_days)
-
-
 def _bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
     """Return where a window begins and ends, as ISO 8601 instants in UTC."""
     return (

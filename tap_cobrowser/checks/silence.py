@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from tap_cobrowser.models import Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_cobrowser.days import DateWindow
 
 _ODD = 14
+_MOST_NAMED = 10
 
 
 def no_rows(days: DateWindow) -> Notice | None:
@@ -39,4 +42,19 @@ def no_reach(oldest: str, bookmark: str) -> Notice:
         f"The oldest row ({oldest}) is after the bookmark ({bookmark}): the response may not reach "
         "back far enough, so rows in between may be missing. Run more often, and ask CoBrowser.net "
         "how far back this command goes.",
+    )
+
+
+def said_nothing(what: Sequence[str]) -> Notice:
+    """Return the notice that responses had nothing at all, not even a header.
+
+    Args:
+        what: The windows, or `the full table`.
+    """
+    more = len(what) - _MOST_NAMED
+    named = ", ".join(what[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return Notice(
+        "nothing",
+        f"The response to {named} was empty, twice, without even a header, and counts as no rows. "
+        "If there should be rows, read these days again.",
     )

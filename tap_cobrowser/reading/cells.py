@@ -11,10 +11,10 @@ import re
 from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.models import Value
@@ -46,7 +46,7 @@ def _each(cells: Sequence[str], convert: Callable[[str], _T], wanted: str) -> li
         text = " ".join(cell.split())
         try:
             values.append(None if text in _EMPTY else convert(text))
-        except (ValueError, OverflowError, InvalidOperation):  # noqa: PERF203 - the slow path
+        except (ValueError, OverflowError, InvalidOperation):
             raise UnfitError(row, cell, wanted) from None
     return values
 
@@ -174,6 +174,8 @@ _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
 _ZONE_NAMES |= {"CET": 1, "CEST": 2, "MET": 1, "MEST": 2}
 _MINUTES = {f":{m:02}:{s:02}": f":{m:02}:{s:02}+00:00" for m in range(60) for s in range(60)}
 
+_59_MINUTES = timedelta(minutes=59)
+
 
 class Moments:
     """Converts date-times, in each format that the API may use, to ISO 8601 in UTC."""
@@ -208,15 +210,17 @@ class Moments:
             ], False
         except KeyError:
             moments = _each(cells, self._moment, "a date-time")
-        is_unsure = _settle_repeated_hours(moments, others)
-        return [moment and moment.astimezone(timezone.utc).isoformat() for moment in moments], is_unsure
+        is_unsure = _settle(moments, others)
+        return [
+            each.astimezone(timezone.utc).isoformat() if each else None for each in moments
+        ], is_unsure
 
     def _moment(self, cell: str) -> datetime | None:
         cell = _COMMENT.sub("", cell)
         return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
-        """Return the moment; without an offset in the cell, it is in the zone.
+        """Return the moment in UTC; in the zone if a clock change makes it one of two.
 
         Raises:
             ValueError: If it is in none of the formats.
@@ -242,21 +246,14 @@ class Moments:
             int(second or 0),
             int((fraction or "0")[:6].ljust(6, "0")),
         )
-        offset = digits or name
-        return self._with_offset(local, offset.upper()) if offset else local.replace(tzinfo=self._zone)
-
-    def _with_offset(self, local: datetime, offset: str) -> datetime:
-        if offset[0] in "+-":
-            digits = offset[1:].replace(":", "").ljust(4, "0")
-            ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-            return local.replace(tzinfo=timezone(-ahead if offset[0] == "-" else ahead))
-        for fold in (0, 1):
-            own = local.replace(tzinfo=self._zone, fold=fold)
-            if own.tzname() == offset:
+        offset = (digits or name or "").upper()
+        first, second = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+        if not offset and first.astimezone(timezone.utc) < second.astimezone(timezone.utc):
+            return first
+        for own in (first, second):
+            if offset in {"", own.tzname()}:
                 return own.astimezone(timezone.utc)
-        if offset not in _ZONE_NAMES:
-            raise ValueError
-        return local.replace(tzinfo=timezone(timedelta(hours=_ZONE_NAMES[offset])))
+        return local.replace(tzinfo=_fixed_zone(offset)).astimezone(timezone.utc)
 
 
 def style_of(cell: str) -> tuple[str, str]:
@@ -293,16 +290,33 @@ class _Hours(dict[str, str]):
         """
         begin = _hour_length(hour)
         try:
-            moment = self._moments.parse(f"{hour[:begin]}:00:00{hour[begin:]}")
-            utc = moment.astimezone(timezone.utc)
+            first, last = (
+                self._moments.parse(f"{hour[:begin]}:{minute}:00{hour[begin:]}")
+                for minute in ("00", "59")
+            )
         except (ValueError, OverflowError):
             raise KeyError(hour) from None
-        if utc.minute or utc.microsecond or _is_repeated(moment):
+        if last - first != _59_MINUTES or first.minute or first.microsecond or _is_double(first):
             raise KeyError(hour)
         if len(self) >= self._MOST:
             self.clear()
-        self[hour] = text = utc.strftime("%Y-%m-%dT%H")
+        self[hour] = text = first.strftime("%Y-%m-%dT%H")
         return text
+
+
+def _fixed_zone(offset: str) -> timezone:
+    """Return the zone of an offset or a name.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if offset[0] in "+-":
+        digits = offset[1:].replace(":", "").ljust(4, "0")
+        ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        return timezone(-ahead if offset[0] == "-" else ahead)
+    if offset not in _ZONE_NAMES:
+        raise ValueError
+    return timezone(timedelta(hours=_ZONE_NAMES[offset]))
 
 
 def _hour_length(cell: str) -> int:
@@ -313,72 +327,56 @@ def _hour_length(cell: str) -> int:
 # The hour that a clock change repeats
 
 
-def _is_repeated(moment: datetime) -> bool:
-    """Return whether a moment has a second one that is written alike."""
-    second = moment.replace(fold=1)
-    return (moment.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())
+def _is_double(moment: datetime | None) -> bool:
+    return moment is not None and moment.tzinfo is not timezone.utc
 
 
-def _settle_repeated_hours(
-    moments: list[datetime | None], others: Sequence[Sequence[str]]
-) -> bool:
-    """Replace the moments of the second of two hours, where the order of rows tells them apart.
+def _settle(moments: list[datetime | None], others: Sequence[Sequence[str]]) -> bool:
+    """Replace the moments that are in the second of two hours, where the order of rows shows them.
 
     Returns:
-        Whether some could not be told apart. They stay in the first hour.
+        Whether the order does not show all of them.
     """
-    if not any(moment and _is_repeated(moment) for moment in moments):
+    if not any(map(_is_double, moments)):
         return False
-    groups: dict[object, list[int]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, group in enumerate(zip(*others, strict=True) if others else [()] * len(moments)):
         if moments[row]:
             groups[group].append(row)
-    return any([_settle_group(moments, rows, hourly=bool(others)) for rows in groups.values()])
+    doubts = [_settle_group(moments, rows, hourly=bool(others)) for rows in groups.values()]
+    return any(doubts)
 
 
 def _settle_group(moments: list[datetime | None], rows: list[int], *, hourly: bool) -> bool:
-    """Settle the moments of rows of which the order is known; see `_settle_repeated_hours`."""
-    times = [moment for row in rows if (moment := moments[row])]
-    if not any(map(_is_repeated, times)):
+    """Settle the moments of rows that may be in the order of time, or in the opposite order."""
+    if not any(_is_double(moments[row]) for row in rows):
         return False
-    forward, backward = _in_order(times, hourly=hourly), _in_order(times[::-1], hourly=hourly)
-    backward = backward._replace(moments=backward.moments[::-1])
-    possible = [each for each in (forward, backward) if each.is_ascending]
-    settled = possible[0] if possible else forward
+    possible = []
+    for order in (rows, rows[::-1]):
+        times, is_told = _in_order([moment for row in order if (moment := moments[row])], hourly)
+        found = dict(zip(order, times, strict=True))
+        if is_told and times == sorted(times):
+            possible.append(found)
     if possible or hourly:
-        for row, moment in zip(rows, settled.moments, strict=True):
-            moments[row] = moment
-    return not (settled.is_complete and len(possible) == 1)
+        for row, time in (possible or [found])[0].items():
+            moments[row] = time
+    return len(possible) != 1
 
 
-class _Settled(NamedTuple):
-    """Moments, of which those that are less than the one before are in the second hour.
+def _in_order(moments: Iterable[datetime], hourly: bool) -> tuple[list[datetime], bool]:  # noqa: FBT001
+    """Return moments, those in the second hour that follow a later one, and if each night has some.
 
-    Attributes:
-        moments: The moments.
-        is_ascending: Whether they ascend.
-        is_complete: Whether each night has some in the second hour.
+    Rows of an hourly table are never of the same hour, so an equal one is in the second hour, too.
     """
-
-    moments: list[datetime]
-    is_ascending: bool
-    is_complete: bool
-
-
-def _in_order(times: Iterable[datetime], *, hourly: bool) -> _Settled:
-    settled: list[datetime] = []
-    nights: dict[date, bool] = {}
-    previous = datetime.min
-    for time in times:
-        moment = time
-        if _is_repeated(moment):
-            local = moment.replace(tzinfo=None)
-            is_second = nights.get(local.date(), False)
-            if local.date() in nights:
-                is_second = is_second or local < previous or (hourly and local == previous)
-            nights[local.date()] = is_second
-            previous = local
-            moment = moment.replace(fold=int(is_second))
-        settled.append(moment)
-    stamps = list(map(datetime.timestamp, settled))
-    return _Settled(settled, stamps == sorted(stamps), all(nights.values()))
+    times: list[datetime] = []
+    nights: dict[date, tuple[datetime, bool]] = {}
+    for moment in moments:
+        is_second = False
+        if _is_double(moment):
+            night = nights.get(moment.date())
+            if night:
+                before, is_second = night
+                is_second |= moment < before or (hourly and moment == before)
+            nights[moment.date()] = moment, is_second
+        times.append(moment.replace(fold=int(is_second)).astimezone(timezone.utc))
+    return times, all(is_second for _, is_second in nights.values())

@@ -18,7 +18,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from _csv import Reader
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_cobrowser.reading.text import Text
 
@@ -34,7 +35,6 @@ csv.field_size_limit(4 * 2**20)
 _WAYS = ("addslashes", "doubled", "fputcsv", "bare")
 # `splitlines` splits at these, too.
 _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_ESCAPED_NUL = re.compile(r"(\\\\)|\\0")
 
 
 class Misfit(Exception):  # noqa: N818 - it is no error until no way is left
@@ -86,9 +86,10 @@ def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
     for way in _WAYS if block.text.has_backslash else ("doubled", "bare"):
         try:
             return way, use(batches(block, way))
-        except Misfit as misfit:
+        except Misfit as misfit:  # noqa: PERF203
             misfits.append(misfit)
-            if misfit.is_cut:
+            # `\""` at the end closes a cell of `fputcsv`, which quotes no id.
+            if misfit.is_cut and (way != "doubled" or _begins_quoted(block)):
                 break
     raise misfits[-1] if misfits[-1].is_cut else misfits[block.text.has_backslash]
 
@@ -99,48 +100,66 @@ def batches(block: Block, way: str) -> Iterator[Rows]:
     Raises:
         Misfit: If the text is not written in this way.
     """
-    quotes: list[int] = []
+    quotes = _Quotes()
     rows = filter(None, _reader(block, way, quotes))
-    count = unquoted = width = 0
+    count = width = 0
     while True:
         batch: Rows = []
-        is_open = is_malformed = False
+        error = ""
         try:
             batch.extend(islice(rows, BATCH))
-        except csv.Error as error:
-            is_open = str(error) == "unexpected end of data"
-            is_malformed = not is_open
-        if set(map(len, batch)) != {width}:
-            batch = [row for row in batch if not _is_blank(row)]
-            width = width or _width(block, batch)
-            for at, row in enumerate(batch):
-                if len(row) != width:
-                    is_last = at == len(batch) - 1 and not is_open and not is_malformed
-                    is_cut = len(row) < width and is_last and _is_end(rows)
-                    raise Misfit(count + at, is_cut=is_cut)
-        if is_open or is_malformed:
-            raise Misfit(count + len(batch), is_cut=is_open)
+        except csv.Error as found:
+            error = str(found)
+        width = width or _width(block, batch)
+        for at, row in enumerate(batch) if set(map(len, batch)) != {width} else ():
+            if len(row) != width:
+                is_last = at == len(batch) - 1 and not error and _is_end(rows)
+                raise Misfit(count + at, is_cut=is_last and len(row) < width)
+        if error:
+            raise Misfit(count + len(batch), is_cut=error == "unexpected end of data")
         if not batch:
             break
         if width > block.width and not block.has_more and any(row[-1] for row in batch):
             raise Misfit(count)
-        count += len(batch)
         if block.is_quoted or way == "addslashes":
-            cells = [cell for row in batch for cell in row[: block.width]]
-            unquoted += len(cells) + sum(cell.count('"') for cell in cells)
-            last = cells[-1]
+            quotes.expect([cell for row in batch for cell in row[: block.width]])
+        count += len(batch)
         yield batch
-    missing = 2 * unquoted - sum(quotes)
-    if count and unquoted and missing:
-        raise Misfit(count - 1, is_cut=missing == 2 and not last)
+    quotes.check(count - 1, escaped=way == "addslashes")
+
+
+class _Quotes:
+    """Counts quotes, to find cells without them: each cell has two, and two for each in its value.
+
+    Attributes:
+        found: The number in the text.
+        escaped: The number of those that `addslashes` has escaped.
+    """
+
+    def __init__(self) -> None:
+        self.found = self.escaped = 0
+        self._cells = self._inner = 0
+        self._last = ""
+
+    def expect(self, cells: Sequence[str]) -> None:
+        """Count the quotes that cells need, in a way in which all cells have them."""
+        self._cells += len(cells)
+        self._inner += sum(cell.count('"') for cell in cells)
+        self._last = cells[-1]
+
+    def check(self, row: int, *, escaped: bool) -> None:
+        """Raise an error if a cell has no quotes, or not those of `addslashes`."""
+        unquoted = self._cells + self._inner - self.found // 2
+        if self._cells and (unquoted or (escaped and self.escaped != self._inner)):
+            raise Misfit(row, is_cut=unquoted == 1 and not self._last)
 
 
 def line_of(block: Block, way: str, row: int) -> int:
     """Return the line, counted from 0 at the first row, in which a row begins."""
     begin = 0
-    reader = _reader(block, way, [])
+    reader = _reader(block, way, _Quotes())
     for cells in reader:
-        if cells and not _is_blank(cells):
+        if cells:
             if not row:
                 break
             row -= 1
@@ -153,44 +172,34 @@ def has_escaped_nul(block: Block) -> bool:
     return any("\\0" in piece.replace("\\\\", "") for piece in block.text.pieces(block.begin))
 
 
+def _begins_quoted(block: Block) -> bool:
+    return next(block.text.pieces(block.begin), "").startswith('"')
+
+
 def _width(block: Block, batch: Rows) -> int:
     """Return the number of cells in each row, as the first one has it."""
     first = len(batch[0]) if batch else block.width
     return first if first == block.width + 1 else block.width
 
 
-def _is_blank(row: list[str]) -> bool:
-    return len(row) == 1 and not row[0].strip()
-
-
 def _is_end(rows: Iterator[list[str]]) -> bool:
     """Return whether there are no more rows."""
     try:
-        return all(map(_is_blank, rows))
+        return next(rows, None) is None
     except csv.Error:
         return False
 
 
-def _reader(block: Block, way: str, quotes: list[int]) -> csv._reader:
-    """Return the parser of a way.
-
-    Args:
-        block: The rows.
-        way: The way of quoting.
-        quotes: Filled with numbers of quotes: two for each quoted cell, and two for each quote that
-            is part of a cell.
-    """
+def _reader(block: Block, way: str, quotes: _Quotes) -> Reader:
+    """Return the parser of a way, which counts the quotes."""
     pieces = block.text.pieces(block.begin)
     if way == "addslashes":
-        lines = chain.from_iterable(map(_lines, _checked_escapes(pieces, quotes)))
-        return csv.reader(
-            lines, delimiter=block.separator, strict=True, escapechar="\\", doublequote=False
-        )
-    if way == "fputcsv":
-        pieces = _from_fputcsv(pieces, block.separator)
+        pieces = _from_addslashes(block, quotes)
+    elif way == "fputcsv":
+        pieces = _from_fputcsv(block)
     elif way == "bare":
-        pieces = _from_bare(pieces, block)
-    if block.is_quoted:
+        pieces = _from_bare(block)
+    if block.is_quoted or way == "addslashes":
         pieces = _counted(pieces, quotes)
     lines = chain.from_iterable(map(_lines, pieces))
     return csv.reader(lines, delimiter=block.separator, strict=True)
@@ -203,43 +212,44 @@ def _lines(piece: str) -> Iterable[str]:
     return piece.splitlines(keepends=True)
 
 
-def _counted(pieces: Iterable[str], quotes: list[int]) -> Iterator[str]:
+def _counted(pieces: Iterable[str], quotes: _Quotes) -> Iterator[str]:
     for piece in pieces:
-        quotes.append(piece.count('"'))
+        quotes.found += piece.count('"')
         yield piece
 
 
-def _checked_escapes(pieces: Iterable[str], quotes: list[int]) -> Iterator[str]:
-    """Yield what `addslashes` has written, for a parser that knows its escapes.
+def _from_addslashes(block: Block, quotes: _Quotes) -> Iterator[str]:
+    """Double the quotes that `addslashes` escapes, and remove its other escapes.
 
     Raises:
         Misfit: If a backslash begins none of its four escapes, or an apostrophe has none.
     """
-    for at, piece in enumerate(pieces):
-        others = piece.replace("\\\\", "")
+    if not _begins_quoted(block):
+        raise Misfit
+    for piece in block.text.pieces(block.begin):
+        parts = piece.split("\\\\")
+        others = "".join(parts)
         quote, apostrophe, nul = map(others.count, ('\\"', "\\'", "\\0"))
-        if (
-            others.count("\\") != quote + apostrophe + nul
-            or others.count("'") != apostrophe
-            or (at == 0 and not piece.startswith('"'))
-        ):
+        if others.count("\\") != quote + apostrophe + nul or others.count("'") != apostrophe:
             raise Misfit
-        quotes.append(others.count('"') + quote)
-        yield _ESCAPED_NUL.sub(r"\1", piece) if nul else piece
+        quotes.escaped += quote
+        yield "\\".join(
+            part.replace('\\"', '""').replace("\\'", "'").replace("\\0", "") for part in parts
+        )
 
 
-def _from_fputcsv(pieces: Iterable[str], separator: str) -> Iterator[str]:
+def _from_fputcsv(block: Block) -> Iterator[str]:
     r"""Double the quotes that PHP's `fputcsv` does not: those behind a backslash.
 
     Before a separator or a line end, such a quote closes the cell, whose value ends with the
     backslash.
     """
-    within = re.compile(rf'\\"(?!{re.escape(separator)}|[\r\n]|\Z)')
-    for piece in pieces:
+    within = re.compile(rf'\\"(?!{re.escape(block.separator)}|[\r\n]|\Z)')
+    for piece in block.text.pieces(block.begin):
         yield within.sub(r'\\""', piece)
 
 
-def _from_bare(pieces: Iterable[str], block: Block) -> Iterator[str]:
+def _from_bare(block: Block) -> Iterator[str]:
     """Double the quotes that are part of a value, where nothing escapes them.
 
     Every cell is quoted. A row has so many `";"`, and ends with the last line end between quotes
@@ -248,37 +258,31 @@ def _from_bare(pieces: Iterable[str], block: Block) -> Iterator[str]:
     Raises:
         Misfit: If this does not add up.
     """
-    between = f'"{block.separator}"'
-    inner = block.width - 1
-    end = rf'"{re.escape(block.separator)}?(?:\r\n|\n|\r)'
+    if block.width == 1 or not _begins_quoted(block):
+        raise Misfit
+    between, last = f'"{block.separator}"', block.width - 1
+    end = rf'"{re.escape(block.separator)}?(?:\r\n|\n|\r|\Z)'
     border = re.compile(rf'(.*)({end})"([^"\r\n]*)', re.DOTALL)
-    last = re.compile(rf'(.*)("{re.escape(block.separator)}?(?:\r\n|\n|\r|\Z)\s*)', re.DOTALL)
 
-    def row(cells: list[str], line_end: str) -> str:
-        return f'"{between.join(cell.replace(chr(34), chr(34) * 2) for cell in cells)}{line_end}'
+    def doubled(cells: list[str], line_end: str) -> str:
+        return '"' + between.join([cell.replace('"', '""') for cell in cells]) + line_end
 
     rest = ""
-    begins = True
-    for piece in pieces:
-        if begins:
-            if inner < 1 or not piece.startswith('"'):
-                raise Misfit
-            piece = piece[1:]
-            begins = False
+    for piece in block.text.pieces(block.begin + 1):
         cells = (rest + piece).split(between)
-        converted = []
-        at = 0
-        while at + inner < len(cells) - 1:
-            found = border.fullmatch(cells[at + inner])
+        rows = []
+        first = 0
+        while first + last < len(cells) - 1:
+            found = border.fullmatch(cells[first + last])
             if not found:
                 raise Misfit
-            converted.append(row([*cells[at : at + inner], found[1]], found[2]))
-            at += inner
-            cells[at] = found[3]
-        rest = between.join(cells[at:])
-        yield "".join(converted)
+            rows.append(doubled([*cells[first : first + last], found[1]], found[2]))
+            first += last
+            cells[first] = found[3]
+        rest = between.join(cells[first:])
+        yield "".join(rows)
     cells = rest.split(between)
-    found = last.fullmatch(cells[-1])
-    if len(cells) != block.width or not found:
-        raise Misfit(is_cut=True)
-    yield row([*cells[:-1], found[1]], found[2])
+    found = re.fullmatch(rf"(.*)({end})", cells.pop(), re.DOTALL)
+    if len(cells) != last or not found:
+        raise Misfit
+    yield doubled([*cells, found[1]], found[2])

@@ -151,9 +151,7 @@ class TableReader:
             block = Block(text, head.begin, head.separator, len(columns), is_quoted=True)
             positions = {column.name: at for at, column in enumerate(columns)}
             said = "The response has no header, so its columns are taken by position"
-            return Layout(
-                block, head.above + 1, (), positions, (Notice("no header", said),), start
-            )
+            return Layout(block, head.above + 1, (), positions, (Notice("no header", said),), start)
         begin = head.begin + len(head.line)
         if says_nothing(start[begin:]):
             begin = len(start)
@@ -321,7 +319,8 @@ def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iter
     text = layout.block.text
     if way in _WAYS:
         said = f"The response quotes its cells {_WAYS[way]}, and is read so"
-        yield Notice("quoting", said, logging.INFO)
+        # Nothing proves that a text with such quotes is split in the right places.
+        yield Notice("quoting", said, logging.WARNING if way == "bare" else logging.INFO)
     if text.is_damaged:
         said = "The response has invalid characters, which are shown as \ufffd"
         yield Notice("invalid characters", said)

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 SEPARATORS = ";,:|\t"
 
-_CHUNK = 2**20
-_LONGEST_LINE = 16 * _CHUNK
+_CHUNK = 2**16
+_LONGEST_LINE = 16 * 2**20
 _FEW = 2
+_BLANK = " \t\r\n"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # A script in several files puts out what stands around its tags: marks, blanks and blank lines.
 _AROUND = r"[\ufeff \t\r\n]*"
-_ABOVE = re.compile(
-    rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE
-)
+_ABOVE = re.compile(rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 
 _LONGEST_PHRASE = 100
-_LEADS = ("sorry, ", "sorry ", "helaas, ", "helaas ", "there are ", "there were ", "er zijn ")
-_LEADS += ("er werden ", "er is ", "there is ", "there was ")
+_LEADS = (
+    *("sorry, ", "sorry ", "there are ", "there were ", "there is ", "there was "),
+    *("helaas, ", "helaas ", "er zijn ", "er waren ", "er werden ", "er is "),
+)
 _PHRASES = (
     *("no data", "no result", "no results", "no records", "no rows", "no entries", "no matches"),
     *("no conversations", "no chats", "no emails", "no e-mails", "no messages", "no sessions"),
@@ -72,24 +73,33 @@ class Text:
             skip: The number of characters to leave out at the beginning.
 
         Yields:
-            About a MiB that ends with a line end; the last piece need not have one.
+            About 64 KiB that end with a line end; the last piece need not have one.
         """
         rest, blank = "", True
         for text in _decoded(self.chunks(), self.codec, self.errors):
-            piece = rest + text.replace("\0", "")
+            piece = rest + (text.replace("\0", "") if self.has_nul else text)
             blank = blank and piece.isspace()
             if blank:  # which need not be kept
                 continue
-            # A carriage return at the end may be half of a line end.
-            end = piece.rfind("\n") + 1 or piece.rfind("\r", 0, -1) + 1
+            end = _last_line_end(piece)
             if not end and len(piece) > _LONGEST_LINE:
                 end = len(piece)
             rest = piece[end:]
             if skip < end:
                 yield piece[skip:end]
             skip = max(skip - end, 0)
-        if rest[skip:]:
+        if rest[skip:].strip(_BLANK):
             yield rest[skip:]
+
+
+def _last_line_end(piece: str) -> int:
+    """Return where the last line that is not blank ends, if it does not end with the piece."""
+    tail = piece[-1000:]  # a copy of all would take longer than the rest
+    tail = piece if tail.isspace() else tail
+    last = len(piece) - len(tail) + len(tail.rstrip(_BLANK))
+    # A carriage return at the end may be half of a line end.
+    found = _LINE_END.match(piece, last, len(piece) - piece.endswith("\r"))
+    return found.end() if found else max(piece.rfind("\n", 0, last), piece.rfind("\r", 0, last)) + 1
 
 
 def chunks_of(body: bytes) -> Iterator[bytes]:

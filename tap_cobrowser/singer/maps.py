@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from contextlib import suppress
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,6 @@ def key_columns(
     for name, definition in definitions.items():
         if isinstance(definition, dict) and fnmatch(stream, definition.get("__source__", name)):
             for expression in filter(None, map(definition.get, keys)):
-                with suppress(SyntaxError, ValueError):
-                    parts = ast.walk(ast.parse(expression))
-                    found |= {part.id for part in parts if isinstance(part, ast.Name)}
+                parts = ast.walk(ast.parse(expression))
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
     return found

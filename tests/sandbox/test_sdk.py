@@ -1,4 +1,4 @@
-"""The SDK's own suite for taps, over all fifteen streams, and the catalog that users get."""
+"""The SDK's own suite for taps, over all streams, and the catalog that users get."""
 
 from __future__ import annotations
 

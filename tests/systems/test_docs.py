@@ -38,7 +38,7 @@ ELSEWHERE = {
     ),
     r"meltano add \S+ --from-ref ": "test_hub.py adds them",
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
-    r"python -m sandbox --port 8800": "serves until it is stopped; test_sandbox.py has it",
+    r"python -m sandbox --port 8800": "serves until it is stopped; test_sandbox_command_line.py has it",
 }
 # The days are those of the test, whatever `start_date` a page sets.
 CHANGES = "export |for |meltano config set (?!tap-cobrowser start_date )"

@@ -57,14 +57,16 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return run
 
 
-def test_the_wheel_holds_the_package_and_the_sdist_what_builds_it(built: Path) -> None:
+def test_the_wheel_holds_the_package_and_the_sdist_its_tests_and_the_sandbox(built: Path) -> None:
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_cobrowser"}
+    assert not any("sandbox" in name for name in names)
     assert "tap_cobrowser/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     with tarfile.open(sdist) as archive:
         top = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    assert {"tap_cobrowser", "sandbox", "tests"} <= top
     assert top <= {
         *(
             "tap_cobrowser",

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from singer_sdk.helpers._batch import BatchConfig
 
-from tap_cobrowser.singer.batches import batch_files
 from tap_cobrowser.errors import BatchFileError
+from tap_cobrowser.singer.batches import batch_files
 from tests.expected import STREAMS
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def test_what_a_stream_map_makes_has_the_type_of_its_schema(
         ({"type": "string"}, "\ud800"),
     ],
 )
-def test_what_cannot_be_written_is_an_error_of_its_own_kind_that_names_the_column(
+def test_a_value_that_cannot_be_written_is_an_error_that_names_the_column(
     tmp_path: Path, definition: dict[str, Any], value: object
 ) -> None:
     with pytest.raises(BatchFileError, match=r"^Column 'x' has a value of another type"):
@@ -151,7 +151,7 @@ def test_what_cannot_be_written_is_an_error_of_its_own_kind_that_names_the_colum
         files(tmp_path, [("a",)], {"x": {}}, names=("y",))
 
 
-def test_a_line_that_cannot_be_written_is_an_error_of_its_own_kind(tmp_path: Path) -> None:
+def test_a_line_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BatchFileError, match="a file cannot be written"):
         files(tmp_path, [("\ud800",)], {"x": {}}, format="jsonl")
 

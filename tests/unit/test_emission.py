@@ -1,65 +1,79 @@
-"""Rows are encoded where they were read, if they go out as they are and are few."""
+"""Rows become RECORD messages, through the stream maps of their stream."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cobrowser.singer.emission import Encoded, encode, write_records
+from tap_cobrowser.errors import SettingError
+from tap_cobrowser.models import Table
+from tap_cobrowser.singer.emission import write_records
+from tap_cobrowser.singer.maps import key_columns
 from tap_cobrowser.singer.messages import LineWriter
-from tap_cobrowser.reading.table import Table
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=timezone.utc)
+TABLE = Table(("id", "subject"), (["1", "2"], ["ü\n", None]))
 
 
-class Kept(LineWriter):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = b""
-
-    def _write_all(self, lines: bytes) -> None:
-        self.text += lines
-
-
-def maps_of(**stream_maps: Any) -> list[StreamMap]:
+def maps_of(stream_maps: dict[str, Any]) -> list[StreamMap]:
     config = {"user": "somebody", "api_key": "a key that is secret", "stream_maps": stream_maps}
     return TapCobrowser(config=config).streams["emails"].stream_maps
 
 
-def table_of(rows: int) -> Table:
-    columns = [f"{at}" for at in range(rows)], ["ü\n"] * rows
-    return Table(("id", "subject"), tuple(columns))
-
-
-def written(maps: list[StreamMap], table: Table) -> bytes:
-    writer = Kept()
-    assert write_records(writer, maps, table, NOW, version=None) == len(table)
+def written(stream_maps: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    writer, lines = LineWriter(), bytearray()
+    monkeypatch.setattr(writer, "_write", lines.extend)
+    assert write_records(writer, maps_of(stream_maps), TABLE, NOW, version=None) == len(TABLE)
     writer.flush()
-    return writer.text
+    return [json.loads(line) for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize("rows", [1, 250, 9_999])
-def test_encoded_rows_are_the_same_messages(rows: int) -> None:
-    maps, table = maps_of(), table_of(rows)
-    encoded = encode(maps, table, NOW)
-    assert isinstance(encoded, Encoded)
-    assert len(encoded) == rows
-    assert not encoded.columns
-    assert written(maps, encoded) == written(maps, table)
+def test_rows_without_a_stream_map_are_the_same_messages_as_those_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = written({}, monkeypatch)
+    assert [message["record"] for message in plain] == [
+        {"id": "1", "subject": "ü\n"},
+        {"id": "2", "subject": None},
+    ]
+    assert written({"emails": {"id": "id"}}, monkeypatch) == plain
+
+
+def test_rows_that_a_map_removes_are_handled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert written({"emails": {"__filter__": "id == '2'"}}, monkeypatch)[0]["record"]["id"] == "2"
+    assert written({"emails": None}, monkeypatch) == []
+
+
+def test_a_map_that_fails_on_a_row_is_an_error_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingError, match=r"^Setting 'stream_maps': the map of 'emails' failed"):
+        written({"emails": {"subject": "subject.upper()"}}, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("stream_maps", "rows"),
-    [({}, 0), ({}, 10_001), ({"emails": {"subject": None}}, 1), ({"emails": None}, 1)],
+    ("stream_maps", "keys"),
+    [
+        ({}, {"id"}),
+        ({"emails": {"__key_properties__": ["agent_id", "timestamp"]}}, {"agent_id", "timestamp"}),
+        ({"emails": {"who": "agent_id", "__key_properties__": ["who"]}}, {"who", "agent_id"}),
+        (
+            {"e*": {"who": "agent_id + to", "__key_properties__": ["who"]}},
+            {"who", "agent_id", "to"},
+        ),
+        ({"copy": {"__source__": "emails", "__key_properties__": ["to"]}}, {"id", "to"}),
+        ({"emails": {"__key_properties__": None}}, set()),
+        ({"emails": None}, set()),
+    ],
 )
-def test_rows_that_are_mapped_or_many_stay_rows(stream_maps: dict[str, Any], rows: int) -> None:
-    table = table_of(rows)
-    assert encode(maps_of(**stream_maps), table, NOW) is table
+def test_the_key_columns_are_those_of_the_schemas_that_go_out(
+    stream_maps: dict[str, Any], keys: set[str]
+) -> None:
+    assert key_columns("emails", maps_of(stream_maps), stream_maps) == keys

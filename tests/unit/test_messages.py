@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import singer_sdk.singerlib as singer
@@ -21,6 +18,9 @@ from hypothesis import strategies as st
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 
 from tap_cobrowser.singer.messages import LineWriter, record_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIME = datetime(2026, 11, 22, 14, 30, 5, tzinfo=timezone.utc)
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.floats(
@@ -40,7 +40,7 @@ NAMES = st.lists(
 
 
 @given(names=NAMES, data=st.data(), version=st.none() | st.integers(1, 2**40))
-def test_record_lines_say_what_the_sdk_s_messages_say(
+def test_record_lines_equal_the_messages_of_the_sdk(
     names: list[str], data: st.DataObject, version: int | None
 ) -> None:
     rows = data.draw(st.lists(st.tuples(*[VALUES] * len(names)), max_size=5))
@@ -77,50 +77,54 @@ def test_records_wait_for_a_block_and_every_other_message_sends_them() -> None:
         assert len(buffer.getvalue()) > 70_000
 
 
-# A writer in a process of its own, whose lines tell their length, so that a cut one shows.
-WRITE = """
-import sys
-from tap_cobrowser.singer.messages import LineWriter
-import singer_sdk.singerlib as singer
-writer = LineWriter()
-for number in range(100_000):
-    text = "x" * (number * 37 % 900)
-    line = '{"n": %d, "length": %d, "text": "%s"}\\n' % (number, len(text), text)
-    writer.write_lines(line.encode())
-    if number % 50 == 0:
-        writer.write_message(singer.StateMessage(value={"n": number}))
-"""
+def test_a_schema_without_a_key_has_an_empty_one() -> None:
+    schema = singer.SchemaMessage("a", {"properties": {}})
+    assert json.loads(LineWriter().serialize_message(schema))["key_properties"] == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows promises nothing about pieces")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("drained", [False, True])
-@pytest.mark.parametrize("seed", range(5))
-def test_a_killed_process_leaves_whole_lines(unbuffered: str, seed: int, drained: bool) -> None:
-    chance = Random(seed)
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITE],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-    ) as process:
-        assert process.stdout
-        read = [process.stdout.read(1)]
-        if drained:
-            # a reader that keeps the pipe empty, so that large blocks are written
-            threading.Timer(chance.random() * 0.3, process.kill).start()
-        else:
-            # a reader that is slower than the writer, so that it is killed within a write
-            parts = [chance.randrange(1, 60_000) for _ in range(chance.randrange(4))]
-            read += [process.stdout.read(part) for part in parts]
-            threading.Event().wait(chance.random() * 0.3)
-            process.send_signal(signal.SIGKILL)
-        read.append(process.stdout.read())
-    lines = b"".join(read).split(b"\n")
-    assert lines.pop() == b""
-    messages = [json.loads(line) for line in lines]
-    records = [message for message in messages if "length" in message]
-    assert [record["n"] for record in records] == list(range(len(records)))
-    assert all(len(record["text"]) == record["length"] for record in records)
+class Raw(io.RawIOBase):
+    """A file that takes a part of what is written, or nothing for now."""
+
+    def __init__(self, takes: list[int | None]) -> None:
+        super().__init__()
+        self.takes, self.content = takes, b""
+        self.calls: list[Callable[[], None]] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+    def write(self, data: Any) -> int | None:  # type: ignore[override]
+        taken = self.takes.pop(0) if self.takes else len(data)
+        self.content += bytes(data[: taken or 0])
+        for call in self.calls:
+            call()
+        return taken
+
+
+@pytest.mark.parametrize("takes", [[1, None, 2], [5, 0, 1]])
+def test_what_a_file_does_not_take_at_once_is_written_again(
+    monkeypatch: pytest.MonkeyPatch, takes: list[int | None]
+) -> None:
+    raw = Raw(takes)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw)))
+    lines = b'{"type":"RECORD"}\n' * 5_000
+    LineWriter().write_lines(lines)
+    assert raw.content == lines
+
+
+def test_a_signal_during_a_write_leaves_after_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, left = Raw([10, 20]), []
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw)))
+    writer = LineWriter()
+    raw.calls.append(lambda: writer.stop(lambda: left.append(raw.content)))
+    writer.write_message(singer.StateMessage(value={}))
+    assert left == [b'{"type":"STATE","value":{}}\n']
+    raw.calls.clear()
+    writer.stop(lambda: left.append(b"at once"))
+    assert left[1:] == [b"at once"]
 
 
 FAILING = """
@@ -137,7 +141,7 @@ except TargetGoneError as error:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_target_that_has_gone_is_told_in_one_line(unbuffered: str) -> None:
+def test_a_target_that_has_gone_is_reported_in_one_line(unbuffered: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", FAILING.replace("\\\\n", "\\n")],
         stdout=subprocess.PIPE,
@@ -155,7 +159,7 @@ def test_a_target_that_has_gone_is_told_in_one_line(unbuffered: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")  # noqa: PTH110 - in a decorator a plain call reads best
-def test_a_full_disk_is_told_in_one_line() -> None:
+def test_a_full_disk_is_reported_in_one_line() -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
             [sys.executable, "-c", FAILING.replace("\\\\n", "\\n")],

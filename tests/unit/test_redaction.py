@@ -61,7 +61,10 @@ def test_a_short_key_is_not_quoted_whole(key: str, encode: Callable[[str], str])
     assert quote(f"GET {key[:3]}") == f"'GET {key[:3]}'"
 
 
-@given(key=KEYS.map(str.strip), gap=st.sampled_from(["\n", "\r\n", " ", "\t", "\x00"]))
+@given(
+    key=KEYS.map(lambda key: key.replace(" ", "x")),
+    gap=st.sampled_from(["\n", "\r\n", " ", "\t", "\x00"]),
+)
 def test_a_key_that_is_broken_over_lines_is_not_quoted(key: str, gap: str) -> None:
     redaction._forms.clear()
     protect(key)

@@ -15,7 +15,7 @@ present as (
 online as (
     select
         activity.agent_id,
-        activity.account_id,
+        coalesce(activity.account_id, '') as account_id,
         activity.time_start as began,
         coalesce(activity.time_end, present.moment) as ended
     from {{ ref('stg_agentactivity') }} as activity

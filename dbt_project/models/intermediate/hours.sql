@@ -1,22 +1,22 @@
 -- Every hour that the data speak of, counted from the first day's midnight in the account's zone,
--- so that a day has 23 or 25 of them when the clock is changed.
-with moments as (
-    select hour_begin_time as moment from {{ ref('stg_accountspecshourly') }}
-    union all
-    select hour_begin_time as moment from {{ ref('stg_hostspecshourly') }}
-    union all
-    select hour_begin_time as moment from {{ ref('stg_filterstatshourly') }}
-    union all
-    select conversation_start as moment from {{ ref('stg_conversations') }}
-    union all
-    select sent_at as moment from {{ ref('stg_emails') }}
+-- so that a day has 23 or 25 of them when the clock is changed. States and sessions of agents may
+-- have begun before the days that were loaded: they count only if nothing else is there.
+with limits as (
+    select
+        coalesce(
+            min(case when stream not in ('agentactivity', 'slotsactivity', 'agentperformance') then first_row end),
+            min(first_row)
+        ) as first_moment,
+        max(last_row) as last_moment
+    from {{ ref('stream_status') }}
+    where stream <> 'cccslotsactivity'
 ),
 
 bounds as (
     select
-        {{ from_local('cast(cast(' ~ local('min(moment)') ~ ' as date) as timestamp)') }} as first_moment,
-        max(moment) as last_moment
-    from moments
+        {{ from_local('cast(cast(' ~ local('first_moment') ~ ' as date) as timestamp)') }} as first_moment,
+        last_moment
+    from limits
 ),
 
 -- 2 to the power of 18 hours are thirty years

@@ -1,4 +1,4 @@
-{%- set streams = {
+{%- set moments = {
     'conversations': 'conversation_start_local',
     'emails': 'sent_at_local',
     'agentactivity': 'time_start_local',
@@ -7,9 +7,9 @@
     'accountspecshourly': 'hour_begin_time_local',
     'hostspecshourly': 'hour_begin_time_local',
     'filterstatshourly': 'hour_begin_time_local',
-} %}
+} -%}
 with counted as (
-    {%- for stream, moment in streams.items() %}
+    {%- for stream, moment in moments.items() %}
     select '{{ stream }}' as stream, cast({{ moment }} as date) as day, count(*) as row_count
     from {{ ref('stg_' ~ stream) }}
     group by cast({{ moment }} as date)
@@ -19,13 +19,11 @@ with counted as (
     {%- endfor %}
 ),
 
+-- A stream whose table is not there has no row here.
 streams as (
-    {%- for stream in streams %}
-    select '{{ stream }}' as stream
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+    select stream
+    from {{ ref('stream_status') }}
+    where is_loaded and stream in ({% for stream in moments %}'{{ stream }}'{{ ', ' if not loop.last }}{% endfor %})
 ),
 
 days as (

@@ -1,9 +1,10 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'accounts')) %}
+{%- set table = source('cobrowser', 'accounts') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('id', there) }}, '') as id,
     cast({{ column('name', there) }} as varchar) as name,
     cast({{ column('postfix', there) }} as varchar) as postfix,
     cast({{ column('reseller_id', there) }} as varchar) as reseller_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'accounts') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'accountspecshourly')) %}
+{%- set table = source('cobrowser', 'accountspecshourly') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('account_id', there) }}, '') as account_id,
     {{ utc(column('hourBegin_time', there)) }} as hour_begin_time,
@@ -15,4 +16,4 @@ select
     cast({{ column('num_proactive', there) }} as bigint) as num_proactive,
     cast({{ column('num_proactive_accepted', there) }} as bigint) as num_proactive_accepted,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'accountspecshourly') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'agentactivity')) %}
+{%- set table = source('cobrowser', 'agentactivity') %}
+{%- set there = columns_of(table) %}
 select
     cast({{ column('agent_id', there) }} as varchar) as agent_id,
     {{ utc(column('time_start', there)) }} as time_start,
@@ -11,4 +12,4 @@ select
     cast({{ column('account_id', there) }} as varchar) as account_id,
     coalesce({{ column('activity_id', there) }}, '') as activity_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'agentactivity') }}
+from {{ rows_of(table) }}

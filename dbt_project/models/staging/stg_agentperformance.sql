@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'agentperformance')) %}
+{%- set table = source('cobrowser', 'agentperformance') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('agent_id', there) }}, '') as agent_id,
     coalesce({{ column('session_id', there) }}, '') as session_id,
@@ -23,4 +24,4 @@ select
     cast({{ column('idleDuration', there) }} as double precision) as idle_duration,
     cast({{ column('sessionDuration', there) }} as double precision) as session_duration,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'agentperformance') }}
+from {{ rows_of(table) }}

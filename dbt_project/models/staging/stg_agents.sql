@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'agents')) %}
+{%- set table = source('cobrowser', 'agents') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('id', there) }}, '') as id,
     cast({{ column('username', there) }} as varchar) as username,
@@ -10,4 +11,4 @@ select
     cast({{ column('cccagent_id', there) }} as varchar) as cccagent_id,
     cast({{ column('disabled', there) }} as boolean) as disabled,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'agents') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'conversations')) %}
+{%- set table = source('cobrowser', 'conversations') %}
+{%- set there = columns_of(table) %}
 select
     {{ utc(column('conversation_start', there)) }} as conversation_start,
     {{ local(utc(column('conversation_start', there))) }} as conversation_start_local,
@@ -24,4 +25,4 @@ select
     cast({{ column('successcode', there) }} as varchar) as successcode,
     cast({{ column('firstReplyTime', there) }} as double precision) as first_reply_time,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'conversations') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'emails')) %}
+{%- set table = source('cobrowser', 'emails') %}
+{%- set there = columns_of(table) %}
 select
     cast({{ column('browse_id', there) }} as varchar) as browse_id,
     coalesce({{ column('id', there) }}, '') as id,
@@ -12,4 +13,4 @@ select
     cast({{ column('from', there) }} as varchar) as email_from,
     cast({{ column('account_id', there) }} as varchar) as account_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'emails') }}
+from {{ rows_of(table) }}

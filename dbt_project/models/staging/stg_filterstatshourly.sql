@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'filterstatshourly')) %}
+{%- set table = source('cobrowser', 'filterstatshourly') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('account_id', there) }}, '') as account_id,
     {{ utc(column('hourBegin_time', there)) }} as hour_begin_time,
@@ -18,4 +19,4 @@ select
     cast({{ column('num_proactive_expired', there) }} as bigint) as num_proactive_expired,
     cast({{ column('num_proactive_ignored', there) }} as bigint) as num_proactive_ignored,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'filterstatshourly') }}
+from {{ rows_of(table) }}

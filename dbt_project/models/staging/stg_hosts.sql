@@ -1,9 +1,10 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'hosts')) %}
+{%- set table = source('cobrowser', 'hosts') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('id', there) }}, '') as id,
     cast({{ column('account_id', there) }} as varchar) as account_id,
     cast({{ column('hostname', there) }} as varchar) as hostname,
     cast({{ column('multiple_acc_id', there) }} as varchar) as multiple_acc_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'hosts') }}
+from {{ rows_of(table) }}

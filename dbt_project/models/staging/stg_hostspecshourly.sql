@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'hostspecshourly')) %}
+{%- set table = source('cobrowser', 'hostspecshourly') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('host_id', there) }}, '') as host_id,
     {{ utc(column('hourBegin_time', there)) }} as hour_begin_time,
@@ -16,4 +17,4 @@ select
     cast({{ column('num_proactive_accepted', there) }} as bigint) as num_proactive_accepted,
     cast({{ column('account_id', there) }} as varchar) as account_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'hostspecshourly') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser', 'slotsactivity')) %}
+{%- set table = source('cobrowser', 'slotsactivity') %}
+{%- set there = columns_of(table) %}
 select
     cast({{ column('agent_id', there) }} as varchar) as agent_id,
     {{ utc(column('time_start', there)) }} as time_start,
@@ -18,4 +19,4 @@ select
     cast({{ column('burning_duration', there) }} as double precision) as burning_duration,
     cast({{ column('presetName', there) }} as varchar) as preset_name,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser', 'slotsactivity') }}
+from {{ rows_of(table) }}

@@ -30,3 +30,14 @@ select {{ column_name }}, {{ other }}
 from {{ model }}
 where {{ column_name }} > {{ other }}
 {% endtest %}
+
+{# Ids that join no row, if the stream that they join is loaded. #}
+{% test refers_to(model, column_name, to, field) %}
+select from_here.{{ column_name }}
+from {{ model }} as from_here
+left join {{ to }} as there on from_here.{{ column_name }} = there.{{ field }}
+where
+    from_here.{{ column_name }} is not null
+    and there.{{ field }} is null
+    and exists (select 1 from {{ to }})
+{% endtest %}

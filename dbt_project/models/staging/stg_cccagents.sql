@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser_ccc', 'cccagents')) %}
+{%- set table = source('cobrowser', 'cccagents') %}
+{%- set there = columns_of(table) %}
 select
     coalesce({{ column('id', there) }}, '') as id,
     cast({{ column('username', there) }} as varchar) as username,
@@ -8,4 +9,4 @@ select
     cast({{ column('email', there) }} as varchar) as email,
     cast({{ column('cccaccount_id', there) }} as varchar) as cccaccount_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser_ccc', 'cccagents') }}
+from {{ rows_of(table) }}

@@ -1,9 +1,10 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser_ccc', 'cccgroupaccounts')) %}
+{%- set table = source('cobrowser', 'cccagentgroups') %}
+{%- set there = columns_of(table) %}
 select
+    coalesce({{ column('cccagent_id', there) }}, '') as cccagent_id,
     coalesce({{ column('cccgroup_id', there) }}, '') as cccgroup_id,
-    coalesce({{ column('account_id', there) }}, '') as account_id,
     cast({{ column('cccgroup_name', there) }} as varchar) as cccgroup_name,
     cast({{ column('cccaccount_id', there) }} as varchar) as cccaccount_id,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser_ccc', 'cccgroupaccounts') }}
+from {{ rows_of(table) }}

@@ -1,5 +1,6 @@
 -- Made from the catalog: python -m tools.staging
-{%- set there = columns_of(source('cobrowser_ccc', 'cccslotsactivity')) %}
+{%- set table = source('cobrowser', 'cccslotsactivity') %}
+{%- set there = columns_of(table) %}
 select
     cast({{ column('cccagent_id', there) }} as varchar) as cccagent_id,
     {{ utc(column('time_start', there)) }} as time_start,
@@ -12,4 +13,4 @@ select
     cast({{ column('numslots_used', there) }} as bigint) as numslots_used,
     cast({{ column('numslots_max', there) }} as bigint) as numslots_max,
     cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
-from {{ source('cobrowser_ccc', 'cccslotsactivity') }}
+from {{ rows_of(table) }}
