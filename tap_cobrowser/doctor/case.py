@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser.api.preflight import Preflight
-from tap_cobrowser.checks.days import rows_outside
-from tap_cobrowser.errors import WrongDaysError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +33,6 @@ _ZONES = (
     *("Pacific/Honolulu", "Pacific/Marquesas", "America/Mexico_City", "America/Phoenix"),
     *("America/Caracas", "Atlantic/Cape_Verde", "Pacific/Fiji", "Pacific/Tongatapu"),
 )
-_FEW_HOURS = 5
 _LEAST_LIMIT = 100
 _LEAST_SHARED = 10
 _TIMES = 3
@@ -101,16 +98,7 @@ class Case:
         """
         if all(each.fits(self.settings.timezone) for each in seen):
             return True
-        return all(map(self._passes, seen)) and not self.other_zones(seen)
-
-    def _passes(self, each: Seen) -> bool:
-        """Return whether the tap's check has nothing to say about the days of a response."""
-        if each.response is None:
-            return True
-        try:
-            return rows_outside(each.command, each.response, self.settings.timezone) is None
-        except WrongDaysError:
-            return False
+        return all(each.passes for each in seen) and not self.other_zones(seen)
 
     def other_zones(self, seen: list[Seen]) -> dict[str, ZoneInfo]:
         """Return zones with other UTC offsets than `timezone` whose days all rows fit.
@@ -133,9 +121,8 @@ class Case:
                 if other.command == one.command and other.start != one.start:
                     shared = len(one.keys & other.keys)
                     # Rows exactly at midnight may be of both days.
-                    if 2 * shared > min(len(one.keys), len(other.keys)) and not (
-                        self._passes(one) and self._passes(other)
-                    ):
+                    is_same = 2 * shared > min(len(one.keys), len(other.keys))
+                    if is_same and not (one.passes and other.passes):
                         return one, other
         return None
 
@@ -144,12 +131,11 @@ class Case:
     @property
     def known(self) -> dict[tuple[str, int], Seen]:
         """The completed days, by command and days ago, that have rows when requested alone."""
-        zone, found = self.settings.timezone, {}
-        for each in self.recent:
-            if each.span == 1 and each.start and each.response and each.response.window:
-                if each.has_day(each.response.window, zone):
-                    found[each.command.name, each.start] = each
-        return found
+        return {
+            (each.command.name, each.start): each
+            for each in self.recent
+            if each.span == 1 and each.start and any(each.begins)
+        }
 
     def ranges(self, *, stop_older: bool) -> Iterator[Seen]:
         """Yield the requests of two days, in the order of their ends, that may show something."""
@@ -195,7 +181,7 @@ class Case:
             return None
         # The largest number of rows of all may be a limit that cuts the other end off.
         proven = any(not self.may_be_cut(each) for each in lacking)
-        return (False, proven) if proven or all(map(_is_even, lacking)) else None
+        return (False, proven) if proven or all(each.is_even for each in lacking) else None
 
     # Row limits
 
@@ -228,7 +214,7 @@ class Case:
         most = max((each.rows for each in self.seen), default=0)
         same = [each for each in self.seen if each.rows == most and each.span]
         # Rows of so many accounts or hosts in so many hours are natural.
-        full = [each for each in same if not _is_even(each)]
+        full = [each for each in same if not each.is_even]
         if len(full) < _TIMES or len({(each.start, each.stop) for each in full}) == 1:
             return 0
         shared = len({each.command.name for each in same}) > 1 and most >= _LEAST_SHARED
@@ -237,16 +223,10 @@ class Case:
 
 def offsets_of(zone: ZoneInfo, seen: list[Seen]) -> str:
     """Return the UTC offsets of a zone on the days of responses, as a report names them."""
-    days = {day.first for each in seen for day in each.window(zone).days}
+    days = {day.first for each in seen for day in each.days(zone).days}
     found = sorted({f"{datetime.combine(day, time(12), zone):%z}" for day in days})
     return ", ".join(f"{each[:3]}:{each[3:]}" for each in found)
 
 
 def _reaches(each: Seen) -> bool:
     return each.command.reaches_back
-
-
-def _is_even(each: Seen) -> bool:
-    """Return whether a response of an hourly command has the same number of rows for each hour."""
-    hours = len(set(each.moments))
-    return each.command.hourly and hours >= _FEW_HOURS and len(each.keys) % hours == 0

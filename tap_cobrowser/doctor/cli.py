@@ -15,6 +15,7 @@ from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, StoppedError
 from tap_cobrowser.doctor.case import Case
+from tap_cobrowser.doctor.digests import new_salt
 from tap_cobrowser.doctor.examination import Examination
 from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
@@ -76,7 +77,9 @@ def examine(
     Raises:
         TapCobrowserError: If there is nothing to report, because no request succeeded.
     """
-    api = RecordingApi(checked, time=time, on_request=on_request, on_retry=on_retry)
+    salt = new_salt()
+    salts = {salt, earlier.salt} if earlier else {salt}
+    api = RecordingApi(checked, time=time, salts=salts, on_request=on_request, on_retry=on_retry)
     case = Case(checked, commands(), api.seen)
     failure: TapCobrowserError | None = None
     try:
@@ -90,7 +93,7 @@ def examine(
         findings_of(case, earlier),
         api.requests,
         reason_of(failure) if failure and api.worked else "",
-        days_of(case),
+        days_of(case, salt),
     )
     return report, failure
 

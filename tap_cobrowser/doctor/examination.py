@@ -84,13 +84,14 @@ class Examination:
             if command.ccc_only and ccc[0].name in case.failed:
                 case.failed[command.name] = case.failed[ccc[0].name]
                 continue
+            before = len(case.seen)
             try:
-                checked = windows.read((command, False), self._window(command, 1))
+                parts = list(windows.read((command, False), self._window(command, 1)))
             except TapCobrowserError as error:
                 case.failed[command.name] = error
                 continue
-            if any(notice.kind == "limit" for notice in checked.notices):
-                case.limits.add(len(checked.responses[0].table))
+            if any(notice.kind == "limit" for part in parts for notice in part.notices):
+                case.limits.add(case.seen[before].rows)
 
     def _window(self, command: Command, ago: int) -> DateWindow | None:
         """Return days as the tap requests them, of which the newest is so many days ago."""
@@ -180,13 +181,10 @@ class Examination:
         first = self._case.seen[0]
         if first.start is not None and first.stop is not None:
             again = self._api.probe(first.command, first.start, first.stop)
-            dates = [
-                each.exchange.reply.date
-                for each in self._case.seen
-                if each.response and each.exchange and each.exchange.reply.date
-            ]
-            now = again.response and again.exchange and again.exchange.reply.date
-            self._case.stale = bool(now and now < max(dates))
+            dates = [each.date for each in self._case.seen if each.date and not each.error]
+            self._case.stale = bool(
+                not again.error and again.date and again.date < max(dates)
+            )
 
     def _at_once(self) -> None:
         """Compare the time of one, two and four requests at once."""

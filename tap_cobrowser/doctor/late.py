@@ -1,15 +1,13 @@
-"""Digests of days, compared with those of an earlier report: do completed days still change?"""
+"""The digests of days in a report, and those of an earlier one to compare with."""
 
 from __future__ import annotations
 
-import hmac
-import secrets
-from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_cobrowser.doctor.digests import digest
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import parse_json
@@ -17,9 +15,7 @@ from tap_cobrowser.settings import parse_json
 if TYPE_CHECKING:
     from tap_cobrowser.doctor.case import Case
 
-# Letters that form neither a word nor a number, so that no name or id appears by chance.
-_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
-_LENGTH, _SHORT = 16, 4
+_SHORT = 4
 _CALENDAR = range(2000, 9000)
 
 
@@ -55,40 +51,22 @@ class Days:
         }
 
 
-def days_of(case: Case, salt: str = "") -> Days | None:
+def days_of(case: Case, salt: str) -> Days | None:
     """Return digests of the completed days that were read whole; None if none was read.
 
     Args:
         case: What was seen.
-        salt: The key of the digests; by default a new one.
+        salt: The key of the digests.
     """
-    zone = case.settings.timezone
     if case.start.today is None or not case.own_zone_fits(case.recent) or case.ignored():
         return None
-    salt = salt or secrets.token_hex(16).translate(_LETTERS)
-    user = _digest(salt, [case.settings.user])[:_SHORT]
-    found = Days(salt, zone.key, case.start.today, user)
+    user = digest(salt, [case.settings.user])[:_SHORT]
+    found = Days(salt, case.settings.timezone.key, case.start.today, user)
     # Of two responses that have a day, the one to that day alone is the last word.
     for each in sorted(case.seen, key=lambda each: -each.span):
-        response = each.response
-        if response is None or response.window is None or each.span > (2 if case.ranges_work else 1):
-            continue
-        rows: defaultdict[date, list[str]] = defaultdict(list)
-        moments = response.table.moments(each.command)
-        for moment, row in zip(moments, zip(*response.table.columns, strict=True), strict=True):
-            rows[datetime.fromisoformat(moment).astimezone(zone).date()].append(repr(row))
-        of_stream = found.streams.setdefault(each.command.name, {})
-        for day in (day.first for day in response.window.days if day.first < response.today):
-            of_stream[day] = _digest(salt, rows[day]) if rows[day] else ""
+        if each.window and each.span <= (2 if case.ranges_work else 1):
+            found.streams.setdefault(each.command.name, {}).update(each.digests[salt])
     return found
-
-
-def _digest(salt: str, texts: list[str]) -> str:
-    """Return a digest of texts in any order."""
-    found = hmac.new(salt.encode("utf-8", "surrogatepass"), digestmod="sha256")
-    for text in sorted(texts):
-        found.update(text.encode("utf-8", "surrogatepass") + b"\n")
-    return found.hexdigest()[:_LENGTH].translate(_LETTERS)
 
 
 def read_report(path: str) -> Days:
@@ -126,7 +104,7 @@ def _day(text: str) -> date:
 def why_not_compared(case: Case, earlier: Days) -> str:
     """Return why an earlier report cannot be compared with, "" if it can."""
     today = case.start.today
-    if earlier.user != _digest(earlier.salt, [case.settings.user])[:_SHORT]:
+    if earlier.user != digest(earlier.salt, [case.settings.user])[:_SHORT]:
         return "The earlier report is of another `user`."
     if earlier.zone != case.settings.timezone.key:
         return "The earlier report is of another `timezone`."

@@ -11,7 +11,6 @@ from math import floor
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.checks.keys import keys_shared
 from tap_cobrowser.doctor.case import SEASON, offsets_of
 from tap_cobrowser.doctor.late import days_of, why_not_compared
 from tap_cobrowser.errors import (
@@ -111,7 +110,7 @@ def findings_of(case: Case, earlier: Days | None) -> list[Finding]:
         _written(case, "encoding", lambda each: [each.encoding], "No character beyond ASCII was seen."),
         _written(case, "quoting", lambda each: [each.quoting], "No quote in a text was seen."),
         _written(case, "dates", lambda each: each.dates, _NO_ROWS),
-        _written(case, "numbers", lambda each: each.numbers, _NO_ROWS),
+        _written(case, "numbers", lambda each: [each.numbers], _NO_ROWS),
         _empty(case),
         _keys(case),
         _row_limit(case),
@@ -140,7 +139,7 @@ def _unknown(name: str, evidence: str, *, ask: str = "", answer: object = "unkno
 
 
 def _access(case: Case) -> Finding:
-    if not any(each.response for each in case.seen):
+    if all(each.error for each in case.seen):
         status = next((each.status for each in case.seen), 0)
         advice = "Check `user` (case-sensitive) and `api_key`."
         evidence = f"The server rejects user and key (status {status})."
@@ -304,12 +303,11 @@ def _three_days(case: Case, three: Seen) -> tuple[int, str, str]:
     if three.rejected:
         sure = PROVEN if isinstance(three.error, RejectedError) else LIKELY
         return 2, sure, f"Two days are accepted, three are rejected ({_rejected(three)})."
-    if three.error or three.response is None or three.response.window is None:
+    if three.error:
         if three.status:
             return 2, LIKELY, f"Two days are accepted, three are an error (status {three.status})."
         return 0, UNKNOWN, "The request for three days got no response."
-    zone, days = case.settings.timezone, three.response.window.days
-    has = [three.has_day(day, zone) for day in days]
+    has = three.begins
     numbers = sorted([three.start or 0, three.stop or 0])
     known = [(three.command.name, ago) in case.known for ago in range(numbers[1], numbers[0] - 1, -1)]
     both_ends = [case.end_included(end) for end in ("older", "younger")]
@@ -415,14 +413,12 @@ def _offset(text: str) -> str:
 
 
 def _clock(case: Case) -> Finding:
-    exchanges = [each.exchange for each in case.seen if each.exchange]
     known = [
-        ((each.sent - each.reply.date).total_seconds() - 1, (each.received - each.reply.date).total_seconds())
-        for each in exchanges
-        if each.reply.date
+        ((sent - date).total_seconds() - 1, (received - date).total_seconds())
+        for each in case.seen
+        if each.exchange and (date := each.date)
+        for sent, received in [(each.exchange.sent, each.exchange.received)]
     ]
-    if not exchanges:
-        return _unknown("clock", "There was no response.")
     if not known:
         advice = "Keep this machine's clock correct: the tap counts days by it."
         return Finding("clock", "no_date", "No response has a `Date` header.", advice=advice)
@@ -464,9 +460,8 @@ def _written(
 def _empty(case: Case) -> Finding:
     forms: dict[str, int] = {}
     for each in case.seen:
-        if each.span and each.response and not each.rows:
-            nothing = each.response.table.nothing
-            form = "header_only" if not nothing else "text" if each.response.size else "nothing"
+        if each.span and not each.error and not each.rows:
+            form = "header_only" if not each.nothing else "text" if each.size else "nothing"
             forms[form] = forms.get(form, 0) + 1
     if not forms:
         return _unknown("empty", "No day without rows was seen.")
@@ -482,10 +477,10 @@ def _empty(case: Case) -> Finding:
 def _keys(case: Case) -> Finding:
     answer: dict[str, object] = {}
     for each in case.seen:
-        if each.response and each.rows:
-            name, shared = each.command.name, len(keys_shared(each.command, each.response.table))
-            before = answer.get(name, "unique")
-            answer[name] = max(shared, before if isinstance(before, int) else 0) or "unique"
+        if each.rows:
+            before = answer.get(each.command.name)
+            most = max(each.shared, before if isinstance(before, int) else 0)
+            answer[each.command.name] = most or "unique"
     colliding = [name for name, found in answer.items() if found != "unique"]
     if not answer:
         return _unknown("keys", "No rows were seen.")
@@ -560,11 +555,11 @@ def _late(case: Case, earlier: Days | None) -> Finding:
 
 def _latency(case: Case) -> Finding:
     width = 2 if case.ranges_work else 1
-    windows = [each for each in case.seen if each.span == width and each.response]
+    windows = [each for each in case.seen if each.span == width and not each.error]
     if not windows:
         return _unknown("latency", "No window was read.")
     seconds = median(each.exchange.seconds for each in windows if each.exchange)
-    size = median(each.response.size for each in windows if each.response)
+    size = median(each.size for each in windows)
     answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(max(size, _FEW)))}
     evidence = f"Medians of {counted(len(windows), 'window')} of {counted(width, 'day')}."
     return Finding("latency", answer, evidence, LIKELY)
