@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,9 +15,8 @@ from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, StoppedError
 from tap_cobrowser.doctor.case import Case
-from tap_cobrowser.doctor.digests import new_salt
-from tap_cobrowser.doctor.examination import Examination
-from tap_cobrowser.doctor.late import days_of, read_report
+from tap_cobrowser.doctor.examination import examine
+from tap_cobrowser.doctor.late import days_of, new_salt, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
 from tap_cobrowser.errors import (
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.retries import Retry
-    from tap_cobrowser.client import CobrowserStream
-    from tap_cobrowser.doctor.late import Days
-    from tap_cobrowser.models import Command
 
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
@@ -47,55 +43,33 @@ _HELP = (
 )
 
 
-def commands() -> dict[str, Command]:
-    """Return all commands of the API, by name, with all their columns."""
-    tap = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
-    streams: dict[str, CobrowserStream] = tap.streams  # type: ignore[assignment]
-    return {name: stream.command for name, stream in streams.items()}
-
-
-def examine(
+def report_of(
     checked: settings.Settings,
     *,
     time: Time = SYSTEM_TIME,
-    earlier: Days | None = None,
-    on_request: Callable[[int, str], None] = lambda *_: None,
+    earlier: dict[str, Any] | None = None,
+    on_request: Callable[[str], None] = lambda _: None,
     on_retry: Callable[[Retry], None] = lambda _: None,
 ) -> tuple[Report, TapCobrowserError | None]:
-    """Examine a server.
-
-    Args:
-        checked: The settings of the tap.
-        time: This machine's time.
-        earlier: Digests from an earlier report.
-        on_request: Called with the number of a request and its command.
-        on_retry: Called before a retry.
-
-    Returns:
-        The report, and the error that ended the examination early, if one did.
+    """Examine a server, and return the report and the error that ended it early, if one did.
 
     Raises:
         TapCobrowserError: If there is nothing to report, because no request succeeded.
     """
-    salt = new_salt()
-    salts = {salt, earlier.salt} if earlier else {salt}
-    api = RecordingApi(checked, time=time, salts=salts, on_request=on_request, on_retry=on_retry)
-    case = Case(checked, commands(), api.seen)
-    failure: TapCobrowserError | None = None
+    salts = {salt := new_salt()} | ({earlier["salt"]} if earlier else set())
+    api = RecordingApi(checked, salts, time=time, on_request=on_request, on_retry=on_retry)
+    tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
+    commands = {name: stream.command for name, stream in tap.streams.items()}
+    case, failure = Case(checked, commands, api.seen), None
     try:
-        Examination(api, case, time=time, earlier=earlier).make()
+        examine(api, case, time, earlier)
     except StoppedError as stopped:
         failure = stopped.error
-    if failure and not api.worked and not isinstance(failure, CredentialsError):
-        raise failure
-    report = Report(
-        settings.version(),
-        findings_of(case, earlier),
-        api.requests,
-        reason_of(failure) if failure and api.worked else "",
-        days_of(case, salt),
-    )
-    return report, failure
+        if not api.works and not isinstance(failure, CredentialsError):
+            raise failure from None
+    findings, days = findings_of(case, earlier), days_of(case, salt)
+    why = reason_of(failure) if failure and api.works else ""
+    return Report(settings.version(), findings, api.requests, why, days), failure
 
 
 def main() -> None:
@@ -104,20 +78,15 @@ def main() -> None:
     command = TapCobrowser.cli
     given = {each.name: each for each in command.params}
     command.name, command.help, command.callback = _NAME, _HELP, _run
+    form = click.Choice(["text", "json"])
+    text = "Format of the report: text for people (default) or JSON for programs."
+    against = "Earlier report in JSON to compare with: how late do rows still change?"
     command.params = [
         given["version"],
         given["config"],
-        click.Option(
-            ["--format", "form"],
-            type=click.Choice(["text", "json"]),
-            default="text",
-            help="Format of the report: text for people (default) or JSON for programs.",
-        ),
+        click.Option(["--format", "form"], type=form, default="text", help=text),
         click.Option(["--output"], help="File to write the report to, instead of printing it."),
-        click.Option(
-            ["--against"],
-            help="Earlier report in JSON to compare with, to find out how late rows still change.",
-        ),
+        click.Option(["--against"], help=against),
     ]
     command.main(prog_name=_NAME)
 
@@ -130,25 +99,23 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     """
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
     if not (tap.settings.user and tap.settings.api_key):
-        msg = "Settings 'user' and 'api_key' are missing"
-        raise SettingError(msg, advice="The doctor asks the API, and reads no `history_files`.")
+        msg = "The doctor needs the settings 'user' and 'api_key', and reads no `history_files`"
+        raise SettingError(msg, advice="Give both.")
     earlier = read_report(against) if against else None
     if output:
         _write(output, "", "a")  # before anything is requested
-    progress = _Progress()
-    _stop_on_signals(tap, progress)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _stop)  # the tap's own handler speaks of a target
 
     def retried(retry: Retry) -> None:
-        progress.clear()
-        reason = reason_of(retry.error)
-        tap.logger.warning("%s: %s Sent again in %.1f s.", retry.place, reason, retry.wait)
+        tap.logger.warning("%s: %s. Sent again.", retry.place, reason_of(retry.error))
 
-    try:
-        report, error = examine(
-            tap.settings, earlier=earlier, on_request=progress.show, on_retry=retried
-        )
-    finally:
-        progress.clear()
+    report, error = report_of(
+        tap.settings,
+        earlier=earlier,
+        on_request=lambda name: tap.logger.info("Requesting %s", name),
+        on_retry=retried,
+    )
     text = report.to_json() if form == "json" else report.to_text()
     if output:
         _write(output, text, "w")
@@ -160,16 +127,10 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         raise ExaminationError(report.problem)
 
 
-def _stop_on_signals(tap: TapCobrowser, progress: _Progress) -> None:
-    """Stop at once on a signal: the tap's own handler speaks of a target."""
-
-    def stop(number: int, _: object) -> None:
-        progress.clear()
-        tap.logger.warning("Stopped by %s, without a report.", signal.Signals(number).name)
-        os._exit(128 + number)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
+def _stop(number: int, _: object) -> NoReturn:
+    with suppress(OSError):
+        os.write(2, f"Stopped by {signal.Signals(number).name}, without a report.\n".encode())
+    os._exit(128 + number)
 
 
 def _print(text: str) -> None:
@@ -196,29 +157,3 @@ def _write(path: str, text: str, mode: str) -> None:
         return
     msg = f"The report ({quote(path)}) cannot be written: {reason}"
     raise InputFileError(msg, advice="Give `--output` a file that can be written to.")
-
-
-class _Progress:
-    """A line on a terminal that shows the progress of the examination."""
-
-    def __init__(self) -> None:
-        terminal = sys.__stderr__
-        is_terminal = terminal and terminal.isatty() and not os.environ.get("CI")
-        self._terminal = terminal if is_terminal else None
-        self._length = 0
-
-    def show(self, number: int, command: str) -> None:
-        """Show a request."""
-        if self._terminal:
-            self.clear()
-            line = f"Request {number} of at most {MOST_REQUESTS}: {command}"
-            self._terminal.write(line)
-            self._terminal.flush()
-            self._length = len(line)
-
-    def clear(self) -> None:
-        """Clear the line."""
-        if self._terminal and self._length:
-            self._terminal.write("\r" + " " * self._length + "\r")
-            self._terminal.flush()
-            self._length = 0

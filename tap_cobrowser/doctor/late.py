@@ -1,75 +1,92 @@
-"""The digests of days in a report, and those of an earlier one to compare with."""
+"""Digests of days, and those of an earlier report: do rows of completed days still change?
+
+In a report they are an object: `salt` (the key of the digests), `timezone`, `today`, `user` (enough
+of a digest to tell another user), and `streams`: by stream and day a digest, "" without rows.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date
+import hmac
+import secrets
+from collections import defaultdict
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.doctor.digests import digest
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import parse_json
 
 if TYPE_CHECKING:
-    from tap_cobrowser.doctor.case import Case
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
 
-_SHORT = 4
+    from tap_cobrowser.doctor.case import Case
+    from tap_cobrowser.models import Command, Response
+
+# Letters that form neither a word nor a number, so that no name or id appears by chance.
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+_LENGTH, _SHORT = 16, 4
 _CALENDAR = range(2000, 9000)
 
 
-@dataclass
-class Days:
-    """Digests of completed days, by stream and day; "" for a day without rows.
-
-    Attributes:
-        salt: The key of the digests.
-        zone: IANA name of the zone of the days.
-        today: The server's day when they were made.
-        user: What is enough of a digest to tell another user, and too little to find this one.
-        streams: The digests.
-    """
-
-    salt: str
-    zone: str
-    today: date
-    user: str
-    streams: dict[str, dict[date, str]] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return them as in a report."""
-        return {
-            "salt": self.salt,
-            "timezone": self.zone,
-            "today": self.today.isoformat(),
-            "user": self.user,
-            "streams": {
-                name: {day.isoformat(): digest for day, digest in sorted(days.items())}
-                for name, days in self.streams.items()
-            },
-        }
+def new_salt() -> str:
+    """Return a new key of digests."""
+    return secrets.token_hex(16).translate(_LETTERS)
 
 
-def days_of(case: Case, salt: str) -> Days | None:
-    """Return digests of the completed days that were read whole; None if none was read.
+def digests(command: Command, response: Response, zone: ZoneInfo, salt: str) -> dict[str, str]:
+    """Return a digest of each completed day of a response."""
+    rows: defaultdict[date, list[str]] = defaultdict(list)
+    if response.window:
+        moments = response.table.moments(command)
+        for moment, row in zip(moments, zip(*response.table.columns, strict=True), strict=True):
+            rows[datetime.fromisoformat(moment).astimezone(zone).date()].append(repr(row))
+    days = [day.first for day in response.window.days] if response.window else []
+    return {
+        day.isoformat(): _digest(salt, rows[day]) if rows[day] else ""
+        for day in days
+        if day < response.today
+    }
 
-    Args:
-        case: What was seen.
-        salt: The key of the digests.
-    """
-    if case.start.today is None or not case.own_zone_fits(case.recent) or case.ignored():
+
+def _digest(salt: str, texts: Iterable[str]) -> str:
+    """Return a digest of texts in any order."""
+    found = hmac.new(salt.encode("utf-8", "surrogatepass"), digestmod="sha256")
+    for text in sorted(texts):
+        found.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return found.hexdigest()[:_LENGTH].translate(_LETTERS)
+
+
+def days_of(case: Case, salt: str) -> dict[str, Any] | None:
+    """Return the digests of all days that were read whole; None if they cannot be trusted."""
+    if case.start.today is None or not case.own_zone_fits() or case.ignored():
         return None
-    user = digest(salt, [case.settings.user])[:_SHORT]
-    found = Days(salt, case.settings.timezone.key, case.start.today, user)
+    streams: defaultdict[str, dict[str, str]] = defaultdict(dict)
     # Of two responses that have a day, the one to that day alone is the last word.
     for each in sorted(case.seen, key=lambda each: -each.span):
-        if each.window and each.span <= (2 if case.ranges_work else 1):
-            found.streams.setdefault(each.command.name, {}).update(each.digests[salt])
-    return found
+        if each.window and each.span <= case.width:
+            streams[each.command.name].update(each.digests[salt])
+    return {
+        "salt": salt,
+        "timezone": case.settings.timezone.key,
+        "today": case.start.today.isoformat(),
+        "user": _digest(salt, [case.settings.user])[:_SHORT],
+        "streams": streams,
+    }
 
 
-def read_report(path: str) -> Days:
+def why_not(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return why the days of an earlier report cannot be compared, "" if they can."""
+    for name in ("user", "timezone"):
+        if now[name] != earlier[name]:
+            return f"The earlier report is of another `{name}`."
+    if now["today"] == earlier["today"]:
+        return "The earlier report is of today, which is too early: compare in some days."
+    return "The earlier report is of a later day." if now["today"] < earlier["today"] else ""
+
+
+def read_report(path: str) -> dict[str, Any]:
     """Return the digests in a report.
 
     Raises:
@@ -77,37 +94,15 @@ def read_report(path: str) -> Days:
     """
     reason = "it is not a report of tap-cobrowser-doctor in JSON, with digests of days"
     try:
-        report = parse_json(Path(path).read_bytes())
-        if report["version"] == 1:
-            days = report["days"]
-            streams = {
-                str(name): {_day(day): str(digest) for day, digest in of_stream.items()}
-                for name, of_stream in days["streams"].items()
-            }
-            texts = str(days["salt"]), str(days["timezone"])
-            return Days(*texts, _day(days["today"]), str(days["user"]), streams)
+        days = parse_json(Path(path).read_bytes())["days"]
+        found = {name: str(days[name]) for name in ("salt", "timezone", "today", "user")}
+        streams = {str(name): {**of_stream} for name, of_stream in days["streams"].items()}
+        every = [found["today"], *(day for of_stream in streams.values() for day in of_stream)]
+        if all(date.fromisoformat(day).year in _CALENDAR for day in every):
+            return {**found, "streams": streams}
     except OSError as error:
         reason = error.strerror or "there is no such file"
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
-
-
-def _day(text: str) -> date:
-    found = date.fromisoformat(text)
-    if found.year not in _CALENDAR:
-        raise ValueError
-    return found
-
-
-def why_not_compared(case: Case, earlier: Days) -> str:
-    """Return why an earlier report cannot be compared with, "" if it can."""
-    today = case.start.today
-    if earlier.user != digest(earlier.salt, [case.settings.user])[:_SHORT]:
-        return "The earlier report is of another `user`."
-    if earlier.zone != case.settings.timezone.key:
-        return "The earlier report is of another `timezone`."
-    if today and earlier.today == today:
-        return "The earlier report is of today, which is too early: compare again in some days."
-    return "The earlier report is of a later day." if today and earlier.today > today else ""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.doctor.questions import LIKELY, QUESTIONS, UNKNOWN, counted
+from tap_cobrowser.doctor.questions import LIKELY, UNKNOWN, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cobrowser.doctor.late import Days
     from tap_cobrowser.doctor.questions import Finding
 
 _WIDTH = 100
@@ -33,8 +32,8 @@ class Report:
     tap: str
     findings: list[Finding]
     requests: int
-    stopped: str = ""
-    days: Days | None = None
+    stopped: str
+    days: dict[str, Any] | None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -51,28 +50,26 @@ class Report:
         ids = ", ".join(each.id for each in self.findings if each.loses)
         return f"With these settings an extraction would fail or lose rows ({ids})" if ids else ""
 
+    @property
+    def ask(self) -> list[str]:
+        """What to ask CoBrowser.net."""
+        return list(dict.fromkeys(each.ask for each in self.findings if each.ask))
+
     def to_json(self) -> str:
         """Return the report as JSON."""
-        report = {
-            "version": 1,
-            "tap": self.tap,
-            "findings": [
-                {
-                    "id": each.id,
-                    "question": QUESTIONS[each.id],
-                    "answer": each.answer,
-                    "evidence": each.evidence,
-                    "confidence": each.confidence,
-                    "recommendation": each.advice or None,
-                }
-                for each in self.findings
-            ],
-            "settings": self.settings,
-            "ask": [each.ask for each in self.findings if each.ask],
-            "requests": self.requests,
-            "stopped": self.stopped or None,
-            "days": self.days.to_json() if self.days else None,
-        }
+        findings = [
+            {
+                "id": each.id,
+                "answer": each.answer,
+                "evidence": each.evidence,
+                "confidence": each.confidence,
+                "recommendation": each.advice or None,
+            }
+            for each in self.findings
+        ]
+        report = {"version": 1, "tap": self.tap, "requests": self.requests}
+        report |= {"stopped": self.stopped or None, "findings": findings}
+        report |= {"settings": self.settings, "ask": self.ask, "days": self.days}
         return json.dumps(report, indent=2) + "\n"
 
     def to_text(self) -> str:
@@ -84,53 +81,38 @@ class Report:
         yield f"tap-cobrowser-doctor {self.tap}: {counted(self.requests, 'request')}"
         if self.stopped:
             yield f"It ended early: {self.stopped}"
-        first = self.findings[0]
         if len(self.findings) == 1:  # nothing else can be found out
-            yield f"{first.evidence} {first.advice}"
+            yield f"{self.findings[0].evidence} {self.findings[0].advice}"
             return
         change = [each for each in self.findings if each.advice]
         rest = [each for each in self.findings if not each.advice]
         fine = [each for each in rest if each.confidence != UNKNOWN]
-        if fine:
-            yield from ("", "Fine")
-            yield from map(_line, fine)
-        if change:
-            yield from ("", "To change")
-            yield from map(_line, change)
         unknown: dict[str, list[str]] = {}
         for each in rest:
             if each.confidence == UNKNOWN:
                 unknown.setdefault(each.evidence, []).append(each.id)
-        if unknown:
-            yield from ("", "Unknown")
-            yield from (f"  {', '.join(ids)}: {why}" for why, ids in unknown.items())
+        lines = [f"  {', '.join(ids)}: {why}" for why, ids in unknown.items()]
+        for title, of_title in (
+            ("Fine", map(_line, fine)),
+            ("To change", map(_line, change)),
+            ("Unknown", lines),
+        ):
+            if found := list(of_title):
+                yield from ("", title, *found)
+        nothing = "No setting fixes this." if change else "No setting has to change."
         yield ""
-        if self.settings:
-            yield "Settings to change, for the configuration"
-            yield f"  {json.dumps(self.settings)}"
-        else:
-            yield "No setting fixes this." if change else "No setting has to change."
-        if asks := list(dict.fromkeys(each.ask for each in self.findings if each.ask)):
-            yield from ("", "To ask CoBrowser.net, as a message")
-            yield "  We read the CSV export API (csv.php) with start and stop, and have questions:"
-            for number, ask in enumerate(asks, 1):
-                lead = f"  {number}. "
-                yield fill(ask, _WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
+        yield f"Settings to change: {json.dumps(self.settings)}" if self.settings else nothing
+        if self.ask:
+            yield from ("", "To ask CoBrowser.net, as a message:")
+            yield "  We read the CSV export API (csv.php) by days, and have these questions:"
+            for number, ask in enumerate(self.ask, 1):
+                yield fill(f"{number}. {ask}", _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _line(finding: Finding) -> str:
-    sure = ", likely" if finding.confidence == LIKELY else ""
-    said = filter(None, [f"{_spoken(finding)}{sure}.", finding.evidence, finding.advice])
-    return f"  {finding.id:<12} {' '.join(said)}"
-
-
-def _spoken(finding: Finding) -> str:
-    answer = finding.answer
-    if not isinstance(answer, dict):
-        return str(answer)
-    if finding.id == "latency":
-        return f"{answer['seconds']} s and {answer['bytes']} bytes"
-    if finding.id == "concurrency":
-        return ", ".join(f"{number}: {took} s" for number, took in answer.items())
-    shared = [f"{number} in {name}" for name, number in answer.items() if number != "unique"]
-    return ", ".join(shared) or "unique"
+    answer, sure = finding.answer, ", likely" if finding.confidence == LIKELY else ""
+    if isinstance(answer, dict):
+        parts = [f"{name} {value}" for name, value in answer.items() if value != "unique"]
+        answer = ", ".join(parts) or "unique"
+    said = " ".join(filter(None, [f"{answer}{sure}.", finding.evidence, finding.advice]))
+    return f"  {finding.id:<12} {said}"
