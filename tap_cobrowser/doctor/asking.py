@@ -6,12 +6,10 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.fetch import Api
-from tap_cobrowser.checks.days import begins_on, rows_by_key, rows_outside
-from tap_cobrowser.checks.keys import keys_shared
-from tap_cobrowser.doctor.late import digests
+from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.errors import (
     BrokenResponseError,
     CredentialsError,
@@ -20,22 +18,22 @@ from tap_cobrowser.errors import (
     RejectedError,
     RetriableError,
     TapCobrowserError,
-    WrongDaysError,
 )
+from tap_cobrowser.models import Table
 from tap_cobrowser.reading.cells import style_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
+    from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.fetch import Exchange
-    from tap_cobrowser.api.transport import Reply
     from tap_cobrowser.days import DateWindow
-    from tap_cobrowser.models import Command, Response
+    from tap_cobrowser.models import Command, Response, Row
     from tap_cobrowser.settings import Settings
 
 MOST_REQUESTS = 60
-MOST_AT_ONCE = 4
 _MOST_RETRIES = 2
 _MOST_STYLED = 1000
 _USUAL = 31
@@ -52,36 +50,15 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request, and what is kept of its response: no cell, and nothing large.
+    """A request, and what came of it: the reply without its body, and the response or an error.
 
-    Attributes:
-        command: The command.
-        exchange: The last reply, without its body.
-        error: Why the response cannot be used, None if it can.
-        rows, size: The number of rows, and of bytes.
-        nothing: Whether there was not even a header.
-        low, high: The first and the last date-time that decide on days, ISO 8601 in UTC.
-        window, begins: The days; and for each of them, whether a row begins on it.
-        passes: Whether the tap's check has nothing to say about the days.
-        keys, shared: A hash of the key of each row; the number of keys that different rows share.
-        digests: A digest of each completed day, by the salt of a report.
-        written: By finding, how the cells are written, as far as they show it.
+    `written` has, by finding, how the cells are written, as far as they show it.
     """
 
     command: Command
     exchange: Exchange | None
+    response: Response | None = None
     error: TapCobrowserError | None = None
-    rows: int = 0
-    size: int = 0
-    nothing: bool = False
-    low: str = ""
-    high: str = ""
-    window: DateWindow | None = None
-    begins: Sequence[bool] = ()
-    passes: bool = True
-    keys: frozenset[int] = frozenset()
-    shared: int = 0
-    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     written: Mapping[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -110,25 +87,47 @@ class Seen:
         fails = self.span > 1 and self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         return fails or isinstance(self.error, RejectedError | CredentialsError | NotCsvError)
 
+    @property
+    def table(self) -> Table:
+        """The rows; none after an error."""
+        return self.response.table if self.response else Table()
+
+    @property
+    def moments(self) -> Sequence[str]:
+        """The date-times that decide on days, ISO 8601 in UTC."""
+        return self.table.moments(self.command)
+
+    @property
+    def keys(self) -> set[Row]:
+        """What identifies the rows."""
+        return rows_by_key(self.command, self.table)
+
+    def begins(self, zone: ZoneInfo) -> list[bool]:
+        """Return, for each day that was requested, whether a row begins on it."""
+        days = self.response.window.days if self.response and self.response.window else []
+        return [begins_on(self.moments, day, zone) for day in days]
+
 
 class RecordingApi(Api):
     """The tap's API client, for one examination: `seen` is what came of each request, in order."""
 
-    def __init__(self, settings: Settings, salts: set[str], **options: Any) -> None:
-        """Prepare with the keys of the digests of days, and the options of `Api`."""
+    at_once = (1, 2, 4)
+    """The numbers of requests at once that are compared."""
+
+    def __init__(self, settings: Settings, time: Time) -> None:
+        """Prepare; nothing is requested yet."""
         self.seen: list[Seen] = []
         self.requests = 0
-        self._announce: Callable[[str], None] = options.pop("on_request")
-        self._zone, self._salts = settings.timezone, salts
+        self.monotonic = time.monotonic
         self._lock, self._last = threading.Lock(), threading.local()
-        retries = min(settings.max_retries, _MOST_RETRIES)
-        settings = replace(settings, max_concurrent_requests=MOST_AT_ONCE, max_retries=retries)
-        super().__init__(settings, on_request=self._count, on_reply=self._keep, **options)
+        retries, most = min(settings.max_retries, _MOST_RETRIES), max(self.at_once)
+        settings = replace(settings, max_concurrent_requests=most, max_retries=retries)
+        super().__init__(settings, time=time, on_request=self._count, on_reply=self._keep)
 
     @property
     def works(self) -> bool:
         """Whether a request has succeeded."""
-        return any(not each.error for each in self.seen)
+        return any(each.response for each in self.seen)
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request as the tap does, and keep what comes of it."""
@@ -145,13 +144,12 @@ class RecordingApi(Api):
         with suppress(TapCobrowserError):
             self.fetch_ago(command, start, stop)
 
-    def _count(self, name: str) -> None:
+    def _count(self, _: str) -> None:
         with self._lock:
             if self.requests >= MOST_REQUESTS:
                 msg = f"{MOST_REQUESTS} requests were made, which is the maximum"
                 raise StoppedError(ExaminationError(msg))
             self.requests += 1
-        self._announce(name)
 
     def _keep(self, exchange: Exchange) -> None:
         self._last.exchange = exchange
@@ -170,11 +168,13 @@ class RecordingApi(Api):
         try:
             response = fetch()
         except TapCobrowserError as error:
-            self.seen.append(Seen(command, _without_body(self._last.exchange), error))
+            self.seen.append(Seen(command, _without_body(self._last.exchange), error=error))
             if self._concerns_all(error):
                 raise StoppedError(error) from None
             raise
-        self.seen.append(self._seen(command, response, self._last.exchange))
+        exchange = self._last.exchange
+        written = self._written(command, response.table, exchange)
+        self.seen.append(Seen(command, _without_body(exchange), response, written=written))
         return response
 
     def _concerns_all(self, error: TapCobrowserError) -> bool:
@@ -188,56 +188,30 @@ class RecordingApi(Api):
         unusual = self.seen[-1].span > 1 or max(self.seen[-1].numbers, default=0) > _USUAL
         return bool(error.retry_after) or not (unusual or isinstance(error, BrokenResponseError))
 
-    def _seen(self, command: Command, response: Response, exchange: Exchange) -> Seen:
-        table, window, zone = response.table, response.window, self._zone
-        moments = table.moments(command)
-        passes = False
-        with suppress(WrongDaysError):
-            passes = rows_outside(command, response, zone) is None
-        return Seen(
-            command,
-            _without_body(exchange),
-            rows=len(table),
-            size=response.size,
-            nothing=table.nothing,
-            low=min(moments, default=""),
-            high=max(moments, default=""),
-            window=window,
-            begins=[begins_on(moments, day, zone) for day in window.days] if window else (),
-            passes=passes,
-            keys=frozenset(map(hash, rows_by_key(command, table))),
-            shared=len(keys_shared(command, table)),
-            digests={salt: digests(command, response, zone, salt) for salt in self._salts},
-            written=self._written(command, response, exchange.reply),
-        )
-
-    def _written(self, command: Command, response: Response, reply: Reply) -> dict[str, set[str]]:
-        form, rows = self.reader(command).cells(reply.body, reply.charset)
-        kinds = {notice.kind for notice in response.table.notices}
+    def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
+        body = exchange.reply.body
+        form, rows = self.reader(command).cells(body, exchange.reply.charset)
+        kinds = {notice.kind for notice in table.notices}
         damaged = ", with invalid characters" if "invalid characters" in kinds else ""
-        found = {} if reply.body.isascii() else {"encoding": {form.encoding + damaged}}
-        if not response.table:
+        found = {} if body.isascii() else {"encoding": {form.encoding + damaged}}
+        if not table:
             return found
         names = [column.name.lower() for column in command.columns]
         if "no header" not in kinds:
-            names, *rows = [[name.lower() for name in rows[0]], *rows[1 : 1 + _MOST_STYLED]]
-        has_quote = any('"' in cell for row in rows for cell in row)
-        if has_quote or form.quoting != "doubled":
+            names, *rows = [[name.lower() for name in rows[0]], *rows[1:]]
+        if form.quoting != "doubled" or any('"' in cell for row in rows for cell in row):
             found["quoting"] = {form.quoting}
         for column in command.columns:
-            if column.name.lower() in names:
-                at = names.index(column.name.lower())
-                cells = [row[at] for row in rows if row[at].strip()]
-                if column.kind == "date-time":
-                    for cell in cells:
-                        style, offset = style_of(cell)
-                        found.setdefault("dates", set()).add(style)
-                        found.setdefault("stamp_offset", set()).add(offset)
-                elif column.kind in {"number", "integer"} and cells:
-                    blank = any(cell != cell.strip() for cell in cells)
-                    style = "blanks around" if blank else "plain"
-                    style = "decimal comma" if "decimal comma" in kinds else style
-                    found.setdefault("numbers", set()).add(style)
+            at = names.index(column.name.lower()) if column.name.lower() in names else -1
+            cells = [row[at] for row in rows[:_MOST_STYLED] if row[at].strip()] if at >= 0 else []
+            if column.kind == "date-time" and cells:
+                dates, offsets = zip(*map(style_of, cells), strict=True)
+                found["dates"] = {*dates, *found.get("dates", ())}
+                found["stamp_offset"] = {*offsets, *found.get("stamp_offset", ())}
+            elif column.kind in {"number", "integer"} and cells:
+                style = "blanks around" if any(cell != cell.strip() for cell in cells) else "plain"
+                style = "decimal comma" if "decimal comma" in kinds else style
+                found["numbers"] = {style, *found.get("numbers", ())}
         return found
 
 

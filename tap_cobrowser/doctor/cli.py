@@ -14,9 +14,8 @@ import click
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, StoppedError
-from tap_cobrowser.doctor.case import Case
-from tap_cobrowser.doctor.examination import examine
-from tap_cobrowser.doctor.late import days_of, new_salt, read_report
+from tap_cobrowser.doctor.examination import Examination
+from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
 from tap_cobrowser.errors import (
@@ -26,14 +25,10 @@ from tap_cobrowser.errors import (
     SettingError,
     TapCobrowserError,
 )
-from tap_cobrowser.redaction import quote
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_cobrowser.api.clock import Time
-    from tap_cobrowser.api.retries import Retry
 
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
@@ -44,32 +39,26 @@ _HELP = (
 
 
 def report_of(
-    checked: settings.Settings,
-    *,
-    time: Time = SYSTEM_TIME,
-    earlier: dict[str, Any] | None = None,
-    on_request: Callable[[str], None] = lambda _: None,
-    on_retry: Callable[[Retry], None] = lambda _: None,
+    checked: settings.Settings, earlier: dict[str, Any] | None = None, time: Time = SYSTEM_TIME
 ) -> tuple[Report, TapCobrowserError | None]:
     """Examine a server, and return the report and the error that ended it early, if one did.
 
     Raises:
         TapCobrowserError: If there is nothing to report, because no request succeeded.
     """
-    salts = {salt := new_salt()} | ({earlier["salt"]} if earlier else set())
-    api = RecordingApi(checked, salts, time=time, on_request=on_request, on_retry=on_retry)
     tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
     commands = {name: stream.command for name, stream in tap.streams.items()}
-    case, failure = Case(checked, commands, api.seen), None
+    api, why = RecordingApi(checked, time), ""
+    made, failure = Examination(checked, commands, api, earlier), None
     try:
-        examine(api, case, time, earlier)
+        made.make()
     except StoppedError as stopped:
         failure = stopped.error
+        why = reason_of(failure) if api.works else ""
         if not api.works and not isinstance(failure, CredentialsError):
             raise failure from None
-    findings, days = findings_of(case, earlier), days_of(case, salt)
-    why = reason_of(failure) if failure and api.works else ""
-    return Report(settings.version(), findings, api.requests, why, days), failure
+    report = Report(settings.version(), findings_of(made), api.requests, why, days_of(made))
+    return report, failure
 
 
 def main() -> None:
@@ -103,24 +92,12 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         raise SettingError(msg, advice="Give both.")
     earlier = read_report(against) if against else None
     if output:
-        _write(output, "", "a")  # before anything is requested
+        _write(output, "", mode="a")  # before anything is requested
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _stop)  # the tap's own handler speaks of a target
-
-    def retried(retry: Retry) -> None:
-        tap.logger.warning("%s: %s. Sent again.", retry.place, reason_of(retry.error))
-
-    report, error = report_of(
-        tap.settings,
-        earlier=earlier,
-        on_request=lambda name: tap.logger.info("Requesting %s", name),
-        on_retry=retried,
-    )
-    text = report.to_json() if form == "json" else report.to_text()
-    if output:
-        _write(output, text, "w")
-    else:
-        _print(text)
+    tap.logger.info("Examining the server, with at most %d requests.", MOST_REQUESTS)
+    report, error = report_of(tap.settings, earlier)
+    _write(output, report.to_json() if form == "json" else report.to_text())
     if error:
         raise error
     if report.problem:
@@ -133,27 +110,20 @@ def _stop(number: int, _: object) -> NoReturn:
     os._exit(128 + number)
 
 
-def _print(text: str) -> None:
+def _write(path: str | None, text: str, mode: str = "w") -> None:
+    """Write to a file, or to standard output."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        if path:
+            with Path(path).open(mode, encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
     except OSError as error:
         reason = error.strerror or "unknown reason"
         with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
         return
-    msg = f"The report cannot be printed: {reason}"
-    raise InputFileError(msg, advice="Use `--output` to write it to a file.")
-
-
-def _write(path: str, text: str, mode: str) -> None:
-    try:
-        with Path(path).open(mode, encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        reason = error.strerror or "unknown reason"
-    else:
-        return
-    msg = f"The report ({quote(path)}) cannot be written: {reason}"
+    msg = f"The report cannot be written: {reason}"
     raise InputFileError(msg, advice="Give `--output` a file that can be written to.")

@@ -4,136 +4,161 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.api.preflight import preflight
+from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.days import ONE_DAY, DateWindow
-from tap_cobrowser.doctor.asking import MOST_AT_ONCE, MOST_REQUESTS, StoppedError
-from tap_cobrowser.doctor.late import days_of, why_not
+from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, Seen, StoppedError
 from tap_cobrowser.errors import TapCobrowserError
 
 if TYPE_CHECKING:
-    from tap_cobrowser.api.clock import Time
-    from tap_cobrowser.doctor.asking import RecordingApi
-    from tap_cobrowser.doctor.case import Case
+    from collections.abc import Mapping
 
-_AT_ONCE = (1, 2, MOST_AT_ONCE)
+    from tap_cobrowser.models import Command
+    from tap_cobrowser.settings import Settings
+
 _LONG_AGO = 3650
 
 
-def examine(api: RecordingApi, case: Case, time: Time, earlier: dict[str, Any] | None) -> None:
-    """Make the requests of an examination.
+@dataclass
+class Examination:
+    """One examination of a server, and what it has shown.
 
-    Args:
-        api: Sends the requests, and keeps what it sees.
-        case: Where that is collected.
-        time: This machine's time.
-        earlier: Digests from an earlier report.
-
-    Raises:
-        StoppedError: If it ends early.
+    Attributes:
+        settings, commands, api: The tap's settings, the commands by name, and what sends requests.
+        earlier: Digests of days from an earlier report.
+        start: What the preflight has shown.
+        limits: The row limits that the tap's own checks have found.
+        failed: By command, why the tap cannot extract it.
+        pair: Two completed days, the older one first, that have rows when requested alone.
+        seconds: Seconds per request, by the number of requests at once; None if that is too many.
     """
-    try:
-        case.start = preflight(
-            api,
-            [each for each in case.commands.values() if each.windowed],
-            zone=case.settings.timezone,
-            longest_window=lambda _: 2,
-            threads=1,
-        )
-    except TapCobrowserError as error:
-        raise StoppedError(error) from None
-    if today := case.start.today:
-        _streams(api, case, today)
-        _ranges(api, case)
-        _compare(api, case, earlier, today)
-        _at_once(api, case, time, today)
 
+    settings: Settings
+    commands: Mapping[str, Command]
+    api: RecordingApi
+    earlier: dict[str, Any] | None = None
+    start: Preflight = field(default_factory=Preflight)
+    limits: set[int] = field(default_factory=set)
+    failed: dict[str, TapCobrowserError] = field(default_factory=dict)
+    pair: tuple[Seen, Seen] | None = None
+    seconds: dict[int, float | None] = field(default_factory=dict)
 
-def _streams(api: RecordingApi, case: Case, today: date) -> None:
-    """Read each stream as the tap does, with its checks: full tables, then the last days."""
-    windows = Windows(api, case.settings, [], case.start)
-    for command in sorted(case.commands.values(), key=lambda each: each.windowed):
-        if command.ccc_only and "cccagents" in case.failed:  # the first of them
-            case.failed[command.name] = case.failed["cccagents"]
-            continue
-        before, days = len(case.seen), _window(today, 1, case.width) if command.windowed else None
+    @property
+    def seen(self) -> list[Seen]:
+        """What came of each request, in order."""
+        return self.api.seen
+
+    @property
+    def width(self) -> int:
+        """The number of days that the tap would request at once, at most 2."""
+        return 2 if self.start.ranges and not self.limits else 1
+
+    @property
+    def dated(self) -> list[Seen]:
+        """The responses whose rows must all be of the days that were requested."""
+        windowed = [each for each in self.seen if each.command.windowed and each.moments]
+        return [each for each in windowed if not each.command.reaches_back]
+
+    def make(self) -> None:
+        """Make the requests.
+
+        Raises:
+            StoppedError: If it ends early.
+        """
+        windowed = [each for each in self.commands.values() if each.windowed]
+        zone = self.settings.timezone
         try:
-            parts = list(windows.read((command, False), days))
+            self.start = preflight(
+                self.api, windowed, zone=zone, longest_window=lambda _: 2, threads=1
+            )
         except TapCobrowserError as error:
-            case.failed[command.name] = error
-            continue
-        if any(notice.kind == "limit" for part in parts for notice in part.notices):
-            case.limits.add(case.seen[before].rows)
+            raise StoppedError(error) from None
+        if self.start.today:
+            self._read_streams(self.start.today)
+            self._ask_ranges()
+            self._ask_earlier_days(self.start.today)
+            self._ask_at_once(self.start.today)
 
+    def _window(self, last: date) -> DateWindow:
+        """Return the days of a request as the tap makes it."""
+        return DateWindow(last - (self.width - 1) * ONE_DAY, last)
 
-def _window(today: date, ago: int, width: int) -> DateWindow:
-    """Return so many days, of which the newest is so many days ago."""
-    last = today - ago * ONE_DAY
-    return DateWindow(last - (width - 1) * ONE_DAY, last)
+    def _read_streams(self, today: date) -> None:
+        """Read each stream as the tap does, with its checks: full tables, then the last days."""
+        windows = Windows(self.api, self.settings, [], self.start)
+        for command in sorted(self.commands.values(), key=lambda each: each.windowed):
+            if command.ccc_only and "cccagents" in self.failed:  # the first of them
+                self.failed[command.name] = self.failed["cccagents"]
+                continue
+            before, window = len(self.seen), self._window(today - ONE_DAY)
+            try:
+                source = (command, False)
+                parts = list(windows.read(source, window if command.windowed else None))
+            except TapCobrowserError as error:
+                self.failed[command.name] = error
+                continue
+            if any(notice.kind == "limit" for part in parts for notice in part.notices):
+                self.limits.add(len(self.seen[before].table))
 
+    def _known(self) -> dict[tuple[str, int], Seen]:
+        """Return the completed days, by command and days ago, that have rows on that day."""
+        return {
+            (each.command.name, each.numbers[0]): each
+            for each in self.seen
+            if each.span == 1 and each.numbers[0] and not each.command.reaches_back
+            if any(each.begins(self.settings.timezone))
+        }
 
-def _ranges(api: RecordingApi, case: Case) -> None:
-    """Request what the tap does not need to know: other orders, three days, a day without rows."""
-    known = case.known
-    days = [each for each in known if (each[0], each[1] + 1) in known] or [*known]
-    name, ago = days[0] if days else ("accountspecshourly", 1)
-    command = case.commands[name]
+    def _ask_ranges(self) -> None:
+        """Request what the tap does not need to know: the other order, three days, no rows."""
+        for name, ago in self._known():
+            if (name, ago + 1) not in self._known():
+                self.api.probe(self.commands[name], ago + 1, ago + 1)
+            if older := self._known().get((name, ago + 1)):
+                self.pair = older, self._known()[name, ago]
+                break
+        name, ago = next(iter(self._known()), ("accountspecshourly", 1))
+        if self.pair:
+            name, ago = self.pair[1].command.name, self.pair[1].numbers[0]
+        sent = [each.numbers for each in self.seen if each.command.name == name]
+        for numbers in ((ago + 1, ago), (ago, ago + 1), (ago + 2, ago)):
+            if numbers not in sent:
+                self.api.probe(self.commands[name], *numbers)
+        if all(each.table or each.error or not each.span for each in self.seen):
+            self.api.probe(self.commands["conversations"], _LONG_AGO, _LONG_AGO)
 
-    def once(start: int, stop: int) -> None:
-        if all(each.command != command or each.numbers != (start, stop) for each in case.seen):
-            api.probe(command, start, stop)
+    def _ask_earlier_days(self, today: date) -> None:
+        """Request the days of an earlier report."""
+        streams = self.earlier["streams"] if self.earlier else {}
+        for name in streams.keys() & self.commands.keys() - self.failed.keys():
+            before = today
+            for day in map(date.fromisoformat, sorted(streams[name], reverse=True)):
+                if day < before and self.api.requests < MOST_REQUESTS - sum(self.api.at_once):
+                    window = self._window(day)
+                    before = window.first
+                    with suppress(TapCobrowserError):
+                        self.api.fetch(self.commands[name], window)
 
-    # A day with rows as the older and as the younger end, in both orders.
-    for start, stop in ((ago + 1, ago), (ago, ago - 1)):
-        ends = case.end_included("older"), case.end_included("younger")
-        if not (case.order_works(stop_older=False) and all(ends)):
-            once(start, stop)
-    for start, stop in ((ago, ago + 1), (ago - 1, ago)):
-        if case.order_works(stop_older=True) is None:
-            once(start, stop)
-    reverse = case.order_works(stop_older=True) and not case.order_works(stop_older=False)
-    once(*((1, 3) if reverse else (3, 1)))
-    if all(each.rows or each.error or not each.numbers for each in case.seen):
-        api.probe(case.commands["conversations"], _LONG_AGO, _LONG_AGO)
-
-
-def _compare(api: RecordingApi, case: Case, earlier: dict[str, Any] | None, today: date) -> None:
-    """Request the days of an earlier report."""
-    now = days_of(case, earlier["salt"]) if earlier else None
-    if not earlier or not now or why_not(earlier, now):
-        return
-    for name, days in earlier["streams"].items():
-        before = today
-        for day in map(date.fromisoformat, sorted(days, reverse=True)):
-            left = MOST_REQUESTS - api.requests > sum(_AT_ONCE)
-            if name in case.commands and name not in case.failed and day < before and left:
-                before = day - (case.width - 1) * ONE_DAY
-                with suppress(TapCobrowserError):
-                    api.fetch(case.commands[name], DateWindow(before, day))
-
-
-def _at_once(api: RecordingApi, case: Case, time: Time, today: date) -> None:
-    """Compare the time of one, two and four requests at once."""
-    command, ago = case.commands["conversations"], 3
-    for number in _AT_ONCE:
-        if MOST_REQUESTS - api.requests < number or command.name in case.failed:
-            return
-        windows = [_window(today, ago + each * case.width, case.width) for each in range(number)]
-        ago += number * case.width
-        begun = time.monotonic()
-        with ThreadPoolExecutor(number) as pool:
-            jobs = [pool.submit(api.fetch, command, window) for window in windows]
-        try:
-            for job in jobs:
-                job.result()
-        except StoppedError:
-            if number == 1:
-                raise
-            case.busy_at = number
-            return
-        except TapCobrowserError:
-            return
-        case.seconds[number] = (time.monotonic() - begun) / number
+    def _ask_at_once(self, today: date) -> None:
+        """Compare the time of one, two and four requests at once, for a command with few rows."""
+        command, last = self.commands["accountspecshourly"], today - 2 * ONE_DAY
+        for number in self.api.at_once:
+            if self.api.requests > MOST_REQUESTS - number or command.name in self.failed:
+                return
+            windows = []
+            for _ in range(number):
+                windows.append(self._window(last))
+                last -= self.width * ONE_DAY
+            begun = self.api.monotonic()
+            with ThreadPoolExecutor(number) as pool:
+                jobs = [pool.submit(self.api.fetch, command, window) for window in windows]
+            errors = [error for job in jobs if (error := job.exception())]
+            if errors and number > 1:
+                self.seconds[number] = None
+            if errors:
+                return
+            self.seconds[number] = (self.api.monotonic() - begun) / number

@@ -19,35 +19,13 @@ from tap_cobrowser.settings import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from zoneinfo import ZoneInfo
 
-    from tap_cobrowser.doctor.case import Case
-    from tap_cobrowser.models import Command, Response
+    from tap_cobrowser.doctor.examination import Examination
 
 # Letters that form neither a word nor a number, so that no name or id appears by chance.
 _LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
 _LENGTH, _SHORT = 16, 4
 _CALENDAR = range(2000, 9000)
-
-
-def new_salt() -> str:
-    """Return a new key of digests."""
-    return secrets.token_hex(16).translate(_LETTERS)
-
-
-def digests(command: Command, response: Response, zone: ZoneInfo, salt: str) -> dict[str, str]:
-    """Return a digest of each completed day of a response."""
-    rows: defaultdict[date, list[str]] = defaultdict(list)
-    if response.window:
-        moments = response.table.moments(command)
-        for moment, row in zip(moments, zip(*response.table.columns, strict=True), strict=True):
-            rows[datetime.fromisoformat(moment).astimezone(zone).date()].append(repr(row))
-    days = [day.first for day in response.window.days] if response.window else []
-    return {
-        day.isoformat(): _digest(salt, rows[day]) if rows[day] else ""
-        for day in days
-        if day < response.today
-    }
 
 
 def _digest(salt: str, texts: Iterable[str]) -> str:
@@ -58,20 +36,32 @@ def _digest(salt: str, texts: Iterable[str]) -> str:
     return found.hexdigest()[:_LENGTH].translate(_LETTERS)
 
 
-def days_of(case: Case, salt: str) -> dict[str, Any] | None:
-    """Return the digests of all days that were read whole; None if they cannot be trusted."""
-    if case.start.today is None or not case.own_zone_fits() or case.ignored():
-        return None
+def days_of(made: Examination, salt: str = "") -> dict[str, Any]:
+    """Return the digests of all completed days that were read as the tap reads them.
+
+    Args:
+        made: The examination.
+        salt: The key of the digests; by default a new one.
+    """
+    zone, today = made.settings.timezone, made.start.today
+    salt = salt or secrets.token_hex(16).translate(_LETTERS)
     streams: defaultdict[str, dict[str, str]] = defaultdict(dict)
     # Of two responses that have a day, the one to that day alone is the last word.
-    for each in sorted(case.seen, key=lambda each: -each.span):
-        if each.window and each.span <= case.width:
-            streams[each.command.name].update(each.digests[salt])
+    for each in sorted(made.seen, key=lambda each: -each.span):
+        if not each.response or not each.response.window or each.span > made.width:
+            continue
+        rows: defaultdict[date, list[str]] = defaultdict(list)
+        for moment, row in zip(each.moments, zip(*each.table.columns, strict=True), strict=True):
+            rows[datetime.fromisoformat(moment).astimezone(zone).date()].append(repr(row))
+        for day in (window.first for window in each.response.window.days):
+            if day < each.response.today:
+                found = _digest(salt, rows[day]) if rows[day] else ""
+                streams[each.command.name][day.isoformat()] = found
     return {
         "salt": salt,
-        "timezone": case.settings.timezone.key,
-        "today": case.start.today.isoformat(),
-        "user": _digest(salt, [case.settings.user])[:_SHORT],
+        "timezone": zone.key,
+        "today": str(today),
+        "user": _digest(salt, [made.settings.user])[:_SHORT],
         "streams": streams,
     }
 

@@ -14,34 +14,23 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.doctor.questions import Finding
 
-_WIDTH = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of an examination.
-
-    Attributes:
-        tap: Version of the tap.
-        findings: The findings.
-        requests: How many requests were made.
-        stopped: Why it ended early; "" if it did not.
-        days: Digests of days, for a later report.
-    """
+    """The result of an examination; `stopped` says why it ended early, if it did."""
 
     tap: str
     findings: list[Finding]
     requests: int
     stopped: str
-    days: dict[str, Any] | None
+    days: dict[str, Any]
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings to change."""
         found: dict[str, Any] = {}
-        for each in self.findings:
-            for name, value in each.settings.items():
-                found[name] = min(found.get(name, value), value)
+        for name, value in (item for each in self.findings for item in each.settings.items()):
+            found[name] = min(found.get(name, value), value)
         return found
 
     @property
@@ -84,35 +73,32 @@ class Report:
         if len(self.findings) == 1:  # nothing else can be found out
             yield f"{self.findings[0].evidence} {self.findings[0].advice}"
             return
-        change = [each for each in self.findings if each.advice]
-        rest = [each for each in self.findings if not each.advice]
-        fine = [each for each in rest if each.confidence != UNKNOWN]
-        unknown: dict[str, list[str]] = {}
-        for each in rest:
-            if each.confidence == UNKNOWN:
-                unknown.setdefault(each.evidence, []).append(each.id)
-        lines = [f"  {', '.join(ids)}: {why}" for why, ids in unknown.items()]
-        for title, of_title in (
-            ("Fine", map(_line, fine)),
-            ("To change", map(_line, change)),
-            ("Unknown", lines),
-        ):
-            if found := list(of_title):
-                yield from ("", title, *found)
-        nothing = "No setting fixes this." if change else "No setting has to change."
+        groups: dict[str, dict[str, list[Finding]]] = {"Fine": {}, "To change": {}, "Unknown": {}}
+        for each in self.findings:
+            sure = "Unknown" if each.confidence == UNKNOWN else "Fine"
+            title = "To change" if each.advice else sure
+            groups[title].setdefault(each.evidence if title == "Unknown" else each.id, []).append(
+                each
+            )
+        for title, group in groups.items():
+            if group:
+                yield from ("", title, *map(_line, group.values()))
+        nothing = "No setting fixes this." if groups["To change"] else "No setting has to change."
         yield ""
         yield f"Settings to change: {json.dumps(self.settings)}" if self.settings else nothing
         if self.ask:
             yield from ("", "To ask CoBrowser.net, as a message:")
             yield "  We read the CSV export API (csv.php) by days, and have these questions:"
             for number, ask in enumerate(self.ask, 1):
-                yield fill(f"{number}. {ask}", _WIDTH, initial_indent="  ", subsequent_indent="  ")
+                yield fill(f"{number}. {ask}", 100, initial_indent="  ", subsequent_indent="  ")
 
 
-def _line(finding: Finding) -> str:
-    answer, sure = finding.answer, ", likely" if finding.confidence == LIKELY else ""
-    if isinstance(answer, dict):
-        parts = [f"{name} {value}" for name, value in answer.items() if value != "unique"]
-        answer = ", ".join(parts) or "unique"
-    said = " ".join(filter(None, [f"{answer}{sure}.", finding.evidence, finding.advice]))
-    return f"  {finding.id:<12} {said}"
+def _line(findings: list[Finding]) -> str:
+    first, sure = findings[0], ", likely" if findings[0].confidence == LIKELY else ""
+    answer = f"{first.answer}{sure}."
+    if isinstance(first.answer, dict):
+        parts = [f"{name} {value}" for name, value in first.answer.items() if value != "unique"]
+        answer = f"{', '.join(parts) or 'unique'}{sure}."
+    if first.confidence == UNKNOWN and not first.advice:
+        return f"  {', '.join(each.id for each in findings)}: {first.evidence}"
+    return f"  {first.id:<12} {' '.join(filter(None, [answer, first.evidence, first.advice]))}"

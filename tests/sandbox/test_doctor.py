@@ -603,5 +603,5 @@ def test_a_report_that_cannot_be_printed_is_an_error(monkeypatch: pytest.MonkeyP
             raise BrokenPipeError(32, "Broken pipe")
 
     monkeypatch.setattr("sys.stdout", Closed())
-    with pytest.raises(InputFileError, match="cannot be printed: Broken pipe"):
-        cli._print("text")
+    with pytest.raises(InputFileError, match="cannot be written: Broken pipe"):
+        cli._write(None, "text")
