@@ -13,8 +13,12 @@ import click
 
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
-from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, StoppedError
-from tap_cobrowser.doctor.examination import Examination
+from tap_cobrowser.doctor.examination import (
+    MOST_REQUESTS,
+    Examination,
+    RecordingApi,
+    StoppedError,
+)
 from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
@@ -43,13 +47,12 @@ def report_of(
 ) -> tuple[Report, TapCobrowserError | None]:
     """Examine a server, and return the report and the error that ended it early, if one did.
 
-    Raises:
-        TapCobrowserError: If there is nothing to report, because no request succeeded.
+    The error is raised if there is nothing to report, because no request succeeded.
     """
     tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
     commands = {name: stream.command for name, stream in tap.streams.items()}
     api, why = RecordingApi(checked, time), ""
-    made, failure = Examination(checked, commands, api, earlier), None
+    made, failure = Examination(checked, commands, api, time, earlier), None
     try:
         made.make()
     except StoppedError as stopped:
@@ -81,11 +84,7 @@ def main() -> None:
 
 
 def _run(config: Any, form: str, output: str | None, against: str | None) -> None:
-    """Examine, and print the report.
-
-    Raises:
-        TapCobrowserError: If an extraction would fail or lose rows, or if there is no report.
-    """
+    """Examine, and print the report. It is an error if an extraction would fail or lose rows."""
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
     if not (tap.settings.user and tap.settings.api_key):
         msg = "The doctor needs the settings 'user' and 'api_key', and reads no `history_files`"

@@ -1,26 +1,211 @@
-"""The requests of an examination, in order: only as many as are needed, one at a time."""
+"""The requests of an examination: only as many as are needed, one at a time.
+
+They are sent by the tap's own API client, which here keeps what it sees, counts, and stops early.
+"""
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from tap_cobrowser.api.fetch import Api, Exchange
 from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.api.windows import Windows
-from tap_cobrowser.days import ONE_DAY, DateWindow
-from tap_cobrowser.doctor.asking import MOST_REQUESTS, RecordingApi, Seen, StoppedError
-from tap_cobrowser.errors import TapCobrowserError
+from tap_cobrowser.checks.days import begins_on, rows_by_key
+from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.errors import (
+    BrokenResponseError,
+    CredentialsError,
+    ExaminationError,
+    NotCsvError,
+    RejectedError,
+    RetriableError,
+    TapCobrowserError,
+)
+from tap_cobrowser.models import Command, Response, Row, Table
+from tap_cobrowser.reading.cells import style_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from zoneinfo import ZoneInfo
 
-    from tap_cobrowser.models import Command
+    from tap_cobrowser.api.clock import Time
     from tap_cobrowser.settings import Settings
 
-_LONG_AGO = 3650
+MOST_REQUESTS = 60
+_AT_ONCE = (1, 2, 4)
+_MOST_RETRIES = 2
+_USUAL, _LONG_AGO = 31, 3650
+
+
+class StoppedError(Exception):
+    """The examination ends early, because of `error`, and reports what it has found so far."""
+
+    def __init__(self, error: TapCobrowserError) -> None:
+        """Initialize with the reason."""
+        super().__init__(error.what)
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request, and what came of it: the reply without its body, and the response or an error.
+
+    `at` is the server's time, as far as it is known. `written` has, by finding, how the cells are
+    written, as far as they show it.
+    """
+
+    command: Command
+    exchange: Exchange | None
+    at: datetime | None
+    response: Response | None = None
+    error: TapCobrowserError | None = None
+    written: Mapping[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """`start` and `stop` as they were sent; empty for a command without a range."""
+        return tuple(self.exchange.numbers.values()) if self.exchange else ()
+
+    @property
+    def span(self) -> int:
+        """The number of days that were requested; 0 for a command without a range."""
+        return max(self.numbers) - min(self.numbers) + 1 if self.numbers else 0
+
+    @property
+    def status(self) -> int:
+        """The status code, 0 without a reply."""
+        return self.exchange.reply.status if self.exchange else 0
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the server rejected the request: by a status, or with a line of text."""
+        fails = self.span > 1 and self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return fails or isinstance(self.error, RejectedError | CredentialsError | NotCsvError)
+
+    @property
+    def table(self) -> Table:
+        """The rows; none after an error."""
+        return self.response.table if self.response else Table()
+
+    @property
+    def moments(self) -> Sequence[str]:
+        """The date-times that decide on days, ISO 8601 in UTC."""
+        return self.table.moments(self.command)
+
+    @property
+    def keys(self) -> set[Row]:
+        """What identifies the rows."""
+        return rows_by_key(self.command, self.table)
+
+    def days(self, zone: ZoneInfo) -> DateWindow:
+        """Return the days that were requested, if they are days of a zone."""
+        assert self.at  # noqa: S101 - a response with rows has it
+        today = self.at.astimezone(zone).date()
+        return DateWindow(today - max(self.numbers) * ONE_DAY, today - min(self.numbers) * ONE_DAY)
+
+    def fits(self, zone: ZoneInfo) -> bool:
+        """Return whether all rows are within the requested days, if they are days of a zone."""
+        days = self.days(zone)
+        begin, end = midnight(days.first, zone), midnight(days.last + ONE_DAY, zone)
+        return begin.isoformat() <= min(self.moments) and max(self.moments) < end.isoformat()
+
+    def begins(self, zone: ZoneInfo) -> list[bool]:
+        """Return, for each day that was requested, whether a row begins on it."""
+        return [begins_on(self.moments, day, zone) for day in self.days(zone).days]
+
+
+class RecordingApi(Api):
+    """The tap's API client, for one examination: `seen` is what came of each request, in order."""
+
+    def __init__(self, settings: Settings, time: Time) -> None:
+        """Prepare; nothing is requested yet."""
+        self.seen: list[Seen] = []
+        self.requests = 0
+        self._lock, self._last = threading.Lock(), threading.local()
+        retries = min(settings.max_retries, _MOST_RETRIES)
+        settings = replace(settings, max_concurrent_requests=max(_AT_ONCE), max_retries=retries)
+        super().__init__(settings, time=time, on_request=self._count, on_reply=self._keep)
+
+    @property
+    def works(self) -> bool:
+        """Whether a request has succeeded."""
+        return any(each.response for each in self.seen)
+
+    def _count(self, _: str) -> None:
+        with self._lock:
+            if self.requests >= MOST_REQUESTS:
+                msg = f"{MOST_REQUESTS} requests were made, which is the maximum"
+                raise StoppedError(ExaminationError(msg))
+            self.requests += 1
+
+    def _keep(self, exchange: Exchange) -> None:
+        self._last.exchange = exchange
+        if exchange.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            msg = "The server returned 429 (too many requests)"
+            raise StoppedError(ExaminationError(msg, advice="Run the doctor again later."))
+
+    def _fetch(self, request: Any, where: str) -> Response:
+        """Make a request as the tap does, and keep what comes of it.
+
+        Raises:
+            StoppedError: If no other request is worth trying.
+            TapCobrowserError: If this one has no response that can be read.
+        """
+        self._last.exchange = None
+        try:
+            response = super()._fetch(request, where)
+        except TapCobrowserError as error:
+            self._see(request.command, None, error)
+            if self._concerns_all(error):
+                raise StoppedError(error) from None
+            raise
+        self._see(request.command, response, None)
+        return response
+
+    def _see(
+        self, command: Command, response: Response | None, error: TapCobrowserError | None
+    ) -> None:
+        exchange: Exchange | None = self._last.exchange
+        at = exchange and (exchange.reply.date or exchange.received)
+        bare = exchange and replace(exchange, reply=replace(exchange.reply, body=b""))
+        written = self._written(command, response.table, exchange) if response and exchange else {}
+        self.seen.append(Seen(command, bare, at, response, error, written))
+
+    def _concerns_all(self, error: TapCobrowserError) -> bool:
+        """Return whether no other request is worth trying after an error."""
+        if not self.works and (len(self.seen) > 1 or isinstance(error, CredentialsError)):
+            return True
+        if error.ends_run or not isinstance(error, RetriableError):
+            return error.ends_run
+        # The responses to other commands may be whole, and a server may fail at what it does not
+        # expect: a range, or a day of long ago.
+        unusual = self.seen[-1].span > 1 or max(self.seen[-1].numbers, default=0) > _USUAL
+        return bool(error.retry_after) or not (unusual or isinstance(error, BrokenResponseError))
+
+    def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
+        reply, kinds = exchange.reply, {notice.kind for notice in table.notices}
+        form, rows = self.reader(command).cells(reply.body, reply.charset)
+        damaged = ", with invalid characters" if "invalid characters" in kinds else ""
+        found = {} if reply.body.isascii() else {"encoding": {form.encoding + damaged}}
+        if form.quoting != "doubled" or any('"' in cell for row in rows for cell in row):
+            found["quoting"] = {form.quoting}
+        header = rows[0] if table and "no header" not in kinds else table.names
+        names = [name.lower() for name in header]
+        for column in command.columns:
+            if column.kind == "date-time" and column.name in table.names:
+                at = names.index(column.name.lower())
+                for style, offset in set(map(style_of, {row[at] for row in rows})):
+                    found.setdefault("dates", set()).add(style)
+                    found.setdefault("stamp_offset", set()).add(offset)
+            elif column.kind in {"number", "integer"} and any(table.values(column.name)):
+                found["numbers"] = {"decimal comma" if "decimal comma" in kinds else "plain"}
+        return found
 
 
 @dataclass
@@ -28,7 +213,6 @@ class Examination:
     """One examination of a server, and what it has shown.
 
     Attributes:
-        settings, commands, api: The tap's settings, the commands by name, and what sends requests.
         earlier: Digests of days from an earlier report.
         start: What the preflight has shown.
         limits: The row limits that the tap's own checks have found.
@@ -40,6 +224,7 @@ class Examination:
     settings: Settings
     commands: Mapping[str, Command]
     api: RecordingApi
+    time: Time
     earlier: dict[str, Any] | None = None
     start: Preflight = field(default_factory=Preflight)
     limits: set[int] = field(default_factory=set)
@@ -64,17 +249,11 @@ class Examination:
         return [each for each in windowed if not each.command.reaches_back]
 
     def make(self) -> None:
-        """Make the requests.
-
-        Raises:
-            StoppedError: If it ends early.
-        """
+        """Make the requests; StoppedError ends it early."""
         windowed = [each for each in self.commands.values() if each.windowed]
-        zone = self.settings.timezone
+        zone, days = self.settings.timezone, lambda _: 2
         try:
-            self.start = preflight(
-                self.api, windowed, zone=zone, longest_window=lambda _: 2, threads=1
-            )
+            self.start = preflight(self.api, windowed, zone=zone, longest_window=days, threads=1)
         except TapCobrowserError as error:
             raise StoppedError(error) from None
         if self.start.today:
@@ -84,7 +263,6 @@ class Examination:
             self._ask_at_once(self.start.today)
 
     def _window(self, last: date) -> DateWindow:
-        """Return the days of a request as the tap makes it."""
         return DateWindow(last - (self.width - 1) * ONE_DAY, last)
 
     def _read_streams(self, today: date) -> None:
@@ -94,10 +272,9 @@ class Examination:
             if command.ccc_only and "cccagents" in self.failed:  # the first of them
                 self.failed[command.name] = self.failed["cccagents"]
                 continue
-            before, window = len(self.seen), self._window(today - ONE_DAY)
+            before, days = len(self.seen), self._window(today - ONE_DAY)
             try:
-                source = (command, False)
-                parts = list(windows.read(source, window if command.windowed else None))
+                parts = [*windows.read((command, False), days if command.windowed else None)]
             except TapCobrowserError as error:
                 self.failed[command.name] = error
                 continue
@@ -106,30 +283,32 @@ class Examination:
 
     def _known(self) -> dict[tuple[str, int], Seen]:
         """Return the completed days, by command and days ago, that have rows on that day."""
+        alone = [each for each in self.dated if each.span == 1 and each.numbers[0]]
         return {
             (each.command.name, each.numbers[0]): each
-            for each in self.seen
-            if each.span == 1 and each.numbers[0] and not each.command.reaches_back
+            for each in alone
             if any(each.begins(self.settings.timezone))
         }
 
+    def _probe(self, name: str, start: int, stop: int) -> None:
+        """Send numbers that the server may reject, unless they were sent before."""
+        sent = [each.numbers for each in self.seen if each.command.name == name]
+        if (start, stop) not in sent:
+            with suppress(TapCobrowserError):
+                self.api.fetch_ago(self.commands[name], start, stop)
+
     def _ask_ranges(self) -> None:
         """Request what the tap does not need to know: the other order, three days, no rows."""
+        name, ago = next(iter(self._known()), ("accountspecshourly", 1))
         for name, ago in self._known():
-            if (name, ago + 1) not in self._known():
-                self.api.probe(self.commands[name], ago + 1, ago + 1)
+            self._probe(name, ago + 1, ago + 1)
             if older := self._known().get((name, ago + 1)):
                 self.pair = older, self._known()[name, ago]
                 break
-        name, ago = next(iter(self._known()), ("accountspecshourly", 1))
-        if self.pair:
-            name, ago = self.pair[1].command.name, self.pair[1].numbers[0]
-        sent = [each.numbers for each in self.seen if each.command.name == name]
         for numbers in ((ago + 1, ago), (ago, ago + 1), (ago + 2, ago)):
-            if numbers not in sent:
-                self.api.probe(self.commands[name], *numbers)
+            self._probe(name, *numbers)
         if all(each.table or each.error or not each.span for each in self.seen):
-            self.api.probe(self.commands["conversations"], _LONG_AGO, _LONG_AGO)
+            self._probe("conversations", _LONG_AGO, _LONG_AGO)
 
     def _ask_earlier_days(self, today: date) -> None:
         """Request the days of an earlier report."""
@@ -137,7 +316,7 @@ class Examination:
         for name in streams.keys() & self.commands.keys() - self.failed.keys():
             before = today
             for day in map(date.fromisoformat, sorted(streams[name], reverse=True)):
-                if day < before and self.api.requests < MOST_REQUESTS - sum(self.api.at_once):
+                if day < before and self.api.requests < MOST_REQUESTS - sum(_AT_ONCE):
                     window = self._window(day)
                     before = window.first
                     with suppress(TapCobrowserError):
@@ -146,19 +325,16 @@ class Examination:
     def _ask_at_once(self, today: date) -> None:
         """Compare the time of one, two and four requests at once, for a command with few rows."""
         command, last = self.commands["accountspecshourly"], today - 2 * ONE_DAY
-        for number in self.api.at_once:
+        for number in _AT_ONCE:
             if self.api.requests > MOST_REQUESTS - number or command.name in self.failed:
                 return
-            windows = []
-            for _ in range(number):
-                windows.append(self._window(last))
-                last -= self.width * ONE_DAY
-            begun = self.api.monotonic()
+            begun, jobs = self.time.monotonic(), []
             with ThreadPoolExecutor(number) as pool:
-                jobs = [pool.submit(self.api.fetch, command, window) for window in windows]
-            errors = [error for job in jobs if (error := job.exception())]
-            if errors and number > 1:
-                self.seconds[number] = None
-            if errors:
+                for _ in range(number):
+                    jobs.append(pool.submit(self.api.fetch, command, self._window(last)))
+                    last -= self.width * ONE_DAY
+            failed = any(job.exception() for job in jobs)
+            took = (self.time.monotonic() - begun) / number
+            self.seconds[number] = None if failed else took
+            if failed:
                 return
-            self.seconds[number] = (self.api.monotonic() - begun) / number

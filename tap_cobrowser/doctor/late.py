@@ -18,8 +18,6 @@ from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tap_cobrowser.doctor.examination import Examination
 
 # Letters that form neither a word nor a number, so that no name or id appears by chance.
@@ -28,7 +26,7 @@ _LENGTH, _SHORT = 16, 4
 _CALENDAR = range(2000, 9000)
 
 
-def _digest(salt: str, texts: Iterable[str]) -> str:
+def _digest(salt: str, texts: list[str]) -> str:
     """Return a digest of texts in any order."""
     found = hmac.new(salt.encode("utf-8", "surrogatepass"), digestmod="sha256")
     for text in sorted(texts):
@@ -37,14 +35,8 @@ def _digest(salt: str, texts: Iterable[str]) -> str:
 
 
 def days_of(made: Examination, salt: str = "") -> dict[str, Any]:
-    """Return the digests of all completed days that were read as the tap reads them.
-
-    Args:
-        made: The examination.
-        salt: The key of the digests; by default a new one.
-    """
-    zone, today = made.settings.timezone, made.start.today
-    salt = salt or secrets.token_hex(16).translate(_LETTERS)
+    """Return digests, with a salt or a new one, of all completed days that were read."""
+    zone, salt = made.settings.timezone, salt or secrets.token_hex(16).translate(_LETTERS)
     streams: defaultdict[str, dict[str, str]] = defaultdict(dict)
     # Of two responses that have a day, the one to that day alone is the last word.
     for each in sorted(made.seen, key=lambda each: -each.span):
@@ -57,13 +49,9 @@ def days_of(made: Examination, salt: str = "") -> dict[str, Any]:
             if day < each.response.today:
                 found = _digest(salt, rows[day]) if rows[day] else ""
                 streams[each.command.name][day.isoformat()] = found
-    return {
-        "salt": salt,
-        "timezone": zone.key,
-        "today": str(today),
-        "user": _digest(salt, [made.settings.user])[:_SHORT],
-        "streams": streams,
-    }
+    user = _digest(salt, [made.settings.user])[:_SHORT]
+    days = {"timezone": zone.key, "today": str(made.start.today), "user": user}
+    return {"salt": salt, **days, "streams": dict(streams)}
 
 
 def why_not(earlier: dict[str, Any], now: dict[str, Any]) -> str:
@@ -77,11 +65,7 @@ def why_not(earlier: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def read_report(path: str) -> dict[str, Any]:
-    """Return the digests in a report.
-
-    Raises:
-        InputFileError: If it is not a report.
-    """
+    """Return the digests in a report; an InputFileError, if it is not a report."""
     reason = "it is not a report of tap-cobrowser-doctor in JSON, with digests of days"
     try:
         days = parse_json(Path(path).read_bytes())["days"]

@@ -5,74 +5,85 @@ The ids and the words of the answers are a contract, because programs rely on th
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from itertools import combinations
 from math import floor
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from tap_cobrowser.checks.days import rows_outside
 from tap_cobrowser.checks.keys import keys_shared
 from tap_cobrowser.doctor.late import days_of, why_not
-from tap_cobrowser.doctor.zones import fits, other_zones
 from tap_cobrowser.errors import (
-    BrokenResponseError,
-    CellError,
-    CredentialsError,
-    MissingColumnError,
+    ExaminationError,
     NotCsvError,
     RejectedError,
-    ServerBusyError,
     TapCobrowserError,
     WrongDaysError,
 )
 
 if TYPE_CHECKING:
-    from tap_cobrowser.doctor.asking import Seen
-    from tap_cobrowser.doctor.examination import Examination
+    from collections.abc import Iterable
+
+    from tap_cobrowser.doctor.examination import Examination, Seen
 
 PROVEN, LIKELY, UNKNOWN = "proven", "likely", "unknown"
-_FEW, _WEEK, _OK, _THREE = 10, 7, 200, 3
-_TOLERANCE = timedelta(seconds=2)
+_WEEK, _OK, _PAIR, _THREE = 7, 200, 2, 3
 _NO_DAYS = "No two days in a row with rows were seen."
-_REASONS: dict[type[TapCobrowserError], str] = {
-    CredentialsError: "it is rejected",
-    RejectedError: "it is rejected",
-    NotCsvError: "the response is text",
-    BrokenResponseError: "the response is incomplete, or a page",
-    MissingColumnError: "the response lacks a column of the key",
-    CellError: "a cell does not fit its column",
-    WrongDaysError: "the rows are of other days",
-    ServerBusyError: "the server is busy",
-}
+_ASK_RANGES = (
+    "Which of `start` and `stop` is the older day of a range, are both included, and is there a "
+    "limit on rows?"
+)
+# One zone for each UTC offset in use, the likely ones first, and for each rule of summer time.
+_ZONES = """UTC Europe/Amsterdam Europe/London Europe/Athens Europe/Istanbul America/New_York
+America/Chicago America/Denver America/Los_Angeles Asia/Kolkata Asia/Singapore Asia/Tokyo
+Australia/Sydney Australia/Brisbane Africa/Lagos Asia/Dubai Asia/Karachi Asia/Dhaka Asia/Bangkok
+America/Bogota America/Sao_Paulo America/Anchorage America/Halifax America/St_Johns Asia/Tehran
+Atlantic/Azores Atlantic/South_Georgia Asia/Kabul Asia/Kathmandu Asia/Yangon Australia/Adelaide
+Australia/Darwin Australia/Eucla Australia/Lord_Howe Pacific/Auckland Pacific/Chatham
+Pacific/Noumea Pacific/Honolulu Pacific/Marquesas America/Mexico_City America/Phoenix
+America/Caracas Atlantic/Cape_Verde Pacific/Fiji Pacific/Tongatapu"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The answer to a question, and what follows from it.
 
-    `loses` says whether an extraction with the given settings fails or loses rows, `ask` what to
-    ask CoBrowser.net.
+    Attributes:
+        confidence: `proven`, `likely` or `unknown`.
+        todo: What to do, other than to change settings.
+        settings: The settings to change.
+        ask: What to ask CoBrowser.net.
+        loses: Whether an extraction with the given settings fails or loses rows.
     """
 
     id: str
     answer: object
     evidence: str
     confidence: str = PROVEN
-    advice: str = ""
+    todo: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     ask: str = ""
     loses: bool = False
+
+    @property
+    def recommendation(self) -> str:
+        """What to do; "" if nothing."""
+        changes = [f"Set `{name}` to {json.dumps(to)}." for name, to in self.settings.items()]
+        return " ".join(filter(None, [*changes, self.todo])).replace('"', "")
 
 
 def findings_of(made: Examination) -> list[Finding]:
     """Return all findings; that of `access` alone if user and key are rejected."""
     if not made.api.works:
         evidence = f"The server rejects user and key (status {made.seen[0].status})."
-        advice = "Check `user` (case-sensitive) and `api_key`."
-        return [Finding("access", "refused", evidence, PROVEN, advice, loses=True)]
-    return [
+        todo = "Check `user` (case-sensitive) and `api_key`."
+        return [Finding("access", "refused", evidence, PROVEN, todo, loses=True)]
+    found = [
         _access(made),
         *_ranges(made),
         _range_most(made),
@@ -91,6 +102,10 @@ def findings_of(made: Examination) -> list[Finding]:
         _latency(made),
         _concurrency(made),
     ]
+    if any(each.moments for each in made.seen if each.command.windowed):
+        return found
+    why = "No day with rows was seen."
+    return [replace(each, evidence=why) if each.answer == "unknown" else each for each in found]
 
 
 def counted(number: int, noun: str) -> str:
@@ -99,18 +114,19 @@ def counted(number: int, noun: str) -> str:
 
 
 def reason_of(error: TapCobrowserError) -> str:
-    """Return why a request failed, without a word of its response."""
-    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), error.what)
+    """Return why a request failed, in words for its kind of error: its own may quote a cell."""
+    kind = (type(error).__doc__ or type(error).__name__).split("\n")[0]
+    return error.what if isinstance(error, ExaminationError) else kind
 
 
 def _unknown(name: str, evidence: str, answer: object = "unknown") -> Finding:
     return Finding(name, answer, evidence, UNKNOWN)
 
 
-def _status(*seen: Seen) -> str:
+def _status(seen: Iterable[Seen]) -> str:
     """Return the status of the first request that failed, as a part of a sentence."""
     first = next((each.status for each in seen if each.error and each.status), _OK)
-    return f", status {first}" if first != _OK else ""
+    return f" (status {first})" if first != _OK else ""
 
 
 def _access(made: Examination) -> Finding:
@@ -120,38 +136,24 @@ def _access(made: Examination) -> Finding:
         answer, sure, evidence = "ccc", PROVEN, "CCC commands have rows."
     elif any(each.rejected for each in ccc):
         answer, sure = "agent", LIKELY if isinstance(ccc[0].error, NotCsvError) else PROVEN
-        evidence = f"CCC commands are rejected{_status(*ccc)}."
+        evidence = f"CCC commands are rejected{_status(ccc)}."
     elif ccc and ccc[0].response:
         answer, sure, evidence = "agent", LIKELY, "CCC commands have no rows."
-    advice, settings = "", {}
     needless = answer == "agent" and made.settings.ccc_agent and "cccagents" in made.failed
-    if needless or (answer == "ccc" and not made.settings.ccc_agent):
-        settings = {"ccc_agent": not needless}
-        why = "its streams fail" if needless else "the user may read four more streams"
-        advice = f"Set `ccc_agent` to {str(not needless).lower()}: {why}. "
-    failed = "; ".join(
-        f"{name} ({reason_of(why)}{_status(*(each for each in made.seen if each.command.name == name))})"
+    change = needless or (answer == "ccc" and not made.settings.ccc_agent)
+    failed = [
+        f"{name}{_status(each for each in made.seen if each.command.name == name)}: {reason_of(why)}"
         for name, why in made.failed.items()
         if not made.commands[name].ccc_only or (answer == "ccc" and made.settings.ccc_agent)
-    )
-    if failed:
-        advice += f"These streams cannot be extracted: {failed}. Run the tap for the full errors."
-    ask = f"Why do these commands not return the documented CSV: {failed}?" if failed else ""
-    evidence, loses = f"User and key work; {evidence}", bool(failed or needless)
-    return Finding("access", answer, evidence, sure, advice.strip(), settings, ask, loses)
+    ]
+    todo = f"Streams that cannot be extracted: {' '.join(failed)}" if failed else ""
+    ask = f"Why do these commands not work as documented? {' '.join(failed)}" if failed else ""
+    settings, loses = {"ccc_agent": not needless} if change else {}, bool(failed or needless)
+    evidence = f"User and key work; {evidence}"
+    return Finding("access", answer, evidence, sure, todo, settings, ask, loses)
 
 
 # Ranges and days
-
-
-def _one_day(made: Examination, why: str) -> dict[str, Any]:
-    """Return what to do where ranges of days do not work: the fields of a finding."""
-    ask = "Which of `start` and `stop` is the older day of a range, are both included, and is "
-    more: dict[str, Any] = {"ask": f"{ask}there a limit on rows?"}
-    if made.settings.window_days > 1:
-        more["advice"] = f"{why} Set `window_days` to 1, as the tap then does anyway."
-        more["settings"] = {"window_days": 1}
-    return more
 
 
 def _range(made: Examination, *, stop_older: bool) -> Seen | None:
@@ -169,66 +171,61 @@ def _ranges(made: Examination) -> list[Finding]:
     ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
     if not (made.pair and ordered and reverse):
         return [_unknown(name, _NO_DAYS) for name in ("range_order", "range_end")]
-    older, younger = made.pair
-    starts, stops = (bool((older.keys | younger.keys) & each.keys) for each in (ordered, reverse))
-    words = [
-        f"has {'' if has else 'no '}rows{_status(each)}"
-        for each, has in ((ordered, starts), (reverse, stops))
-    ]
-    evidence = f"A range from `start` to `stop` {words[0]}; one from `stop` to `start` {words[1]}."
+    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
+    change = ("The tap then does so anyway.", settings, _ASK_RANGES)
+    known = made.pair[0].keys | made.pair[1].keys
+    starts, stops = bool(known & ordered.keys), bool(known & reverse.keys)
+    evidence = (
+        f"A range from `start` to `stop` has {'' if starts else 'no '}rows{_status([ordered])}"
+    )
+    evidence += f", one from `stop` to `start` {'some' if stops else 'none'}{_status([reverse])}."
     if not (starts or stops):
-        more = _one_day(made, "Ranges have no rows.")
-        order = Finding("range_order", "unknown", evidence, UNKNOWN, **more)
-        return [order, _unknown("range_end", "Ranges have no rows.")]
-    more = {} if starts else _one_day(made, "The tap sends the older day as `start`.")
+        order = Finding("range_order", "unknown", evidence, UNKNOWN, *change)
+        return [order, _unknown("range_end", evidence)]
     answer = ("either" if stops else "start_older") if starts else "stop_older"
-    order = Finding("range_order", answer, evidence, PROVEN, **more)
+    order = Finding("range_order", answer, evidence, PROVEN, *(() if starts else change))
     used = ordered if starts else reverse
-    lacks = [
-        name
-        for name, day in zip(("older", "younger"), made.pair, strict=True)
-        if not day.keys & used.keys
-    ]
-    if not lacks:
+    lacks_older, lacks_younger = (not day.keys & used.keys for day in made.pair)
+    if not (lacks_older or lacks_younger):
         return [order, Finding("range_end", "included", "A range of two days has rows of both.")]
-    evidence = f"A range of two days lacks the rows of the {lacks[0]} day"
-    more = _one_day(made, "Ranges lack rows.")
+    evidence = (
+        f"A range of two days has no rows of its {'older' if lacks_older else 'younger'} day."
+    )
+    answer = "excluded" if lacks_younger else "included"
     # The largest number of rows of all may be a limit that cuts the other end off.
     if len(used.table) == max(len(each.table) for each in made.seen):
-        evidence += ", which a limit of rows may have cut off."
-        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, **more)]
-    answer = "excluded" if "younger" in lacks else "included"
-    return [order, Finding("range_end", answer, f"{evidence}.", PROVEN, **more)]
+        evidence += " A limit of rows may have cut it off."
+        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, *change)]
+    return [order, Finding("range_end", answer, evidence, PROVEN, *change)]
 
 
 def _range_most(made: Examination) -> Finding:
     ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
     three = next((each for each in made.seen if each.span == _THREE), None)
-    pairs = [each for each in made.seen if each.span == 2]  # noqa: PLR2004 - days
-    has = three.begins(made.settings.timezone) if three else []
+    has = three.begins(made.settings.timezone) if three and three.response else [False]
     answer, sure, evidence = 0, PROVEN, "Too few days with rows were seen to tell."
     if ordered and reverse and ordered.rejected and reverse.rejected:
-        answer, evidence = 1, f"Two days are rejected{_status(ordered)}; one is not."
-    elif three and three.rejected and any(each.response for each in pairs):
-        answer, sure = 2, PROVEN if isinstance(three.error, RejectedError) else LIKELY
-        evidence = f"Two days are accepted, three are rejected{_status(three)}."
-    elif has and has[0] and has[-1]:
+        answer, evidence = 1, f"Two days are rejected{_status([ordered])}; one is not."
+    elif (
+        three and three.rejected and any(each.response for each in made.seen if each.span == _PAIR)
+    ):
+        answer, sure = _PAIR, PROVEN if isinstance(three.error, RejectedError) else LIKELY
+        evidence = f"Two days are accepted, three are rejected{_status([three])}."
+    elif has[0] and has[-1]:
         answer, sure, evidence = _THREE, LIKELY, "Three days have rows; more were not tried."
     if not answer:
         return _unknown("range_most", evidence)
-    advice, settings = "", {}
-    if answer < min(made.settings.window_days, _THREE):
-        advice, settings = f"Set `window_days` to {answer}.", {"window_days": answer}
-    return Finding("range_most", answer, evidence, sure, advice, settings)
+    smaller = answer < min(made.settings.window_days, _THREE)
+    settings = {"window_days": answer} if smaller else {}
+    return Finding("range_most", answer, evidence, sure, "", settings)
 
 
 def _ignored(made: Examination) -> tuple[int, int] | None:
     """Return two days ago that have the same rows, which cannot be of both."""
-    alone = [each for each in made.dated if each.span == 1]
-    for one, other in combinations(alone, 2):
+    for one, other in combinations([each for each in made.dated if each.span == 1], 2):
         if one.command == other.command and one.numbers != other.numbers:
-            # Rows exactly at midnight may be of both.
-            if 2 * len(one.keys & other.keys) > min(len(one.keys), len(other.keys)):
+            most = min(len(one.keys), len(other.keys))
+            if 2 * len(one.keys & other.keys) > most:  # rows exactly at midnight may be of both
                 return one.numbers[0], other.numbers[0]
     return None
 
@@ -236,72 +233,71 @@ def _ignored(made: Examination) -> tuple[int, int] | None:
 def _range_used(made: Examination) -> Finding:
     if found := _ignored(made):
         evidence = f"Requests for {found[0]} and {found[1]} days ago have the same rows."
-        advice = "An extraction would fail or lack rows: check caches and proxies in between."
+        todo = "Check caches and proxies in between: the tap would fail or lack rows."
         ask = "Why do `start` and `stop` have no effect? Different days return the same rows."
-        return Finding("range_used", "ignored", evidence, PROVEN, advice, {}, ask, loses=True)
+        return Finding("range_used", "ignored", evidence, PROVEN, todo, {}, ask, loses=True)
     if made.pair:
         return Finding("range_used", "yes", "Two days have different rows, of these days.")
     return _unknown("range_used", _NO_DAYS)
 
 
 def _day_zone(made: Examination) -> Finding:
-    key = made.settings.timezone.key
-    if not made.dated or _ignored(made):
+    zone, dated = made.settings.timezone, made.dated
+    if not dated or _ignored(made):
         return _unknown("day_zone", "No rows of the days requested were seen.")
-    written = [each.written for each in made.dated]
-    if {"none"} in [each["stamp_offset"] for each in written] and not any(
-        "Unix seconds" in each["dates"] for each in written
-    ):
+    naive = any(each.written["stamp_offset"] == {"none"} for each in dated)
+    if naive and not any("Unix seconds" in each.written["dates"] for each in dated):
         return _unknown("day_zone", "Date-times have no UTC offset, so they do not show it.")
-    others = other_zones(made)
-    if fits(made):
+    others = _other_zones(dated, zone)
+    if all(each.fits(zone) for each in dated) or (not others and _passes(dated, zone)):
         if others:
-            return _unknown("day_zone", f"Rows fit the days of {key} and of other UTC offsets.")
-        evidence = f"All rows fit the days of {key}, and of no other UTC offset."
+            return _unknown("day_zone", f"Rows fit the days of {zone.key} and other UTC offsets.")
+        evidence = f"All rows fit the days of {zone.key}, and of no other UTC offset."
         return Finding("day_zone", "matches", evidence, LIKELY)
-    evidence = (
-        f"Rows do not fit the days of {key}, but those of {counted(len(others), 'UTC offset')}."
-    )
-    advice, settings = f"Set `timezone` to that of the account: {key} loses rows.", {}
-    ask = "In which time zone do the days of the account begin and end?"
-    answer, sure = ", ".join(others), LIKELY
-    if len(others) == 1:
-        (zone,), sure = others.values(), PROVEN
-        advice = f"Set `timezone` to {zone.key}, or to another zone with these offsets."
-        settings = {"timezone": zone.key}
-    elif not 0 < len(others) <= _THREE:
+    answer, sure = ", ".join(sorted(others)), PROVEN if len(others) == 1 else LIKELY
+    if not 0 < len(others) <= _THREE:
         answer, sure = "unknown", UNKNOWN
-    return Finding("day_zone", answer, evidence, sure, advice, settings, ask, loses=True)
+    offsets = counted(len(others), "other UTC offset")
+    evidence = f"Rows do not fit the days of {zone.key}; {offsets} would."
+    todo = "Ask for the zone of the account: the first day and today lack rows until then."
+    ask = "In which time zone do the days of the account begin and end?"
+    settings = {"timezone": next(iter(others.values())).key} if len(others) == 1 else {}
+    return Finding("day_zone", answer, evidence, sure, todo, settings, ask, loses=True)
+
+
+def _passes(dated: list[Seen], zone: ZoneInfo) -> bool:
+    """Return whether the tap's check accepts all rows: those exactly at the end of a day, too."""
+    try:
+        return not any(
+            rows_outside(each.command, each.response, zone) for each in dated if each.response
+        )
+    except WrongDaysError:
+        return False
+
+
+def _other_zones(dated: list[Seen], own: ZoneInfo) -> dict[str, ZoneInfo]:
+    """Return the zones whose days all rows fit, by their UTC offsets on these days."""
+    found: dict[str, ZoneInfo] = {}
+    for zone in (own, *map(ZoneInfo, _ZONES.split())):
+        days = {day.first for each in dated for day in each.days(zone).days}
+        offsets = sorted({f"{datetime.combine(day, time(12), zone):%z}" for day in days})
+        text = ", ".join(f"{each[:3]}:{each[3:]}" for each in offsets)
+        if text not in found and (zone == own or all(each.fits(zone) for each in dated)):
+            found[text] = zone
+    return {offsets: zone for offsets, zone in found.items() if zone != own}
 
 
 def _clock(made: Examination) -> Finding:
-    known = [
-        (each.exchange.sent - each.date, each.exchange.received - each.date, each.date)
-        for each in made.seen
-        if each.response and each.exchange and each.date
-    ]
+    exchanges = [each.exchange for each in made.seen if each.response and each.exchange]
+    known = [(each, each.reply.date) for each in exchanges if each.reply.date]
     if not known:
-        advice = "Keep this machine's clock correct: the tap counts days by it."
-        return Finding("clock", "no_date", "No response has a `Date` header.", PROVEN, advice)
+        todo = "Keep this machine's clock correct: the tap counts days by it."
+        return Finding("clock", "no_date", "No response has a `Date` header.", PROVEN, todo)
     # `Date` has whole seconds.
-    least, most = (
-        max(low for low, *_ in known) - timedelta(seconds=1),
-        min(each[1] for each in known),
-    )
-    if least > most:
-        least, most, _ = known[0]
-    off = (least + most).total_seconds() / 2
-    answer = 0 if least <= timedelta(0) <= most else floor(off + 0.5)
-    evidence = "This machine's clock is ahead of `Date` by so many seconds."
-    latest = known[0][2]
-    for *_, now in known:
-        if latest - now > _TOLERANCE:
-            evidence += " But a response had an older `Date` than one before."
-            advice = "Responses are stored and sent again: check caches and proxies in between."
-            ask = "Are responses stored and sent again? Some have an older `Date` than others."
-            return Finding("clock", answer, evidence, PROVEN, advice, {}, ask, loses=True)
-        latest = max(latest, now)
-    return Finding("clock", answer, evidence)
+    least = max(each.sent - at for each, at in known) - timedelta(seconds=1)
+    most = min(each.received - at for each, at in known)
+    off = 0 if least <= timedelta(0) <= most else floor((least + most).total_seconds() / 2 + 0.5)
+    return Finding("clock", off, "This machine's clock is ahead of `Date` by so many seconds.")
 
 
 # How responses are written
@@ -348,29 +344,28 @@ def _keys(made: Examination) -> Finding:
         evidence = f"No rows of {counted(len(answer), 'stream')} share a key and differ."
         return Finding("keys", answer, evidence, LIKELY)
     evidence = f"Rows that differ share their key in {names}."
-    advice = "Set a longer key: `table-key-properties` in the catalog, or `__key_properties__` in "
+    todo = "Set a longer key: `table-key-properties` in the catalog, or `__key_properties__`."
     ask = f"Which columns make a row unique in these commands: {names}?"
-    return Finding("keys", answer, evidence, PROVEN, f"{advice}a stream map.", {}, ask)
+    return Finding("keys", answer, evidence, PROVEN, todo, {}, ask)
 
 
 def _row_limit(made: Examination) -> Finding:
     most = max(len(each.table) for each in made.seen)
-    evidence = f"The largest response has {'fewer than ' if most < _FEW else 'about '}"
-    evidence += f"{_rounded(max(most, _FEW)):.0f} rows."
     limit, ordered = min(made.limits, default=0), _range(made, stop_older=False)
     if made.start.notice and made.pair and ordered:
-        has = [bool(day.keys & ordered.keys) for day in made.pair]
-        if all(has):  # but the preflight has found that it lacks some of their rows
+        has_older, has_younger = (bool(day.keys & ordered.keys) for day in made.pair)
+        if has_older and has_younger:  # but the preflight has found that it lacks some of them
             limit = len(ordered.table)
-        elif has[0] and len(ordered.table) == most:
-            return _unknown("row_limit", f"Ranges lack rows, which may be a limit. {evidence}")
+        elif has_older and len(ordered.table) == most:
+            return _unknown("row_limit", f"No response has more than {most} rows: is it a limit?")
     if not limit:
+        evidence = f"The largest response has {counted(most, 'row')}."
         return Finding("row_limit", "none_seen", evidence, LIKELY)
     evidence = f"A range of days has {counted(limit, 'row')}, its days alone have more."
-    more = _one_day(made, "A limit cuts ranges off.")
     full = any(each.span <= 1 and len(each.table) == limit for each in made.seen)
-    more["advice"] = f"{more.get('advice', '')}{' Single days lack rows, too.' * full}".strip()
-    return Finding("row_limit", limit, evidence, loses=full, **more)
+    todo = "Single days lack rows, too." if full else "The tap then does so anyway."
+    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
+    return Finding("row_limit", limit, evidence, PROVEN, todo, settings, _ASK_RANGES, full)
 
 
 def _late(made: Examination) -> Finding:
@@ -380,29 +375,26 @@ def _late(made: Examination) -> Finding:
         return _unknown("late", how, "not_compared")
     now = days_of(made, earlier["salt"])
     both = [
-        (day, name, digest != now["streams"][name][day])
+        (date.fromisoformat(day), name, digest != now["streams"][name][day])
         for name, days in earlier["streams"].items()
         for day, digest in days.items()
         if day in now["streams"].get(name, {}) and (digest or now["streams"][name][day])
     ]
-    reason = why_not(earlier, now) or "No day of the earlier report has rows and was read again."
-    if why_not(earlier, now) or not both:
+    reason = why_not(earlier, now)
+    if reason or not both:
+        reason = reason or "No day of the earlier report has rows and was read again."
         return _unknown("late", reason, "not_compared")
-    begun = date.fromisoformat(earlier["today"])
-    passed = (date.fromisoformat(now["today"]) - begun).days
-    changed = [(begun - date.fromisoformat(day), name) for day, name, differs in both if differs]
+    begun, today = (date.fromisoformat(each["today"]) for each in (earlier, now))
+    changed = [(begun - day, name) for day, name, differs in both if differs]
+    passed = (today - begun).days
     compared = f"{counted(len(both), 'day')} of streams, {counted(passed, 'day')} later"
     if not changed:
         return Finding("late", "no", f"None has changed of {compared}.", LIKELY)
     least, names = max(changed)[0].days, ", ".join(sorted({name for _, name in changed}))
-    most = least + min(passed, _WEEK)
-    evidence = (
-        f"Of {compared}, {len(changed)} have changed, up to {least + passed} days after: {names}."
-    )
-    if made.settings.lookback_days >= most:
-        return Finding("late", "yes", evidence)
-    advice, loses = f"Set `lookback_days` to {most}.", made.settings.lookback_days < least
-    return Finding("late", "yes", evidence, PROVEN, advice, {"lookback_days": most}, loses=loses)
+    evidence = f"Of {compared}, {len(changed)} changed, up to {least + passed} days late: {names}."
+    wanted, given = least + min(passed, _WEEK), made.settings.lookback_days
+    settings = {"lookback_days": wanted} if given < wanted else {}
+    return Finding("late", "yes", evidence, PROVEN, "", settings, loses=given < least)
 
 
 # Time
@@ -417,26 +409,24 @@ def _latency(made: Examination) -> Finding:
     if not windows:
         return _unknown("latency", "No window was read.")
     seconds, size = (median(each) for each in zip(*windows, strict=True))
-    answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(max(size, _FEW)))}
+    answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(size))}
     evidence = f"Medians of {counted(len(windows), 'window')} of {counted(made.width, 'day')}."
     return Finding("latency", answer, evidence, LIKELY)
 
 
 def _concurrency(made: Examination) -> Finding:
-    took = {number: seconds for number, seconds in made.seconds.items() if seconds is not None}
-    answer = {str(number): _rounded(seconds) for number, seconds in took.items()}
-    most, settings = max(took, default=1), {}
+    took = {str(number): _rounded(each) for number, each in made.seconds.items() if each}
+    most = max(map(int, took), default=1)
     if len(took) < len(made.seconds):
-        if made.settings.max_concurrent_requests > most:
-            settings = {"max_concurrent_requests": most}
-        advice = f"Set `max_concurrent_requests` to {most}." if settings else ""
         evidence = f"The server does not accept more than {counted(most, 'request')} at once."
-        return Finding("concurrency", answer, evidence, LIKELY, advice, settings)
+        lower = made.settings.max_concurrent_requests > most
+        settings = {"max_concurrent_requests": most} if lower else {}
+        return Finding("concurrency", took, evidence, LIKELY, "", settings)
     if most == 1:
-        return _unknown("concurrency", "It was not tried.", answer or "unknown")
-    helps = "help" if min(took.values()) < 0.8 * took[1] else "hardly help"
+        return _unknown("concurrency", "It was not tried.", took or "unknown")
+    helps = "help" if min(took.values()) < 0.8 * took["1"] else "hardly help"
     evidence = f"Seconds per request, by the number at once: more {helps}."
-    return Finding("concurrency", answer, evidence, LIKELY)
+    return Finding("concurrency", took, evidence, LIKELY)
 
 
 def _rounded(number: float) -> float:

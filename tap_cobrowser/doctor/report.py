@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +47,11 @@ class Report:
     def to_json(self) -> str:
         """Return the report as JSON."""
         findings = [
-            {
-                "id": each.id,
-                "answer": each.answer,
-                "evidence": each.evidence,
-                "confidence": each.confidence,
-                "recommendation": each.advice or None,
-            }
+            {**asdict(each), "recommendation": each.recommendation or None}
             for each in self.findings
         ]
-        report = {"version": 1, "tap": self.tap, "requests": self.requests}
-        report |= {"stopped": self.stopped or None, "findings": findings}
-        report |= {"settings": self.settings, "ask": self.ask, "days": self.days}
-        return json.dumps(report, indent=2) + "\n"
+        report = {"version": 1, **asdict(self), "findings": findings}
+        return json.dumps({**report, "settings": self.settings, "ask": self.ask}, indent=2) + "\n"
 
     def to_text(self) -> str:
         """Return the report for people, in ASCII."""
@@ -71,18 +63,19 @@ class Report:
         if self.stopped:
             yield f"It ended early: {self.stopped}"
         if len(self.findings) == 1:  # nothing else can be found out
-            yield f"{self.findings[0].evidence} {self.findings[0].advice}"
+            yield f"{self.findings[0].evidence} {self.findings[0].recommendation}"
             return
-        groups: dict[str, dict[str, list[Finding]]] = {"Fine": {}, "To change": {}, "Unknown": {}}
+        groups: dict[str, dict[str, list[str]]] = {"Fine": {}, "To change": {}, "Unknown": {}}
         for each in self.findings:
-            sure = "Unknown" if each.confidence == UNKNOWN else "Fine"
-            title = "To change" if each.advice else sure
-            groups[title].setdefault(each.evidence if title == "Unknown" else each.id, []).append(
-                each
-            )
+            if each.confidence == UNKNOWN and not each.recommendation:
+                groups["Unknown"].setdefault(f": {each.evidence}", []).append(each.id)
+            else:
+                title = "To change" if each.recommendation else "Fine"
+                groups[title][_said(each)] = [f"{each.id:<12}"]
         for title, group in groups.items():
             if group:
-                yield from ("", title, *map(_line, group.values()))
+                yield from ("", title)
+                yield from (f"  {', '.join(ids)}{said}" for said, ids in group.items())
         nothing = "No setting fixes this." if groups["To change"] else "No setting has to change."
         yield ""
         yield f"Settings to change: {json.dumps(self.settings)}" if self.settings else nothing
@@ -93,12 +86,10 @@ class Report:
                 yield fill(f"{number}. {ask}", 100, initial_indent="  ", subsequent_indent="  ")
 
 
-def _line(findings: list[Finding]) -> str:
-    first, sure = findings[0], ", likely" if findings[0].confidence == LIKELY else ""
-    answer = f"{first.answer}{sure}."
-    if isinstance(first.answer, dict):
-        parts = [f"{name} {value}" for name, value in first.answer.items() if value != "unique"]
-        answer = f"{', '.join(parts) or 'unique'}{sure}."
-    if first.confidence == UNKNOWN and not first.advice:
-        return f"  {', '.join(each.id for each in findings)}: {first.evidence}"
-    return f"  {first.id:<12} {' '.join(filter(None, [answer, first.evidence, first.advice]))}"
+def _said(finding: Finding) -> str:
+    answer, sure = finding.answer, ", likely" if finding.confidence == LIKELY else ""
+    if isinstance(answer, dict):
+        parts = [f"{name} {value}" for name, value in answer.items() if value != "unique"]
+        answer = ", ".join(parts) or "unique"
+    said = [f" {answer}{sure}.", finding.evidence, finding.recommendation]
+    return " ".join(filter(None, said))

@@ -259,17 +259,24 @@ class Moments:
 def style_of(cell: str) -> tuple[str, str]:
     """Return how a date-time is written: its format and its UTC offset, "" where they are unknown.
 
-    The offset is as in the cell (`+0100`, `CET`); `none` without one.
+    The offset is `+01:00`, the name of a zone, or `none`.
     """
     cell = _COMMENT.sub("", " ".join(cell.split()))
     if _UNIX_SECONDS.fullmatch(cell):
         return "Unix seconds", "none"
     if found := _ISO_8601.fullmatch(cell):
-        return "ISO 8601", found[8] or found[9] or "none"
-    if found := _RFC_2822.fullmatch(cell):
+        style, digits, name = "ISO 8601", found[8], found[9]
+    elif found := _RFC_2822.fullmatch(cell):
         dutch = cell.lower().startswith(_DUTCH_DAYS) or found[2].title() in _DUTCH_MONTHS
-        return "RFC 2822, Dutch names" if dutch else "RFC 2822", found[7] or found[8] or "none"
-    return "", ""
+        style, digits, name = "RFC 2822", found[7], found[8]
+        style += ", Dutch names" if dutch else ""
+    else:
+        return "", ""
+    if digits and digits[0] in "+-":
+        number = digits[1:].replace(":", "").ljust(4, "0")
+        return style, f"{digits[0]}{number[:2]}:{number[2:]}"
+    zulu = (digits or name or "").upper() in {"Z", "UT", "UTC", "GMT"}
+    return style, "+00:00" if zulu else name or "none"
 
 
 class _Hours(dict[str, str]):

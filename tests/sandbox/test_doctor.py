@@ -99,7 +99,7 @@ def examine(
     earlier = options.pop("earlier", None)
     checked = settings.check(settings_of(sandbox, **options))
     before = len(sandbox.requests)
-    report, error = cli.report_of(checked, time=time or time_at(now), earlier=earlier)
+    report, error = cli.report_of(checked, earlier, time or time_at(now))
     made = len(sandbox.requests) - before
     assert report.requests == made <= 60
     return Examined(json.loads(report.to_json()), report.to_text(), error, report.problem, made)
@@ -141,6 +141,8 @@ READINGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "range=last_day": ({"range_end": "included"}, ONE_DAY, False),
     "range=ignored": ({"range_used": "ignored", "range_order": "unknown"}, {}, True),
     "stale=yesterday": ({"day_zone": "unknown", "range_used": "unknown"}, {}, True),
+    "stale=cached": ({}, {}, False),
+    "stale=cached_old_date": ({}, {}, False),
     "stale=yesterday_old_date": ({"clock": 86400}, {}, False),
     "day_zone=UTC": ({"day_zone": "+00:00"}, {"timezone": "UTC"}, True),
     "day_zone=America/New_York": (
@@ -148,7 +150,7 @@ READINGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
         {"timezone": "America/New_York"},
         True,
     ),
-    "day_zone=Asia/Kolkata": ({"day_zone": "+05:30"}, {"timezone": "Asia/Kolkata"}, True),
+    "day_zone=Asia/Kolkata": ({"day_zone": "+05:00, +05:30, +05:45"}, {}, True),
     "row_limit=100": ({"row_limit": 100}, ONE_DAY, True),
     "row_limit=50": ({"row_limit": "unknown", "range_end": "unknown"}, ONE_DAY, False),
     "colliding_keys=true": ({"keys": None}, {}, False),
@@ -167,7 +169,7 @@ READINGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "dates=iso": ({"dates": "ISO 8601"}, {}, False),
     "dates=unix": ({"dates": "Unix seconds", "stamp_offset": "none"}, {}, False),
     "numbers=comma": ({"numbers": "decimal comma"}, {}, False),
-    "numbers=blank": ({"numbers": "blanks around"}, {}, False),
+    "numbers=blank": ({}, {}, False),
     "nothing=no_bytes": ({"empty": "nothing"}, {}, False),
     "nothing=text": ({"empty": "text"}, {}, False),
     "nothing=dutch_text": ({"empty": "text"}, {}, False),
@@ -276,20 +278,6 @@ def test_colliding_keys_are_counted_by_stream() -> None:
     assert "`table-key-properties`" in found.finding("keys")["recommendation"]
 
 
-def test_stored_responses_with_an_old_date_are_found() -> None:
-    with Sandbox(WORLD, clock=NOW, readings=Readings(stale="cached_old_date")) as sandbox:
-        passed = [0.0]
-
-        def now() -> datetime:
-            passed[0] += 1
-            return NOW + timedelta(seconds=passed[0])
-
-        sandbox.set_clock(now)
-        found = examine(sandbox, time=Time(now, lambda: passed[0], lambda _: None))
-    assert "older `Date`" in found.finding("clock")["evidence"]
-    assert "(clock)" in found.problem
-
-
 def test_the_machine_s_clock_is_compared_with_the_server_s() -> None:
     for off in (timedelta(hours=-3), timedelta(days=40)):
         with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
@@ -347,21 +335,21 @@ def test_ranges_that_are_rejected_as_the_tap_sends_them_are_found(silent: str, o
 
 def test_commands_that_cannot_be_extracted_are_named() -> None:
     faults = {
-        "emails": ("status-403", "rejected, status 403"),
-        "hosts": ("status-404", "rejected, status 404"),
-        "agentactivity": ("text", "is text"),
-        "agentperformance": ("html", "a page"),
-        "hostspecshourly": ("no-key", "lacks a column"),
-        "slotsactivity": ("bad-number", "a cell does not fit"),
+        "emails": ("status-403", "(status 403): "),
+        "hosts": ("status-404", "(status 404): The server rejects"),
+        "agentactivity": ("text", ": The response is not CSV."),
+        "agentperformance": ("html", ": The response is incomplete, is an HTML page"),
+        "hostspecshourly": ("no-key", ": The response lacks a column"),
+        "slotsactivity": ("bad-number", ": A cell does not fit"),
     }
     with Sandbox(WORLD, clock=NOW, frozen=True) as sandbox:
         for name, (fault, _) in faults.items():
             sandbox.fail(fault, name)
         found = examine(sandbox)
-    evidence = found.finding("access")["evidence"]
+    advice = found.finding("access")["recommendation"]
     for name, (_, why) in faults.items():
-        assert re.search(rf"{name} \([^)]*{re.escape(why)}", evidence), name
-    assert "conversations" not in evidence
+        assert re.search(rf"{name} ?{re.escape(why)}", advice), name
+    assert "conversations" not in advice
     assert "(access)" in found.problem
     assert found.error is None
 
@@ -378,7 +366,7 @@ def test_a_zone_whose_clocks_were_changed_lately_is_found() -> None:
 
 def test_the_same_number_of_rows_each_day_is_no_limit() -> None:
     silent = ",".join(f"{name}:all" for name in WINDOWED if name != "accountspecshourly")
-    for reading, end in (("end=included", "included"), ("end=excluded", "unknown")):
+    for reading, end in (("end=included", "included"), ("end=excluded", "excluded")):
         found = examine_reading(reading, f"silent={silent}")
         assert found.answer("range_end") == end
         assert found.answer("row_limit") in {"none_seen", "unknown"}
@@ -426,7 +414,7 @@ def test_a_server_that_fails_ends_it_in_one_line(fault: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "after", "said"), [("retry-after-hours", 12, "503"), ("status-429", 20, "429")]
+    ("fault", "after", "said"), [("retry-after-hours", 22, "503"), ("status-429", 20, "429")]
 )
 def test_it_stops_where_the_server_asks_for_it_and_reports_what_it_has(
     fault: str, after: int, said: str
