@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,7 +56,7 @@ def report_of(
     try:
         made.make()
     except StoppedError as stopped:
-        failure = stopped.error
+        failure = stopped.args[0]
         why = reason_of(failure) if api.works else ""
         if not api.works and not isinstance(failure, CredentialsError):
             raise failure from None
@@ -92,8 +92,8 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     earlier = read_report(against) if against else None
     if output:
         _write(output, "", mode="a")  # before anything is requested
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _stop)  # the tap's own handler speaks of a target
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tap's own speaks of a target
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     tap.logger.info("Examining the server, with at most %d requests.", MOST_REQUESTS)
     report, error = report_of(tap.settings, earlier)
     _write(output, report.to_json() if form == "json" else report.to_text())
@@ -101,12 +101,6 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         raise error
     if report.problem:
         raise ExaminationError(report.problem)
-
-
-def _stop(number: int, _: object) -> NoReturn:
-    with suppress(OSError):
-        os.write(2, f"Stopped by {signal.Signals(number).name}, without a report.\n".encode())
-    os._exit(128 + number)
 
 
 def _write(path: str | None, text: str, mode: str = "w") -> None:

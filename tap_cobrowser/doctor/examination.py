@@ -44,12 +44,7 @@ _USUAL, _LONG_AGO = 31, 3650
 
 
 class StoppedError(Exception):
-    """The examination ends early, because of `error`, and reports what it has found so far."""
-
-    def __init__(self, error: TapCobrowserError) -> None:
-        """Initialize with the reason."""
-        super().__init__(error.what)
-        self.error = error
+    """The examination ends early, because of the error in `args`: it reports what it has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,31 +146,31 @@ class RecordingApi(Api):
             raise StoppedError(ExaminationError(msg, advice="Run the doctor again later."))
 
     def _fetch(self, request: Any, where: str) -> Response:
-        """Make a request as the tap does, and keep what comes of it.
-
-        Raises:
-            StoppedError: If no other request is worth trying.
-            TapCobrowserError: If this one has no response that can be read.
-        """
+        """Request as the tap does, and keep what comes of it. StoppedError if it is the last."""
         self._last.exchange = None
         try:
             response = super()._fetch(request, where)
         except TapCobrowserError as error:
-            self._see(request.command, None, error)
+            self._see(request.command, error=error)
             if self._concerns_all(error):
                 raise StoppedError(error) from None
             raise
-        self._see(request.command, response, None)
+        self._see(request.command, response)
         return response
 
     def _see(
-        self, command: Command, response: Response | None, error: TapCobrowserError | None
+        self,
+        command: Command,
+        response: Response | None = None,
+        error: TapCobrowserError | None = None,
     ) -> None:
         exchange: Exchange | None = self._last.exchange
-        at = exchange and (exchange.reply.date or exchange.received)
-        bare = exchange and replace(exchange, reply=replace(exchange.reply, body=b""))
-        written = self._written(command, response.table, exchange) if response and exchange else {}
-        self.seen.append(Seen(command, bare, at, response, error, written))
+        at, written = None, dict[str, set[str]]()
+        if exchange:
+            at = exchange.reply.date or exchange.received
+            written = self._written(command, response.table, exchange) if response else written
+            exchange = replace(exchange, reply=replace(exchange.reply, body=b""))
+        self.seen.append(Seen(command, exchange, at, response, error, written))
 
     def _concerns_all(self, error: TapCobrowserError) -> bool:
         """Return whether no other request is worth trying after an error."""
@@ -212,13 +207,9 @@ class RecordingApi(Api):
 class Examination:
     """One examination of a server, and what it has shown.
 
-    Attributes:
-        earlier: Digests of days from an earlier report.
-        start: What the preflight has shown.
-        limits: The row limits that the tap's own checks have found.
-        failed: By command, why the tap cannot extract it.
-        pair: Two completed days, the older one first, that have rows when requested alone.
-        seconds: Seconds per request, by the number of requests at once; None if that is too many.
+    `earlier` has digests of days from a report. `limits` and `failed` are what the tap's checks have
+    found, `failed` by command. `pair` is two completed days, the older one first, that have rows
+    alone. `seconds` is the time per request, by the number at once; None if that is too many.
     """
 
     settings: Settings
@@ -324,7 +315,7 @@ class Examination:
 
     def _ask_at_once(self, today: date) -> None:
         """Compare the time of one, two and four requests at once, for a command with few rows."""
-        command, last = self.commands["accountspecshourly"], today - 2 * ONE_DAY
+        command, last = self.commands["emails"], today - 2 * ONE_DAY
         for number in _AT_ONCE:
             if self.api.requests > MOST_REQUESTS - number or command.name in self.failed:
                 return

@@ -83,25 +83,11 @@ def findings_of(made: Examination) -> list[Finding]:
         evidence = f"The server rejects user and key (status {made.seen[0].status})."
         todo = "Check `user` (case-sensitive) and `api_key`."
         return [Finding("access", "refused", evidence, PROVEN, todo, loses=True)]
-    found = [
-        _access(made),
-        *_ranges(made),
-        _range_most(made),
-        _range_used(made),
-        _day_zone(made),
-        _written(made, "stamp_offset", "No date-time was seen."),
-        _clock(made),
-        _written(made, "encoding", "No character beyond ASCII was seen."),
-        _written(made, "quoting", "No quote in a text was seen."),
-        _written(made, "dates", "No date-time was seen."),
-        _written(made, "numbers", "No number was seen."),
-        _empty(made),
-        _keys(made),
-        _row_limit(made),
-        _late(made),
-        _latency(made),
-        _concurrency(made),
-    ]
+    written = ("stamp_offset", "encoding", "quoting", "dates", "numbers")
+    others = (_range_most, _range_used, _day_zone, _clock, _empty, _keys, _row_limit)
+    found = [_access(made), *_ranges(made), *(ask(made) for ask in others)]
+    found += [_written(made, name) for name in written]
+    found += [ask(made) for ask in (_late, _latency, _concurrency)]
     if any(each.moments for each in made.seen if each.command.windowed):
         return found
     why = "No day with rows was seen."
@@ -303,10 +289,10 @@ def _clock(made: Examination) -> Finding:
 # How responses are written
 
 
-def _written(made: Examination, name: str, lacking: str) -> Finding:
+def _written(made: Examination, name: str) -> Finding:
     found = Counter(value for each in made.seen for value in each.written.get(name, ()) if value)
     if not found:
-        return _unknown(name, lacking)
+        return _unknown(name, "No cell shows it.")
     # What most responses do not show does not contradict the one that does.
     telling = {each for each in found if "invalid" in each}
     telling = telling or {*found} - {"UTF-8", "doubled", "plain"} or {*found}
@@ -380,9 +366,8 @@ def _late(made: Examination) -> Finding:
         for day, digest in days.items()
         if day in now["streams"].get(name, {}) and (digest or now["streams"][name][day])
     ]
-    reason = why_not(earlier, now)
-    if reason or not both:
-        reason = reason or "No day of the earlier report has rows and was read again."
+    nothing = "" if both else "No day of the earlier report has rows and was read again."
+    if reason := why_not(earlier, now) or nothing:
         return _unknown("late", reason, "not_compared")
     begun, today = (date.fromisoformat(each["today"]) for each in (earlier, now))
     changed = [(begun - day, name) for day, name, differs in both if differs]
