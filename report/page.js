@@ -283,7 +283,7 @@ function outcomes(rows) {
   return {
     description: "Outcomes of invitations, as shares, by filter.", height: Math.max(60, 32 * rows.length), data: { values }, mark: "bar",
     encoding: {
-      x: { field: "invitations", type: "quantitative", stack: "normalize", title: "Share of outcomes", axis: { format: "%" } },
+      x: { field: "invitations", type: "quantitative", stack: "normalize", title: "Share of outcomes", axis: { format: "%", tickCount: 6 } },
       y: { field: "label", type: "nominal", title: null, sort: null, axis: { labelLimit: 140, labelOverlap: false } },
       color: series("outcome", Object.fromEntries(OUTCOMES.map((outcome, at) => [outcome, COLOURS[at]]))),
       order: { field: "order" },
