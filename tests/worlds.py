@@ -75,8 +75,9 @@ class Counted:
         self, command: str, first: date, last: date, now: datetime
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a range as the sandbox serves them."""
-        if not COMMANDS[command].ranged:
+        if not COMMANDS[command].ranged:  # as many rows as today will have
             first = last = now.astimezone(self.zone).date()
+            now += ONE_DAY
         day = first
         while day <= last:
             count, begin = self.per_day(command, day), midnight(day, self.zone)
