@@ -237,15 +237,17 @@ class TapCobrowser(CommandLineTap):
     def _warn_of_days(self, today: date) -> None:
         """Log what is odd about the days that are to be read."""
         windowed = [stream for stream in self._selected if stream.windowed]
+        is_ahead = False
         for stream in windowed:
             if (bookmark := stream.bookmark) and bookmark.day > today + ONE_DAY:
+                is_ahead = True
                 self.logger.warning(
                     "%s: the bookmark (%s) is after the server's today (%s): days until then are "
                     "not read, unless you set it back or remove it.",
                     *(stream.name, bookmark.day, today),
                 )
         plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
-        if windowed and not any(plans):
+        if windowed and not any(plans) and not is_ahead:
             days = windowed[0].daily_days(today)
             self.logger.warning(
                 "No stream with days has anything to read: the first day (%s) is after the last "
