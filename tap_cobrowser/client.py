@@ -211,7 +211,14 @@ class CobrowserStream(Stream, ABC):
     # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
     @override  # type: ignore[misc]
     def sync(self, context: Context | None = None) -> None:
-        """Emit the SCHEMA, then the daily work."""
+        """Emit the SCHEMA, then the daily work.
+
+        Raises:
+            TapCobrowserError: If it cannot be read to its end.
+        """
+        start = self._run.start
+        if self.windowed and start.today is None:  # the preflight has tried this stream, too
+            raise start.errors[self.name]
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
             self._emit_windows(earlier=False)

@@ -1,4 +1,4 @@
-"""The fifteen streams, one class per command of the API. Data, no logic.
+"""The streams, one class per command of the API. Data, no logic.
 
 Columns have the order and the spelling of the API's page. Ids are strings, because the API does
 not define their form; counts are integers; measurements are numbers.

@@ -191,12 +191,12 @@ class TapCobrowser(CommandLineTap):
             self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
         for stream in self._selected:
-            self._try(stream, run, failed, earlier=False)
+            self._try(stream, failed, earlier=False)
         for stream in self._selected:
             if stream.name in failed:
                 run.windows.drop((stream.command, True))
             else:
-                self._try(stream, run, failed, earlier=True)
+                self._try(stream, failed, earlier=True)
         for name, notice in run.windows.at_end():
             self._log_at_end(name, notice)
         run.progress.finish(failed)
@@ -206,7 +206,6 @@ class TapCobrowser(CommandLineTap):
     def _try(
         self,
         stream: CobrowserStream,
-        run: Run,
         failed: dict[str, TapCobrowserError],
         *,
         earlier: bool,
@@ -217,18 +216,21 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: If it concerns every stream.
         """
         try:
-            if stream.windowed and run.start.today is None:
-                raise run.start.errors[stream.name]
             if earlier:
                 stream.fill_in()
             else:
                 stream.sync()
         except TapCobrowserError as error:
-            rejected = isinstance(error, CredentialsError) and not run.windows.responded
-            if error.ends_run or rejected:
+            if self._ends_run(error):
                 raise
-            failed[stream.name] = error
-            self.logger.error("%s", error)  # noqa: TRY400 - without a traceback
+            # Without its traceback, which keeps the rows of the window that failed.
+            failed[stream.name] = error.with_traceback(None)
+            self.logger.error("%s", error)  # noqa: TRY400 - in one line
+
+    def _ends_run(self, error: TapCobrowserError) -> bool:
+        """Return whether an error of a stream is one of all: no other is worth trying then."""
+        rejected = isinstance(error, CredentialsError) and not self.run.windows.responded
+        return error.ends_run or rejected
 
     def _warn_of_days(self, today: date) -> None:
         """Log what is odd about the days that are to be read."""
@@ -293,11 +295,12 @@ class TapCobrowser(CommandLineTap):
     @override
     def try_streams(self) -> None:
         failed: dict[str, TapCobrowserError] = {}
+        _ = self.run  # whose first request may be rejected
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
             except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
-                if error.ends_run:
+                if self._ends_run(error):
                     raise
                 failed[stream.name] = error
         for name in self.streams:

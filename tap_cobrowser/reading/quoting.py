@@ -82,16 +82,17 @@ def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
     Raises:
         Misfit: If the text is incomplete, or no way fits.
     """
-    misfits = []
+    misfits: dict[str, Misfit] = {}
     for way in _WAYS if block.text.has_backslash else ("doubled", "bare"):
         try:
             return way, use(batches(block, way))
-        except Misfit as misfit:  # noqa: PERF203
-            misfits.append(misfit)
-            # `\""` at the end closes a cell of `fputcsv`, which quotes no id.
-            if misfit.is_cut and (way != "doubled" or _begins_quoted(block)):
-                break
-    raise misfits[-1] if misfits[-1].is_cut else misfits[block.text.has_backslash]
+        except Misfit as misfit:
+            misfits[way] = misfit
+        is_cut = any(misfit.is_cut for misfit in misfits.values())
+        # A backslash at the end of the last cell may look like a cut in `addslashes`.
+        if is_cut and way != "addslashes" and not (way == "doubled" and _ends_like_fputcsv(block)):
+            break
+    raise misfits["doubled"]
 
 
 def batches(block: Block, way: str) -> Iterator[Rows]:
@@ -172,6 +173,17 @@ def has_escaped_nul(block: Block) -> bool:
     return any("\\0" in piece.replace("\\\\", "") for piece in block.text.pieces(block.begin))
 
 
+def _ends_like_fputcsv(block: Block) -> bool:
+    r"""Return whether `\""` is at the end: a quote that is not doubled, and one that closes.
+
+    A cut of doubled quotes may leave this, too. But `fputcsv` quotes no id.
+    """
+    last = ""
+    for piece in block.text.pieces(block.begin):
+        last = piece
+    return last.rstrip("\r\n").endswith('\\""') and not _begins_quoted(block)
+
+
 def _begins_quoted(block: Block) -> bool:
     return next(block.text.pieces(block.begin), "").startswith('"')
 
@@ -230,8 +242,11 @@ def _from_addslashes(block: Block, quotes: _Quotes) -> Iterator[str]:
         parts = piece.split("\\\\")
         others = "".join(parts)
         quote, apostrophe, nul = map(others.count, ('\\"', "\\'", "\\0"))
-        if others.count("\\") != quote + apostrophe + nul or others.count("'") != apostrophe:
-            raise Misfit
+        is_cut = others.endswith("\\")  # within an escape
+        escapes = quote + apostrophe + nul + is_cut
+        is_whole = others.count("\\") == escapes and others.count("'") == apostrophe
+        if is_cut or not is_whole:
+            raise Misfit(is_cut=is_whole)
         quotes.escaped += quote
         yield "\\".join(
             part.replace('\\"', '""').replace("\\'", "'").replace("\\0", "") for part in parts
@@ -265,6 +280,9 @@ def _from_bare(block: Block) -> Iterator[str]:
     border = re.compile(rf'(.*)({end})"([^"\r\n]*)', re.DOTALL)
 
     def doubled(cells: list[str], line_end: str) -> str:
+        short = border.fullmatch(cells[-1])
+        if short and short[3]:  # a row of one cell
+            raise Misfit
         return '"' + between.join([cell.replace('"', '""') for cell in cells]) + line_end
 
     rest = ""
