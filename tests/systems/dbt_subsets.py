@@ -65,7 +65,6 @@ def main() -> None:
         finally:
             execute([f"ALTER TABLE cobrowser.{PREFIX}{each} RENAME TO {each}" for each in others])
         found.append({"build": built, "freshness": fresh, "coverage": [row for (row,) in coverage]})
-    print(json.dumps(found))
 
 
 if __name__ == "__main__":  # dbt starts processes of its own, which import this file
