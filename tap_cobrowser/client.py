@@ -265,6 +265,7 @@ class CobrowserStream(Stream, ABC):
                     if part.response.table.nothing:
                         nothing.append(str(part.response.window or "the full table"))
                     today = today or part.response.today  # of a table without windows
+                    del part  # whose rows may take much memory, before more are requested
                     continue
                 if since is None and part.window:
                     since = part.window.first

@@ -190,16 +190,18 @@ class TapCobrowser(CommandLineTap):
         if run.start.today:
             self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
-        for stream in self._selected:
-            self._try(stream, failed, earlier=False)
-        for stream in self._selected:
-            if stream.name in failed:
-                run.windows.drop((stream.command, True))
-            else:
-                self._try(stream, failed, earlier=True)
-        for name, notice in run.windows.at_end():
-            self._log_at_end(name, notice)
-        run.progress.finish(failed)
+        try:
+            for stream in self._selected:
+                self._try(stream, failed, earlier=False)
+            for stream in self._selected:
+                if stream.name in failed:
+                    run.windows.drop((stream.command, True))
+                else:
+                    self._try(stream, failed, earlier=True)
+        finally:
+            for name, notice in run.windows.at_end():
+                self._log_at_end(name, notice)
+            run.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
@@ -221,7 +223,7 @@ class TapCobrowser(CommandLineTap):
             else:
                 stream.sync()
         except TapCobrowserError as error:
-            if self._ends_run(error):
+            if self._ends_run(error) or len(self._selected) == 1:
                 raise
             # Without its traceback, which keeps the rows of the window that failed.
             failed[stream.name] = error.with_traceback(None)
@@ -359,9 +361,6 @@ class TapCobrowser(CommandLineTap):
 
 def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
     """Return the last line of a run in which streams failed: which, and why."""
-    if len(failed) == 1 == streams:
-        (error,) = failed.values()
-        return StreamsFailedError(error.what, where=error.where, advice=error.advice)
     reasons = "; ".join(
         f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items()
     )
