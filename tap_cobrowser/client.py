@@ -240,6 +240,8 @@ class CobrowserStream(Stream, ABC):
             for part in self._run.windows.read(source, window):
                 self._log_notices(*part.notices)
                 if part.response and self._emit(part.response, None, None, most):
+                    # No message follows that would send what the writer has gathered.
+                    cast("LineWriter", self._tap.message_writer).flush()
                     return
 
     def _emit_windows(self, *, earlier: bool) -> None:
