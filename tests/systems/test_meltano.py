@@ -55,7 +55,7 @@ def test_meltano_brings_every_row_and_value_into_duckdb_and_the_next_day_upserts
             assert before[stream]
             found = rows_in_duckdb(path, stream)
             assert ordered(found) == ordered(before[stream]), stream
-            assert f"{len(found)} rows in cobrowser.{stream}\n" in said
+            assert f"{len(found)} rows in cobrowser.cobrowser.{stream}\n" in said
         old = _bookmarks(meltano)
         # what a clone has is not changed by a run
         for name in ("meltano.yml", "pyproject.toml"):
