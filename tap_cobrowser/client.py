@@ -211,7 +211,14 @@ class CobrowserStream(Stream, ABC):
     # The SDK's own, marked as final, writes records one by one, and a bookmark for each.
     @override  # type: ignore[misc]
     def sync(self, context: Context | None = None) -> None:
-        """Emit the SCHEMA, then the daily work."""
+        """Emit the SCHEMA, then the daily work.
+
+        Raises:
+            TapCobrowserError: If it cannot be read to its end.
+        """
+        start = self._run.start
+        if self.windowed and start.today is None:  # the preflight has tried this stream, too
+            raise start.errors[self.name]
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
             self._emit_windows(earlier=False)
@@ -233,6 +240,8 @@ class CobrowserStream(Stream, ABC):
             for part in self._run.windows.read(source, window):
                 self._log_notices(*part.notices)
                 if part.response and self._emit(part.response, None, None, most):
+                    # No message follows that would send what the writer has gathered.
+                    cast("LineWriter", self._tap.message_writer).flush()
                     return
 
     def _emit_windows(self, *, earlier: bool) -> None:
@@ -258,6 +267,7 @@ class CobrowserStream(Stream, ABC):
                     if part.response.table.nothing:
                         nothing.append(str(part.response.window or "the full table"))
                     today = today or part.response.today  # of a table without windows
+                    del part  # whose rows may take much memory, before more are requested
                     continue
                 if since is None and part.window:
                     since = part.window.first

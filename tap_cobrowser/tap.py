@@ -190,23 +190,24 @@ class TapCobrowser(CommandLineTap):
         if run.start.today:
             self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
-        for stream in self._selected:
-            self._try(stream, run, failed, earlier=False)
-        for stream in self._selected:
-            if stream.name in failed:
-                run.windows.drop((stream.command, True))
-            else:
-                self._try(stream, run, failed, earlier=True)
-        for name, notice in run.windows.at_end():
-            self._log_at_end(name, notice)
-        run.progress.finish(failed)
+        try:
+            for stream in self._selected:
+                self._try(stream, failed, earlier=False)
+            for stream in self._selected:
+                if stream.name in failed:
+                    run.windows.drop((stream.command, True))
+                else:
+                    self._try(stream, failed, earlier=True)
+        finally:
+            for name, notice in run.windows.at_end():
+                self._log_at_end(name, notice)
+            run.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
     def _try(
         self,
         stream: CobrowserStream,
-        run: Run,
         failed: dict[str, TapCobrowserError],
         *,
         earlier: bool,
@@ -217,31 +218,36 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: If it concerns every stream.
         """
         try:
-            if stream.windowed and run.start.today is None:
-                raise run.start.errors[stream.name]
             if earlier:
                 stream.fill_in()
             else:
                 stream.sync()
         except TapCobrowserError as error:
-            rejected = isinstance(error, CredentialsError) and not run.windows.responded
-            if error.ends_run or rejected:
+            if self._ends_run(error) or len(self._selected) == 1:
                 raise
-            failed[stream.name] = error
-            self.logger.error("%s", error)  # noqa: TRY400 - without a traceback
+            # Without its traceback, which keeps the rows of the window that failed.
+            failed[stream.name] = error.with_traceback(None)
+            self.logger.error("%s", error)  # noqa: TRY400 - in one line
+
+    def _ends_run(self, error: TapCobrowserError) -> bool:
+        """Return whether an error of a stream is one of all: no other is worth trying then."""
+        rejected = isinstance(error, CredentialsError) and not self.run.windows.responded
+        return error.ends_run or rejected
 
     def _warn_of_days(self, today: date) -> None:
         """Log what is odd about the days that are to be read."""
         windowed = [stream for stream in self._selected if stream.windowed]
+        is_ahead = False
         for stream in windowed:
             if (bookmark := stream.bookmark) and bookmark.day > today + ONE_DAY:
+                is_ahead = True
                 self.logger.warning(
                     "%s: the bookmark (%s) is after the server's today (%s): days until then are "
                     "not read, unless you set it back or remove it.",
                     *(stream.name, bookmark.day, today),
                 )
         plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
-        if windowed and not any(plans):
+        if windowed and not any(plans) and not is_ahead:
             days = windowed[0].daily_days(today)
             self.logger.warning(
                 "No stream with days has anything to read: the first day (%s) is after the last "
@@ -293,11 +299,12 @@ class TapCobrowser(CommandLineTap):
     @override
     def try_streams(self) -> None:
         failed: dict[str, TapCobrowserError] = {}
+        _ = self.run  # whose first request may be rejected
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
             except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
-                if error.ends_run:
+                if self._ends_run(error):
                     raise
                 failed[stream.name] = error
         for name in self.streams:
@@ -354,9 +361,6 @@ class TapCobrowser(CommandLineTap):
 
 def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
     """Return the last line of a run in which streams failed: which, and why."""
-    if len(failed) == 1 == streams:
-        (error,) = failed.values()
-        return StreamsFailedError(error.what, where=error.where, advice=error.advice)
     reasons = "; ".join(
         f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items()
     )
