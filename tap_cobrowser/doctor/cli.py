@@ -13,12 +13,7 @@ import click
 
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
-from tap_cobrowser.doctor.examination import (
-    MOST_REQUESTS,
-    Examination,
-    RecordingApi,
-    StoppedError,
-)
+from tap_cobrowser.doctor import examination
 from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
     "Find out how a CoBrowser.net account's CSV exports work, and which settings fit. It makes at "
-    f"most {MOST_REQUESTS} requests. The report has no customer data and no credentials, so it can "
+    f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no credentials, so it can "
     "be attached to an issue."
 )
 
@@ -51,11 +46,11 @@ def report_of(
     """
     tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
     commands = {name: stream.command for name, stream in tap.streams.items()}
-    api, why = RecordingApi(checked, time), ""
-    made, failure = Examination(checked, commands, api, time, earlier), None
+    api, why = examination.RecordingApi(checked, time), ""
+    made, failure = examination.Examination(checked, commands, api, time, earlier), None
     try:
         made.make()
-    except StoppedError as stopped:
+    except examination.StoppedError as stopped:
         failure = stopped.args[0]
         why = reason_of(failure) if api.works else ""
         if not api.works and not isinstance(failure, CredentialsError):
@@ -94,7 +89,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
         _write(output, "", mode="a")  # before anything is requested
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the tap's own speaks of a target
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    tap.logger.info("Examining the server, with at most %d requests.", MOST_REQUESTS)
+    tap.logger.info("Examining the server, with at most %d requests.", examination.MOST_REQUESTS)
     report, error = report_of(tap.settings, earlier)
     _write(output, report.to_json() if form == "json" else report.to_text())
     if error:

@@ -207,9 +207,10 @@ class RecordingApi(Api):
 class Examination:
     """One examination of a server, and what it has shown.
 
-    `earlier` has digests of days from a report. `limits` and `failed` are what the tap's checks have
-    found, `failed` by command. `pair` is two completed days, the older one first, that have rows
-    alone. `seconds` is the time per request, by the number at once; None if that is too many.
+    `earlier` has digests of days from a report. `limits` and, by command, `failed` are what the
+    tap's checks have found. `days` are two completed days that have rows alone, the older one first,
+    and `ranges` the requests from the older to the younger and from the younger to the older one.
+    `seconds` is the time per request, by the number at once; None if that is too many.
     """
 
     settings: Settings
@@ -220,7 +221,8 @@ class Examination:
     start: Preflight = field(default_factory=Preflight)
     limits: set[int] = field(default_factory=set)
     failed: dict[str, TapCobrowserError] = field(default_factory=dict)
-    pair: tuple[Seen, Seen] | None = None
+    days: tuple[Seen, Seen] | None = None
+    ranges: tuple[Seen, Seen] | None = None
     seconds: dict[int, float | None] = field(default_factory=dict)
 
     @property
@@ -251,7 +253,8 @@ class Examination:
             self._read_streams(self.start.today)
             self._ask_ranges()
             self._ask_earlier_days(self.start.today)
-            self._ask_at_once(self.start.today)
+            with suppress(TapCobrowserError):
+                self._ask_at_once(self.start.today)
 
     def _window(self, last: date) -> DateWindow:
         return DateWindow(last - (self.width - 1) * ONE_DAY, last)
@@ -293,11 +296,14 @@ class Examination:
         name, ago = next(iter(self._known()), ("accountspecshourly", 1))
         for name, ago in self._known():
             self._probe(name, ago + 1, ago + 1)
-            if older := self._known().get((name, ago + 1)):
-                self.pair = older, self._known()[name, ago]
+            if (name, ago + 1) in self._known():
                 break
         for numbers in ((ago + 1, ago), (ago, ago + 1), (ago + 2, ago)):
             self._probe(name, *numbers)
+        if {(name, ago), (name, ago + 1)} <= self._known().keys():
+            last = {each.numbers: each for each in self.seen if each.command.name == name}
+            self.days = last[ago + 1, ago + 1], last[ago, ago]
+            self.ranges = last[ago + 1, ago], last[ago, ago + 1]
         if all(each.table or each.error or not each.span for each in self.seen):
             self._probe("conversations", _LONG_AGO, _LONG_AGO)
 
@@ -324,8 +330,9 @@ class Examination:
                 for _ in range(number):
                     jobs.append(pool.submit(self.api.fetch, command, self._window(last)))
                     last -= self.width * ONE_DAY
-            failed = any(job.exception() for job in jobs)
-            took = (self.time.monotonic() - begun) / number
-            self.seconds[number] = None if failed else took
+            failed = [error for job in jobs if (error := job.exception())]
+            if failed and number == 1:
+                raise failed[0]
+            self.seconds[number] = None if failed else (self.time.monotonic() - begun) / number
             if failed:
                 return

@@ -53,12 +53,8 @@ America/Caracas Atlantic/Cape_Verde Pacific/Fiji Pacific/Tongatapu"""
 class Finding:
     """The answer to a question, and what follows from it.
 
-    Attributes:
-        confidence: `proven`, `likely` or `unknown`.
-        todo: What to do, other than to change settings.
-        settings: The settings to change.
-        ask: What to ask CoBrowser.net.
-        loses: Whether an extraction with the given settings fails or loses rows.
+    `todo` is what to do, other than to change `settings`; `ask` what to ask CoBrowser.net; `loses`
+    whether an extraction with the given settings fails or loses rows.
     """
 
     id: str
@@ -125,76 +121,66 @@ def _access(made: Examination) -> Finding:
         evidence = f"CCC commands are rejected{_status(ccc)}."
     elif ccc and ccc[0].response:
         answer, sure, evidence = "agent", LIKELY, "CCC commands have no rows."
-    needless = answer == "agent" and made.settings.ccc_agent and "cccagents" in made.failed
-    change = needless or (answer == "ccc" and not made.settings.ccc_agent)
-    failed = [
+    wants = made.settings.ccc_agent
+    needless = answer == "agent" and wants and "cccagents" in made.failed
+    failed = " ".join(
         f"{name}{_status(each for each in made.seen if each.command.name == name)}: {reason_of(why)}"
         for name, why in made.failed.items()
-        if not made.commands[name].ccc_only or (answer == "ccc" and made.settings.ccc_agent)
-    ]
-    todo = f"Streams that cannot be extracted: {' '.join(failed)}" if failed else ""
-    ask = f"Why do these commands not work as documented? {' '.join(failed)}" if failed else ""
-    settings, loses = {"ccc_agent": not needless} if change else {}, bool(failed or needless)
-    evidence = f"User and key work; {evidence}"
+        if not made.commands[name].ccc_only or (wants and answer == "ccc")
+    )
+    settings = {"ccc_agent": not wants} if needless or (answer == "ccc" and not wants) else {}
+    todo = f"Streams that cannot be extracted: {failed}" if failed else ""
+    ask = f"Why do these commands not work as documented? {failed}" if failed else ""
+    evidence, loses = f"User and key work; {evidence}", bool(failed) or needless
     return Finding("access", answer, evidence, sure, todo, settings, ask, loses)
 
 
 # Ranges and days
 
 
-def _range(made: Examination, *, stop_older: bool) -> Seen | None:
-    """Return the last request of the two days that are known, in the order of their ends."""
-    if not made.pair:
-        return None
-    older, younger = (each.numbers[0] for each in made.pair)
-    numbers = (younger, older) if stop_older else (older, younger)
-    of_command = [each for each in made.seen if each.command == made.pair[0].command]
-    return next((each for each in reversed(of_command) if each.numbers == numbers), None)
+def _one_day(made: Examination, *, because: str = "") -> tuple[str, dict[str, Any], str]:
+    """Return what to do, the settings and what to ask where ranges of days do not work."""
+    if made.settings.window_days == 1:
+        return because, {}, _ASK_RANGES
+    return because or "Without it, each run finds this out.", {"window_days": 1}, _ASK_RANGES
 
 
 def _ranges(made: Examination) -> list[Finding]:
     """Return the findings about the order and the end of ranges."""
-    ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
-    if not (made.pair and ordered and reverse):
+    if not (made.days and made.ranges):
         return [_unknown(name, _NO_DAYS) for name in ("range_order", "range_end")]
-    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
-    change = ("The tap then does so anyway.", settings, _ASK_RANGES)
-    known = made.pair[0].keys | made.pair[1].keys
-    starts, stops = bool(known & ordered.keys), bool(known & reverse.keys)
-    evidence = (
-        f"A range from `start` to `stop` has {'' if starts else 'no '}rows{_status([ordered])}"
+    known = made.days[0].keys | made.days[1].keys
+    starts, stops = (bool(known & each.keys) for each in made.ranges)
+    ordered, reverse = (
+        f"{'rows' if known & each.keys else 'no rows'}{_status([each])}" for each in made.ranges
     )
-    evidence += f", one from `stop` to `start` {'some' if stops else 'none'}{_status([reverse])}."
+    evidence = f"Two days from `start` to `stop` have {ordered}, from `stop` to `start` {reverse}."
     if not (starts or stops):
-        order = Finding("range_order", "unknown", evidence, UNKNOWN, *change)
+        order = Finding("range_order", "unknown", evidence, UNKNOWN, *_one_day(made))
         return [order, _unknown("range_end", evidence)]
     answer = ("either" if stops else "start_older") if starts else "stop_older"
-    order = Finding("range_order", answer, evidence, PROVEN, *(() if starts else change))
-    used = ordered if starts else reverse
-    lacks_older, lacks_younger = (not day.keys & used.keys for day in made.pair)
+    order = Finding("range_order", answer, evidence, PROVEN, *(() if starts else _one_day(made)))
+    used = made.ranges[0 if starts else 1]
+    lacks_older, lacks_younger = (not day.keys & used.keys for day in made.days)
     if not (lacks_older or lacks_younger):
-        return [order, Finding("range_end", "included", "A range of two days has rows of both.")]
-    evidence = (
-        f"A range of two days has no rows of its {'older' if lacks_older else 'younger'} day."
-    )
+        return [order, Finding("range_end", "included", "Two days have rows of both.")]
+    evidence = f"Two days have no rows of the {'older' if lacks_older else 'younger'} one."
     answer = "excluded" if lacks_younger else "included"
     # The largest number of rows of all may be a limit that cuts the other end off.
     if len(used.table) == max(len(each.table) for each in made.seen):
         evidence += " A limit of rows may have cut it off."
-        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, *change)]
-    return [order, Finding("range_end", answer, evidence, PROVEN, *change)]
+        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, *_one_day(made))]
+    return [order, Finding("range_end", answer, evidence, PROVEN, *_one_day(made))]
 
 
 def _range_most(made: Examination) -> Finding:
-    ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
+    pairs = [each for each in made.seen if each.span == _PAIR]
     three = next((each for each in made.seen if each.span == _THREE), None)
     has = three.begins(made.settings.timezone) if three and three.response else [False]
     answer, sure, evidence = 0, PROVEN, "Too few days with rows were seen to tell."
-    if ordered and reverse and ordered.rejected and reverse.rejected:
-        answer, evidence = 1, f"Two days are rejected{_status([ordered])}; one is not."
-    elif (
-        three and three.rejected and any(each.response for each in made.seen if each.span == _PAIR)
-    ):
+    if made.ranges and all(each.rejected for each in made.ranges):
+        answer, evidence = 1, f"Two days are rejected{_status(pairs)}; one is not."
+    elif three and three.rejected and any(each.response for each in pairs):
         answer, sure = _PAIR, PROVEN if isinstance(three.error, RejectedError) else LIKELY
         evidence = f"Two days are accepted, three are rejected{_status([three])}."
     elif has[0] and has[-1]:
@@ -222,7 +208,7 @@ def _range_used(made: Examination) -> Finding:
         todo = "Check caches and proxies in between: the tap would fail or lack rows."
         ask = "Why do `start` and `stop` have no effect? Different days return the same rows."
         return Finding("range_used", "ignored", evidence, PROVEN, todo, {}, ask, loses=True)
-    if made.pair:
+    if made.days:
         return Finding("range_used", "yes", "Two days have different rows, of these days.")
     return _unknown("range_used", _NO_DAYS)
 
@@ -253,10 +239,9 @@ def _day_zone(made: Examination) -> Finding:
 
 def _passes(dated: list[Seen], zone: ZoneInfo) -> bool:
     """Return whether the tap's check accepts all rows: those exactly at the end of a day, too."""
+    responses = [(each.command, each.response) for each in dated if each.response]
     try:
-        return not any(
-            rows_outside(each.command, each.response, zone) for each in dated if each.response
-        )
+        return not any(rows_outside(*each, zone) for each in responses)
     except WrongDaysError:
         return False
 
@@ -337,21 +322,21 @@ def _keys(made: Examination) -> Finding:
 
 def _row_limit(made: Examination) -> Finding:
     most = max(len(each.table) for each in made.seen)
-    limit, ordered = min(made.limits, default=0), _range(made, stop_older=False)
-    if made.start.notice and made.pair and ordered:
-        has_older, has_younger = (bool(day.keys & ordered.keys) for day in made.pair)
+    limit = min(made.limits, default=0)
+    if made.start.notice and made.days and made.ranges:
+        has_older, has_younger = (bool(day.keys & made.ranges[0].keys) for day in made.days)
+        rows = len(made.ranges[0].table)
         if has_older and has_younger:  # but the preflight has found that it lacks some of them
-            limit = len(ordered.table)
-        elif has_older and len(ordered.table) == most:
+            limit = rows
+        elif has_older and rows == most:
             return _unknown("row_limit", f"No response has more than {most} rows: is it a limit?")
     if not limit:
         evidence = f"The largest response has {counted(most, 'row')}."
         return Finding("row_limit", "none_seen", evidence, LIKELY)
     evidence = f"A range of days has {counted(limit, 'row')}, its days alone have more."
     full = any(each.span <= 1 and len(each.table) == limit for each in made.seen)
-    todo = "Single days lack rows, too." if full else "The tap then does so anyway."
-    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
-    return Finding("row_limit", limit, evidence, PROVEN, todo, settings, _ASK_RANGES, full)
+    change = _one_day(made, because="Single days lack rows, too." if full else "")
+    return Finding("row_limit", limit, evidence, PROVEN, *change, loses=full)
 
 
 def _late(made: Examination) -> Finding:
