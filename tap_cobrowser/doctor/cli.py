@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import settings
+from tap_cobrowser import errors, settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.doctor import examination
 from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
-from tap_cobrowser.errors import (
-    CredentialsError,
-    ExaminationError,
-    InputFileError,
-    SettingError,
-    TapCobrowserError,
-)
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
@@ -32,14 +25,14 @@ if TYPE_CHECKING:
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
     "Find out how a CoBrowser.net account's CSV exports work, and which settings fit. It makes at "
-    f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no credentials, so it can "
-    "be attached to an issue."
+    f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no "
+    "credentials, so it can be attached to an issue."
 )
 
 
 def report_of(
     checked: settings.Settings, earlier: dict[str, Any] | None = None, time: Time = SYSTEM_TIME
-) -> tuple[Report, TapCobrowserError | None]:
+) -> tuple[Report, errors.TapCobrowserError | None]:
     """Examine a server, and return the report and the error that ended it early, if one did.
 
     The error is raised if there is nothing to report, because no request succeeded.
@@ -53,7 +46,7 @@ def report_of(
     except examination.StoppedError as stopped:
         failure = stopped.args[0]
         why = reason_of(failure) if api.works else ""
-        if not api.works and not isinstance(failure, CredentialsError):
+        if not api.works and not isinstance(failure, errors.CredentialsError):
             raise failure from None
     report = Report(settings.version(), findings_of(made), api.requests, why, days_of(made))
     return report, failure
@@ -81,9 +74,6 @@ def main() -> None:
 def _run(config: Any, form: str, output: str | None, against: str | None) -> None:
     """Examine, and print the report. It is an error if an extraction would fail or lose rows."""
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
-    if not (tap.settings.user and tap.settings.api_key):
-        msg = "The doctor needs the settings 'user' and 'api_key', and reads no `history_files`"
-        raise SettingError(msg, advice="Give both.")
     earlier = read_report(against) if against else None
     if output:
         _write(output, "", mode="a")  # before anything is requested
@@ -95,7 +85,7 @@ def _run(config: Any, form: str, output: str | None, against: str | None) -> Non
     if error:
         raise error
     if report.problem:
-        raise ExaminationError(report.problem)
+        raise errors.ExaminationError(report.problem)
 
 
 def _write(path: str | None, text: str, mode: str = "w") -> None:
@@ -114,4 +104,4 @@ def _write(path: str | None, text: str, mode: str = "w") -> None:
     else:
         return
     msg = f"The report cannot be written: {reason}"
-    raise InputFileError(msg, advice="Give `--output` a file that can be written to.")
+    raise errors.InputFileError(msg, advice="Give `--output` a file that can be written to.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
@@ -15,16 +16,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from tap_cobrowser import errors
 from tap_cobrowser.checks.days import rows_outside
 from tap_cobrowser.checks.keys import keys_shared
 from tap_cobrowser.doctor.late import days_of, why_not
-from tap_cobrowser.errors import (
-    ExaminationError,
-    NotCsvError,
-    RejectedError,
-    TapCobrowserError,
-    WrongDaysError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,19 +29,15 @@ if TYPE_CHECKING:
 PROVEN, LIKELY, UNKNOWN = "proven", "likely", "unknown"
 _WEEK, _OK, _PAIR, _THREE = 7, 200, 2, 3
 _NO_DAYS = "No two days in a row with rows were seen."
-_ASK_RANGES = (
-    "Which of `start` and `stop` is the older day of a range, are both included, and is there a "
-    "limit on rows?"
-)
+_ASK_RANGES = "Is `start` or `stop` the older day, are both included, and is there a row limit?"
 # One zone for each UTC offset in use, the likely ones first, and for each rule of summer time.
 _ZONES = """UTC Europe/Amsterdam Europe/London Europe/Athens Europe/Istanbul America/New_York
 America/Chicago America/Denver America/Los_Angeles Asia/Kolkata Asia/Singapore Asia/Tokyo
 Australia/Sydney Australia/Brisbane Africa/Lagos Asia/Dubai Asia/Karachi Asia/Dhaka Asia/Bangkok
 America/Bogota America/Sao_Paulo America/Anchorage America/Halifax America/St_Johns Asia/Tehran
-Atlantic/Azores Atlantic/South_Georgia Asia/Kabul Asia/Kathmandu Asia/Yangon Australia/Adelaide
-Australia/Darwin Australia/Eucla Australia/Lord_Howe Pacific/Auckland Pacific/Chatham
-Pacific/Noumea Pacific/Honolulu Pacific/Marquesas America/Mexico_City America/Phoenix
-America/Caracas Atlantic/Cape_Verde Pacific/Fiji Pacific/Tongatapu"""
+America/Phoenix America/Caracas America/Mexico_City Atlantic/Azores Atlantic/Cape_Verde Asia/Kabul
+Atlantic/South_Georgia Asia/Kathmandu Asia/Yangon Australia/Adelaide Australia/Darwin Pacific/Fiji
+Pacific/Auckland Pacific/Noumea Pacific/Honolulu Pacific/Tongatapu"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +86,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def reason_of(error: TapCobrowserError) -> str:
+def reason_of(error: errors.TapCobrowserError) -> str:
     """Return why a request failed, in words for its kind of error: its own may quote a cell."""
     kind = (type(error).__doc__ or type(error).__name__).split("\n")[0]
-    return error.what if isinstance(error, ExaminationError) else kind
+    return error.what if isinstance(error, errors.ExaminationError) else kind
 
 
 def _unknown(name: str, evidence: str, answer: object = "unknown") -> Finding:
@@ -107,8 +98,8 @@ def _unknown(name: str, evidence: str, answer: object = "unknown") -> Finding:
 
 def _status(seen: Iterable[Seen]) -> str:
     """Return the status of the first request that failed, as a part of a sentence."""
-    first = next((each.status for each in seen if each.error and each.status), _OK)
-    return f" (status {first})" if first != _OK else ""
+    first = next((each.status for each in seen if not each.response), 0)
+    return f" (status {first})" if first not in {0, _OK} else ""
 
 
 def _access(made: Examination) -> Finding:
@@ -117,14 +108,14 @@ def _access(made: Examination) -> Finding:
     if any(each.table for each in ccc):
         answer, sure, evidence = "ccc", PROVEN, "CCC commands have rows."
     elif any(each.rejected for each in ccc):
-        answer, sure = "agent", LIKELY if isinstance(ccc[0].error, NotCsvError) else PROVEN
+        answer, sure = "agent", LIKELY if isinstance(ccc[0].got, errors.NotCsvError) else PROVEN
         evidence = f"CCC commands are rejected{_status(ccc)}."
     elif ccc and ccc[0].response:
         answer, sure, evidence = "agent", LIKELY, "CCC commands have no rows."
     wants = made.settings.ccc_agent
     needless = answer == "agent" and wants and "cccagents" in made.failed
     failed = " ".join(
-        f"{name}{_status(each for each in made.seen if each.command.name == name)}: {reason_of(why)}"
+        f"{name}{_status(made.of(name))}: {reason_of(why)}"
         for name, why in made.failed.items()
         if not made.commands[name].ccc_only or (wants and answer == "ccc")
     )
@@ -133,9 +124,6 @@ def _access(made: Examination) -> Finding:
     ask = f"Why do these commands not work as documented? {failed}" if failed else ""
     evidence, loses = f"User and key work; {evidence}", bool(failed) or needless
     return Finding("access", answer, evidence, sure, todo, settings, ask, loses)
-
-
-# Ranges and days
 
 
 def _one_day(made: Examination, *, because: str = "") -> tuple[str, dict[str, Any], str]:
@@ -181,7 +169,7 @@ def _range_most(made: Examination) -> Finding:
     if made.ranges and all(each.rejected for each in made.ranges):
         answer, evidence = 1, f"Two days are rejected{_status(pairs)}; one is not."
     elif three and three.rejected and any(each.response for each in pairs):
-        answer, sure = _PAIR, PROVEN if isinstance(three.error, RejectedError) else LIKELY
+        answer, sure = _PAIR, PROVEN if isinstance(three.got, errors.RejectedError) else LIKELY
         evidence = f"Two days are accepted, three are rejected{_status([three])}."
     elif has[0] and has[-1]:
         answer, sure, evidence = _THREE, LIKELY, "Three days have rows; more were not tried."
@@ -220,8 +208,14 @@ def _day_zone(made: Examination) -> Finding:
     naive = any(each.written["stamp_offset"] == {"none"} for each in dated)
     if naive and not any("Unix seconds" in each.written["dates"] for each in dated):
         return _unknown("day_zone", "Date-times have no UTC offset, so they do not show it.")
-    others = _other_zones(dated, zone)
-    if all(each.fits(zone) for each in dated) or (not others and _passes(dated, zone)):
+    others, passes = _other_zones(dated, zone), False
+    with suppress(
+        errors.WrongDaysError
+    ):  # the tap's check accepts rows exactly at the end of a day
+        passes = not any(
+            rows_outside(each.command, each.response, zone) for each in dated if each.response
+        )
+    if all(each.fits(zone) for each in dated) or (passes and not others):
         if others:
             return _unknown("day_zone", f"Rows fit the days of {zone.key} and other UTC offsets.")
         evidence = f"All rows fit the days of {zone.key}, and of no other UTC offset."
@@ -235,15 +229,6 @@ def _day_zone(made: Examination) -> Finding:
     ask = "In which time zone do the days of the account begin and end?"
     settings = {"timezone": next(iter(others.values())).key} if len(others) == 1 else {}
     return Finding("day_zone", answer, evidence, sure, todo, settings, ask, loses=True)
-
-
-def _passes(dated: list[Seen], zone: ZoneInfo) -> bool:
-    """Return whether the tap's check accepts all rows: those exactly at the end of a day, too."""
-    responses = [(each.command, each.response) for each in dated if each.response]
-    try:
-        return not any(rows_outside(*each, zone) for each in responses)
-    except WrongDaysError:
-        return False
 
 
 def _other_zones(dated: list[Seen], own: ZoneInfo) -> dict[str, ZoneInfo]:
@@ -271,9 +256,6 @@ def _clock(made: Examination) -> Finding:
     return Finding("clock", off, "This machine's clock is ahead of `Date` by so many seconds.")
 
 
-# How responses are written
-
-
 def _written(made: Examination, name: str) -> Finding:
     found = Counter(value for each in made.seen for value in each.written.get(name, ()) if value)
     if not found:
@@ -298,19 +280,16 @@ def _empty(made: Examination) -> Finding:
     return Finding("empty", answer, f"Seen in {counted(number, 'response')}.")
 
 
-# Rows
-
-
 def _keys(made: Examination) -> Finding:
-    most: Counter[str] = Counter()
+    answer: dict[str, object] = {}
     for each in made.seen:
         if each.table:
             shared = len(keys_shared(each.command, each.table))
-            most[each.command.name] = max(shared, most[each.command.name])
-    answer = {name: shared or "unique" for name, shared in most.items()}
+            if shared or each.command.name not in answer:
+                answer[each.command.name] = shared or "unique"
     if not answer:
         return _unknown("keys", "No rows were seen.")
-    names = ", ".join(name for name, shared in most.items() if shared)
+    names = ", ".join(name for name, found in answer.items() if found != "unique")
     if not names:
         evidence = f"No rows of {counted(len(answer), 'stream')} share a key and differ."
         return Finding("keys", answer, evidence, LIKELY)
@@ -324,8 +303,8 @@ def _row_limit(made: Examination) -> Finding:
     most = max(len(each.table) for each in made.seen)
     limit = min(made.limits, default=0)
     if made.start.notice and made.days and made.ranges:
-        has_older, has_younger = (bool(day.keys & made.ranges[0].keys) for day in made.days)
         rows = len(made.ranges[0].table)
+        has_older, has_younger = (bool(day.keys & made.ranges[0].keys) for day in made.days)
         if has_older and has_younger:  # but the preflight has found that it lacks some of them
             limit = rows
         elif has_older and rows == most:
@@ -351,12 +330,14 @@ def _late(made: Examination) -> Finding:
         for day, digest in days.items()
         if day in now["streams"].get(name, {}) and (digest or now["streams"][name][day])
     ]
+    if _day_zone(made).loses or _ignored(made):
+        both.clear()
     nothing = "" if both else "No day of the earlier report has rows and was read again."
     if reason := why_not(earlier, now) or nothing:
         return _unknown("late", reason, "not_compared")
-    begun, today = (date.fromisoformat(each["today"]) for each in (earlier, now))
+    begun = date.fromisoformat(earlier["today"])
+    passed = (date.fromisoformat(now["today"]) - begun).days
     changed = [(begun - day, name) for day, name, differs in both if differs]
-    passed = (today - begun).days
     compared = f"{counted(len(both), 'day')} of streams, {counted(passed, 'day')} later"
     if not changed:
         return Finding("late", "no", f"None has changed of {compared}.", LIKELY)
@@ -367,30 +348,26 @@ def _late(made: Examination) -> Finding:
     return Finding("late", "yes", evidence, PROVEN, "", settings, loses=given < least)
 
 
-# Time
-
-
 def _latency(made: Examination) -> Finding:
-    windows = [
-        (each.exchange.seconds, each.response.size)
-        for each in made.seen
-        if each.exchange and each.response and each.span == made.width
-    ]
+    windows = [each for each in made.seen if each.response and each.span == made.width]
     if not windows:
         return _unknown("latency", "No window was read.")
-    seconds, size = (median(each) for each in zip(*windows, strict=True))
+    seconds = median(each.exchange.seconds for each in windows if each.exchange)
+    size = median(each.response.size for each in windows if each.response)
     answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(size))}
     evidence = f"Medians of {counted(len(windows), 'window')} of {counted(made.width, 'day')}."
     return Finding("latency", answer, evidence, LIKELY)
 
 
 def _concurrency(made: Examination) -> Finding:
-    took = {str(number): _rounded(each) for number, each in made.seconds.items() if each}
+    took = {
+        str(number): _rounded(each) for number, each in made.seconds.items() if each is not None
+    }
     most = max(map(int, took), default=1)
     if len(took) < len(made.seconds):
         evidence = f"The server does not accept more than {counted(most, 'request')} at once."
-        lower = made.settings.max_concurrent_requests > most
-        settings = {"max_concurrent_requests": most} if lower else {}
+        settings = {"max_concurrent_requests": most}
+        settings = settings if made.settings.max_concurrent_requests > most else {}
         return Finding("concurrency", took, evidence, LIKELY, "", settings)
     if most == 1:
         return _unknown("concurrency", "It was not tried.", took or "unknown")
