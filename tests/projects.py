@@ -58,11 +58,15 @@ def link(installed: Path, folder: Path) -> Path:
 
 
 def run_meltano(
-    folder: Path, *arguments: str, code: int = 0, **environment: str
+    folder: Path,
+    *arguments: str,
+    code: int = 0,
+    programs: Path = PROGRAMS,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run Meltano in a project."""
+    """Run Meltano in a project, from a folder of programs."""
     done = subprocess.run(
-        [str(PROGRAMS / "meltano"), *arguments],
+        [str(programs / "meltano"), *arguments],
         capture_output=True,
         check=False,
         cwd=folder,
