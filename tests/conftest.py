@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import tempfile
 import warnings
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,13 +17,13 @@ from tests import projects
 from tests.databases import Database
 from tests.demo import Demo, run_both
 from tests.expected import NOW, days_ago
-from tests.forks import Programs
 from tests.keys import files_with_a_key
 from tests.outputs import Command, start
 from tests.shared import Roll, made_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.projects import Project
 
@@ -104,17 +102,6 @@ def plugins(of_all_workers: Path) -> Path:
     return made_once(of_all_workers / "plugins", projects.install)
 
 
-@pytest.fixture(scope="session")
-def programs() -> Iterator[Path]:
-    """A folder with `meltano` and the tap's commands, whose modules are imported already."""
-    if sys.platform != "linux":
-        yield projects.PROGRAMS
-        return
-    made = Programs(Path(tempfile.mkdtemp()) / "bin")  # a short path, for the socket
-    yield made.folder
-    made.stop()
-
-
 @pytest.fixture
 def project_folder(tmp_path: Path, plugins: Path) -> Path:
     """A project of the test's own, with a state and an output folder, and the shared plugins."""
@@ -124,15 +111,15 @@ def project_folder(tmp_path: Path, plugins: Path) -> Path:
 
 
 @pytest.fixture
-def meltano(project_folder: Path, programs: Path) -> Project:
+def meltano(project_folder: Path) -> Project:
     """Run Meltano in the test's project."""
-    return partial(projects.run_meltano, project_folder, programs=programs)
+    return partial(projects.run_meltano, project_folder)
 
 
 @pytest.fixture(scope="session")
-def demo(of_all_workers: Path, plugins: Path, programs: Path) -> Demo:
+def demo(of_all_workers: Path, plugins: Path) -> Demo:
     """The demo and the page of charts, made by the worker that is here first."""
-    return Demo(made_once(of_all_workers / "demo", partial(run_both, plugins, programs)))
+    return Demo(made_once(of_all_workers / "demo", partial(run_both, plugins)))
 
 
 @pytest.fixture(scope="session")

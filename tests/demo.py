@@ -57,7 +57,7 @@ class Demo:
         self.oldest = int((folder / "oldest").read_text(encoding="utf-8"))
 
 
-def run_both(plugins: Path, programs: Path, folder: Path) -> None:
+def run_both(plugins: Path, folder: Path) -> None:
     """Run the demo and, on the next day, what makes the page."""
     project = folder / "project"
     project.mkdir()
@@ -68,7 +68,7 @@ def run_both(plugins: Path, programs: Path, folder: Path) -> None:
             "TAP_COBROWSER_START_DATE": FIRST.isoformat(),
             "TAP_COBROWSER_LOOKBACK_DAYS": str(LOOK_BACK),
         }
-        run = partial(run_meltano, project, "run", programs=programs)
+        run = partial(run_meltano, project, "run")
         done = [run("demo", **environment)]
         sandbox.set_clock(NOW, frozen=True)
         sandbox.requests.clear()

@@ -61,12 +61,11 @@ def run_meltano(
     folder: Path,
     *arguments: str,
     code: int = 0,
-    programs: Path = PROGRAMS,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run Meltano in a project, from a folder of programs."""
+    """Run Meltano in a project."""
     done = subprocess.run(
-        [str(programs / "meltano"), *arguments],
+        [str(PROGRAMS / "meltano"), *arguments],
         capture_output=True,
         check=False,
         cwd=folder,

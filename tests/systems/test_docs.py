@@ -113,7 +113,7 @@ def test_commands_that_other_tests_run_are_in_the_documentation() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the documentation's commands are for a Unix shell")
 @pytest.mark.parametrize("page", SCRIPTS)
 def test_every_command_of_a_page_runs_in_its_order(
-    page: str, project_folder: Path, programs: Path, tmp_path: Path, request: pytest.FixtureRequest
+    page: str, project_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     environment = {}
     if "target-postgres" in SCRIPTS[page]:
@@ -129,7 +129,7 @@ def test_every_command_of_a_page_runs_in_its_order(
             **sandbox.environment(),
             "CURL_HOME": str(tmp_path),
             "NO_COLOR": "1",
-            "PATH": f"{_path(tmp_path, project_folder, programs)}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{_path(tmp_path, project_folder)}{os.pathsep}{os.environ['PATH']}",
             "TAP_COBROWSER_START_DATE": f"{START}",
             "TAP_COBROWSER__SELECT": json.dumps([f"{stream}.*" for stream in SELECTED]),
         }
@@ -160,13 +160,13 @@ def _port(sandbox: Sandbox) -> str:
     return found[0]
 
 
-def _path(folder: Path, project: Path, programs: Path) -> str:
+def _path(folder: Path, project: Path) -> str:
     """Return the folders with the programs on a user's path, including target-jsonl."""
     target = project / ".meltano" / "loaders" / "target-jsonl" / "venv" / "bin" / "target-jsonl"
     own = folder / "programs"
     own.mkdir()
     (own / target.name).symlink_to(target)
-    return os.pathsep.join(map(str, (own, programs, PROGRAMS)))
+    return os.pathsep.join(map(str, (own, PROGRAMS)))
 
 
 def _run(script: str, folder: Path, environment: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ if not (ROOT / ".ci").is_dir():
     pytest.skip("only a checkout has these files", allow_module_level=True)
 
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+(TAP,) = PROJECT["plugins"]["extractors"]
 TARGETS = {each["name"]: each for each in PROJECT["plugins"]["loaders"]}
 
 
@@ -77,17 +78,19 @@ def test_two_commands_in_an_empty_project_define_a_tap_and_a_target_that_run(
     content = yaml.safe_load((project / "meltano.yml").read_text("utf-8"))["plugins"]
     names = {kind: [each["name"] for each in found] for kind, found in content.items()}
     assert names == {"extractors": ["tap-cobrowser"], "loaders": ["target-duckdb"]}
-    # the same environments as those of the project: test_package.py installs the tap
+    # as README.md says; the environments are those of the project, with the same `pip_url`
+    text = (project / "meltano.yml").read_text(encoding="utf-8")
+    text = text.replace("pip_url: tap-cobrowser\n", f"pip_url: {TAP['pip_url']}\n")
+    (project / "meltano.yml").write_text(text, encoding="utf-8")
     for kind in ("extractors", "loaders"):
         (project / ".meltano" / kind).symlink_to(plugins / ".meltano" / kind)
 
     with Sandbox(World(rows_per_day=10), clock=NOW, frozen=True) as sandbox:
         environment = {
             **sandbox.environment(),
-            "MELTANO_AUTO_INSTALL": "false",
             "TAP_COBROWSER_START_DATE": days_ago(1).isoformat(),
         }
-        run_meltano(project, "run", "tap-cobrowser", "target-duckdb", **environment)
+        run_meltano(project, "run", "--no-install", "tap-cobrowser", "target-duckdb", **environment)
         for stream in ("accounts", "emails"):
             found = rows_in_duckdb(project / "output" / "cobrowser.duckdb", stream)
             assert ordered(found) == ordered(expected(sandbox.world, stream, days_ago(1)))
