@@ -28,10 +28,26 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 # Examples differ in how long they take. The same ones are tried each time, so that nobody's change
-# is stopped by what it has not done; `--hypothesis-profile=long` is for searching by the hour.
+# is stopped by what it has not done; `-m long` tries others, and `--hypothesis-profile=long` is for
+# searching by the hour.
 settings.register_profile("project", deadline=None, derandomize=True)
+settings.register_profile("weekly", deadline=None, max_examples=500)
 settings.register_profile("long", deadline=None, max_examples=100_000)
-settings.load_profile("project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples are tried, before the tests are read."""
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("weekly" if config.getoption("-m") == "long" else "project")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `-m long` select the searches as well, of which other runs have a sample."""
+    if settings.get_current_profile_name() == "weekly":
+        for item in items:
+            if item.get_closest_marker("search"):
+                item.add_marker("long")
 
 
 @pytest.fixture(autouse=True, scope="session")

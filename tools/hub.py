@@ -58,6 +58,7 @@ def shared(said: dict[str, Any]) -> dict[str, Any]:
         "capabilities": sorted([*said["capabilities"], "test"]),  # not in `--about`
         "commands": _COMMANDS,
         "settings": list(_settings(said["settings"]["properties"])),
+        # one of these groups has to be set
         "settings_group_validation": [said["settings"]["required"], ["history_files"]],
     }
 

@@ -37,6 +37,9 @@ def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice
         return None
     begin, end = _bounds(window, zone)
     low, high = min(moments), max(moments)
+    if command.hourly and high == end and low > begin:
+        # The hour after the days instead of their first one: an hour's difference of time zones.
+        end = (datetime.fromisoformat(end) - timedelta(hours=1)).isoformat()
     if high <= end and (command.reaches_back or low >= begin):
         return None
     first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)

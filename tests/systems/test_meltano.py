@@ -46,7 +46,7 @@ def test_the_demo_and_the_next_day_s_run_bring_every_row_and_value_into_duckdb(d
     first, second = the_demo.loaded_by_the_first_run(), the_demo.loaded_by_the_second_run()
     for stream in TABLES:
         assert first[stream]
-        assert f"{len(first[stream])} rows in cobrowser.{stream}\n" in demo.said[0]
+        assert f"{len(first[stream])} rows in cobrowser.cobrowser.{stream}\n" in demo.said[0]
         wanted = latest(stream, first[stream], second[stream])
         assert ordered(rows_in_duckdb(demo.file, stream)) == ordered(wanted), stream
 
