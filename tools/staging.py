@@ -90,7 +90,7 @@ def _view(stream: Stream) -> str:
         else:
             (kind,) = set(definition["type"]) - {"null"}
             columns.append(f"cast({{{{ {value} }}}} as {_TYPES[kind]}) as {own}")
-    columns.append("cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at")
+    columns.append("{{ utc(column('_sdc_batched_at', there)) }} as loaded_at")
     listed = ",\n    ".join(columns)
     return (
         f"-- {_MARK}\n"

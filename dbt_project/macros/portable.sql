@@ -13,10 +13,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# A loaded date-time, in UTC. target-duckdb keeps the zone, the other two targets do not. #}
+{# A loaded date-time, in UTC, whatever the zone of the session is. Some tables in DuckDB keep the zone. #}
 {% macro utc(expression) -%}
-    {%- if target.type == 'duckdb' -%}
-        (cast({{ expression }} as timestamptz) at time zone 'UTC')
+    {%- if target.type == 'duckdb' and expression | trim != 'null' -%}
+        make_timestamp(epoch_us({{ expression }}))
     {%- elif target.type == 'snowflake' -%}
         cast({{ expression }} as timestamp_ntz)
     {%- else -%}

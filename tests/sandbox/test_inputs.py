@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from sandbox import Sandbox, World
+from sandbox.faults import KINDS
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
 from tap_cobrowser.tap import TapCobrowser
 from tests.expected import NOW, days_ago, expected, ordered
@@ -19,6 +22,8 @@ from tests.strategies import JSON, examples, mutated
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from sandbox.faults import Reply
 
 FIRST = days_ago(2)
 CATALOG = {
@@ -390,6 +395,44 @@ def test_no_two_streams_get_one_name(
         del alone["all"]
     output = run({**config, "stream_maps": alone}, catalog=select("accounts"))
     assert len({message["stream"] for message in output.of_type("RECORD")}) == 1
+
+
+def test_a_schema_without_a_key_says_so(config: dict[str, Any]) -> None:
+    config["stream_maps"] = {"accounts": {"__key_properties__": None}}
+    (schema,) = run(config, catalog=select("accounts")).of_type("SCHEMA")
+    assert schema["key_properties"] == []
+
+
+def _without_subjects(reply: Reply, _: str) -> None:
+    rows = list(csv.reader(io.StringIO(reply.body.decode()), delimiter=";"))
+    for row in rows[1:]:
+        row[rows[0].index("subject")] = ""
+    text = io.StringIO()
+    csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    reply.body = text.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("stream_map", "column", "value"),
+    [
+        ({}, "subject", None),
+        ({"__key_properties__": ["id", "subject"]}, "subject", ""),
+        ({"about": "subject", "__key_properties__": ["about"]}, "about", ""),
+    ],
+)
+def test_an_empty_cell_of_a_key_column_stays_an_empty_text(
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    stream_map: dict[str, Any],
+    column: str,
+    value: str | None,
+) -> None:
+    monkeypatch.setitem(KINDS, "no-subjects", _without_subjects)
+    sandbox.fail("no-subjects", "emails")
+    config["stream_maps"] = {"emails": stream_map}
+    found = run(config, catalog=select("emails")).records("emails")
+    assert {record[column] for record in found} == {value}
 
 
 def test_a_map_of_a_stream_that_is_not_selected_is_no_matter(config: dict[str, Any]) -> None:

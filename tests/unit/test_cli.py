@@ -122,7 +122,7 @@ def test_an_input_file_that_cannot_be_used_is_rejected(
     path.write_text(content, encoding="latin-1")
     code, log = run(lambda _: None, f"--{name}", str(path))
     assert code == 1
-    assert f"The {name} file (--{name}) " in log.splitlines()[-1]
+    assert f"The {name} file (--{name}) cannot be read: " in log.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

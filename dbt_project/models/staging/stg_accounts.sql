@@ -6,5 +6,5 @@ select
     cast({{ column('name', there) }} as varchar) as name,
     cast({{ column('postfix', there) }} as varchar) as postfix,
     cast({{ column('reseller_id', there) }} as varchar) as reseller_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -15,5 +15,5 @@ select
     cast({{ column('num_reactive_accepted', there) }} as bigint) as num_reactive_accepted,
     cast({{ column('num_proactive', there) }} as bigint) as num_proactive,
     cast({{ column('num_proactive_accepted', there) }} as bigint) as num_proactive_accepted,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

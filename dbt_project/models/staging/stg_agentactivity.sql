@@ -11,5 +11,5 @@ select
     cast({{ column('duration_secs', there) }} as double precision) as duration_secs,
     cast({{ column('account_id', there) }} as varchar) as account_id,
     coalesce({{ column('activity_id', there) }}, '') as activity_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -23,5 +23,5 @@ select
     cast({{ column('availableDuration', there) }} as double precision) as available_duration,
     cast({{ column('idleDuration', there) }} as double precision) as idle_duration,
     cast({{ column('sessionDuration', there) }} as double precision) as session_duration,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -10,5 +10,5 @@ select
     cast({{ column('account_id', there) }} as varchar) as account_id,
     cast({{ column('cccagent_id', there) }} as varchar) as cccagent_id,
     cast({{ column('disabled', there) }} as boolean) as disabled,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -8,5 +8,5 @@ select
     cast({{ column('lastname', there) }} as varchar) as lastname,
     cast({{ column('email', there) }} as varchar) as email,
     cast({{ column('cccaccount_id', there) }} as varchar) as cccaccount_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -6,5 +6,5 @@ select
     coalesce({{ column('account_id', there) }}, '') as account_id,
     cast({{ column('cccgroup_name', there) }} as varchar) as cccgroup_name,
     cast({{ column('cccaccount_id', there) }} as varchar) as cccaccount_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

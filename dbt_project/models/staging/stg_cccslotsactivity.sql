@@ -12,5 +12,5 @@ select
     coalesce({{ column('activity_id', there) }}, '') as activity_id,
     cast({{ column('numslots_used', there) }} as bigint) as numslots_used,
     cast({{ column('numslots_max', there) }} as bigint) as numslots_max,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -24,5 +24,5 @@ select
     cast({{ column('maxResponseTime', there) }} as double precision) as max_response_time,
     cast({{ column('successcode', there) }} as varchar) as successcode,
     cast({{ column('firstReplyTime', there) }} as double precision) as first_reply_time,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

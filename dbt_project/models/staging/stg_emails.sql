@@ -12,5 +12,5 @@ select
     cast({{ column('subject', there) }} as varchar) as subject,
     cast({{ column('from', there) }} as varchar) as email_from,
     cast({{ column('account_id', there) }} as varchar) as account_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -18,5 +18,5 @@ select
     cast({{ column('num_proactive_no_availability', there) }} as bigint) as num_proactive_no_availability,
     cast({{ column('num_proactive_expired', there) }} as bigint) as num_proactive_expired,
     cast({{ column('num_proactive_ignored', there) }} as bigint) as num_proactive_ignored,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

@@ -6,5 +6,5 @@ select
     cast({{ column('account_id', there) }} as varchar) as account_id,
     cast({{ column('hostname', there) }} as varchar) as hostname,
     cast({{ column('multiple_acc_id', there) }} as varchar) as multiple_acc_id,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}

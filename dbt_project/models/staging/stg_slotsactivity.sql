@@ -18,5 +18,5 @@ select
     cast({{ column('sleeping_duration', there) }} as double precision) as sleeping_duration,
     cast({{ column('burning_duration', there) }} as double precision) as burning_duration,
     cast({{ column('presetName', there) }} as varchar) as preset_name,
-    cast({{ column('_sdc_batched_at', there) }} as timestamp) as loaded_at
+    {{ utc(column('_sdc_batched_at', there)) }} as loaded_at
 from {{ rows_of(table) }}
