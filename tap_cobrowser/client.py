@@ -122,16 +122,17 @@ class CobrowserStream(Stream, ABC):
     @classmethod
     def documented(cls) -> Command:
         """Return the command, with all its columns as the API's page has them."""
-        keys = {*cls.primary_keys, cls.replication_key}
+        stream: Any = cls  # whose attributes are properties for the SDK, and plain values here
+        keys = {*stream.primary_keys, stream.replication_key}
         columns = (
             Column(name, _kind(schema), key=name in keys)
-            for name, schema in cls.schema["properties"].items()
+            for name, schema in stream.schema["properties"].items()
         )
         return Command(
             cls.name,
             tuple(columns),
-            tuple(cls.primary_keys),
-            cls.replication_key,
+            tuple(stream.primary_keys),
+            stream.replication_key,
             cls.windowed,
             cls.reaches_back,
             cls.ccc_only,
@@ -145,7 +146,7 @@ class CobrowserStream(Stream, ABC):
         texts: a null would not be a key.
         """
         maps = self.config.get("stream_maps") or {}
-        keys = key_columns(self.name, self.stream_maps, maps)
+        keys = {*self.primary_keys, *key_columns(self.name, self.stream_maps, maps)}
         wanted = self.effective_schema.get("properties", {})
 
         def selected(column: Column) -> Column:
