@@ -11,22 +11,21 @@ from functools import partial
 from http import HTTPStatus
 from random import Random
 from string import ascii_letters, digits
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox.faults import KINDS
 from tap_cobrowser import redaction
-from tap_cobrowser.api.clock import Time
 from tap_cobrowser.api.fetch import Api
 from tap_cobrowser.client import CobrowserStream
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.settings import check
 from tap_cobrowser.tap import TapCobrowser
-from tests.expected import NOW, days_ago
+from tests.expected import days_ago
 from tests.keys import ENCODINGS, shown_pieces
+from tests.made_up import Waits
 from tests.outputs import Command, select
 
 if TYPE_CHECKING:
@@ -148,9 +147,7 @@ def test_an_echo_of_the_key_in_any_encoding_cut_anywhere_is_not_quoted(
         caplog.clear()
         with caplog.at_level(logging.DEBUG):
             settings = check({**config, "api_key": key, "max_retries": 1})
-            said = _said(
-                Api(settings, time=Time(lambda: NOW, monotonic, lambda _: None)), stream.command
-            )
+            said = _said(Api(settings, time=Waits().of_tap()), stream.command)
         said += [f"{record.getMessage()} {record.exc_text}" for record in caplog.records]
         assert not shown_pieces("\n".join(said), key), (place, encoding, text)
         all_said += said

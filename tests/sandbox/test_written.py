@@ -12,7 +12,7 @@ from sandbox import Readings, Sandbox, World
 from tap_cobrowser.api.fetch import Api
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.settings import check
-from tests.expected import NOW, STREAMS, TODAY, days_ago, expected, ordered
+from tests.expected import COMMANDS, NOW, TODAY, days_ago, expected, ordered
 from tests.made_up import Waits
 from tests.outputs import run
 from tests.worlds import config_for
@@ -90,8 +90,7 @@ def test_every_row_of_every_command_arrives_however_it_is_written(
     api = Api(check({**config_for(sandbox), "max_retries": 0}), time=Waits().of_tap())
     form = kept if "encoding" in readings else ordered
     notices = set()
-    for name, stream in STREAMS.items():
-        command = stream.command
+    for name, command in COMMANDS.items():
         table = api.fetch(command, DAYS if command.windowed else None).table
         rows = [
             dict(zip(table.names, row, strict=True)) for row in zip(*table.columns, strict=True)
@@ -112,6 +111,6 @@ def test_batches_have_the_same_rows(sandbox: Sandbox, tmp_path: Path, written: s
     }
     more = {"start_date": days_ago(2).isoformat(), "ccc_agent": True, "batch_config": batches}
     output = run({**config_for(sandbox), **more}, time=Waits().of_tap())
-    for stream in STREAMS:
+    for stream in COMMANDS:
         rows = expected(WORLD, stream, days_ago(2))
         assert kept(output.records(stream)) == kept(rows), stream
