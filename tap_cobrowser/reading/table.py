@@ -356,9 +356,13 @@ def _misfit_error(layout: Layout, misfit: Misfit) -> TapCobrowserError:
     if _HTML.match(start) or _JSON.match(start) or (not layout.names and misfit.row <= 0):
         return _not_csv(start)
     end = "".join(deque(layout.block.text.pieces(), maxlen=2))
+    where = ""
+    if misfit.row >= 0:
+        where = f"line {layout.line + line_of(layout.block, 'doubled', misfit.row)}"
     return BrokenResponseError(
         "The response is incomplete: a quote is not closed, or a row has too few or too many "
-        f"cells; it ends with {quote(end, 80, end=True)}"
+        f"cells; it ends with {quote(end, 80, end=True)}",
+        where=where,
     )
 
 

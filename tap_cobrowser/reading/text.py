@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 SEPARATORS = ";,:|\t"
 
-_CHUNK = 2**16
+CHUNK = 2**16
+"""The number of bytes that are decoded at once."""
+
 _LONGEST_LINE = 16 * 2**20
 _FEW = 2
 _BLANK = " \t\r\n"
@@ -56,6 +58,7 @@ class Text:
         is_damaged: Whether it has such bytes.
         has_nul: Whether it has NUL characters. They are left out.
         has_backslash: Whether it has a backslash.
+        end: Its last two characters, without blanks.
     """
 
     chunks: Callable[[], Iterable[bytes]]
@@ -65,6 +68,12 @@ class Text:
     is_damaged: bool = False
     has_nul: bool = False
     has_backslash: bool = False
+    end: str = ""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether its last line has a line end."""
+        return self.end.endswith(("\n", "\r"))
 
     def pieces(self, skip: int = 0) -> Iterator[str]:
         """Yield the text in pieces, without blank ones at the beginning and blanks at the end.
@@ -104,7 +113,7 @@ def _last_line_end(piece: str) -> int:
 
 def chunks_of(body: bytes) -> Iterator[bytes]:
     """Yield the bytes of a body in chunks."""
-    return (body[at : at + _CHUNK] for at in range(0, len(body), _CHUNK))
+    return (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
 
 
 def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None) -> Text:
@@ -149,11 +158,13 @@ def _scanned(text: Text) -> Text:
         UnicodeDecodeError: If it is not in its encoding.
     """
     damaged = nul = backslash = False
+    end = ""
     for piece in _decoded(text.chunks(), text.codec, text.errors):
         damaged = damaged or (text.errors == "replace" and "\ufffd" in piece)
         nul = nul or "\0" in piece
         backslash = backslash or "\\" in piece
-    return Text(text.chunks, text.encoding, text.codec, text.errors, damaged, nul, backslash)
+        end = (end + piece.rstrip(" \t"))[-2:]
+    return replace(text, is_damaged=damaged, has_nul=nul, has_backslash=backslash, end=end)
 
 
 def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -34,8 +34,11 @@ def _documented() -> str:
     """Return the documented command, for two months instead of two years."""
     page = (ROOT / "docs" / "backfills.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^printf .*\n.*$", page, re.MULTILINE)
-    months = command.replace("2024 2025", "2026-09 2026-10")
-    return months.replace("YEAR-01-01", "YEAR-01").replace("YEAR-12-31", "YEAR-30")
+    changes = {"2024 2025": "2026-09 2026-10", "YEAR-01-01": "YEAR-01", "YEAR-12-31": "YEAR-30"}
+    for years, months in changes.items():
+        assert years in command
+        command = command.replace(years, months)
+    return str(command)
 
 
 @pytest.mark.usefixtures("meltano")  # a state of its own

@@ -86,7 +86,9 @@ def test_any_table_of_fputcsv_is_read_back_or_rejected(rows: Rows, separator: st
     except BrokenResponseError:
         assert any("\\" in cell and '"' in cell for row in rows for cell in row)
         return
-    assert found == rows or quoting == "doubled"
+    # Within a value, `\";` looks like its end, and rarely gives as many cells.
+    ends = any(f'\\"{end}' in cell for row in rows for cell in row for end in (separator, "\n"))
+    assert found == rows or quoting == "doubled" or ends
     assert found == rows or write("rfc", found, separator).count("\n") == body.count("\n")
 
 
@@ -144,7 +146,7 @@ def test_rows_are_the_same_however_the_text_is_cut_into_pieces(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [[str(at), 'he said "hallo" \\"so\\"', "é\r\n;\n'", "C:\\x\\"] for at in range(9)]
-    monkeypatch.setattr(text_module, "_CHUNK", size)
+    monkeypatch.setattr(text_module, "CHUNK", size)
     for way in ("doubled", "rfc", "fputcsv", "slashes", "bare"):
         assert read_texts(write(way, rows))[0] == rows
 
