@@ -13,7 +13,7 @@ from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import CredentialsError, RejectedError, ServerBusyError, UnreachableError
 from tap_cobrowser.settings import check
-from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago
+from tests.expected import AMSTERDAM, COMMANDS, NOW, TODAY, WINDOWED, days_ago
 from tests.made_up import MadeUp
 from tests.worlds import Counted, config_for
 
@@ -54,7 +54,7 @@ def ask(
     settings = check({"max_retries": 0, **config_for(sandbox, **more)})
     return preflight(
         Api(settings, time=time.of_tap()),
-        [STREAMS[name].command for name in commands or WINDOWED],
+        [COMMANDS[name] for name in commands or WINDOWED],
         zone=AMSTERDAM,
         longest_window=lambda _: span,
         threads=4,
