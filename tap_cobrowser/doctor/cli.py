@@ -11,24 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import settings
+from tap_cobrowser import errors, settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
-from tap_cobrowser.doctor.examination import (
-    MOST_REQUESTS,
-    Examination,
-    RecordingApi,
-    StoppedError,
-)
+from tap_cobrowser.doctor import examination
 from tap_cobrowser.doctor.late import days_of, read_report
 from tap_cobrowser.doctor.questions import findings_of, reason_of
 from tap_cobrowser.doctor.report import Report
-from tap_cobrowser.errors import (
-    CredentialsError,
-    ExaminationError,
-    InputFileError,
-    SettingError,
-    TapCobrowserError,
-)
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
@@ -37,28 +25,28 @@ if TYPE_CHECKING:
 _NAME = "tap-cobrowser-doctor"
 _HELP = (
     "Find out how a CoBrowser.net account's CSV exports work, and which settings fit. It makes at "
-    f"most {MOST_REQUESTS} requests. The report has no customer data and no credentials, so it can "
-    "be attached to an issue."
+    f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no "
+    "credentials, so it can be attached to an issue."
 )
 
 
 def report_of(
     checked: settings.Settings, earlier: dict[str, Any] | None = None, time: Time = SYSTEM_TIME
-) -> tuple[Report, TapCobrowserError | None]:
+) -> tuple[Report, errors.TapCobrowserError | None]:
     """Examine a server, and return the report and the error that ended it early, if one did.
 
     The error is raised if there is nothing to report, because no request succeeded.
     """
     tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
     commands = {name: stream.command for name, stream in tap.streams.items()}
-    api, why = RecordingApi(checked, time), ""
-    made, failure = Examination(checked, commands, api, time, earlier), None
+    api, why = examination.RecordingApi(checked, time), ""
+    made, failure = examination.Examination(checked, commands, api, time, earlier), None
     try:
         made.make()
-    except StoppedError as stopped:
+    except examination.StoppedError as stopped:
         failure = stopped.args[0]
         why = reason_of(failure) if api.works else ""
-        if not api.works and not isinstance(failure, CredentialsError):
+        if not api.works and not isinstance(failure, errors.CredentialsError):
             raise failure from None
     report = Report(settings.version(), findings_of(made), api.requests, why, days_of(made))
     return report, failure
@@ -86,21 +74,18 @@ def main() -> None:
 def _run(config: Any, form: str, output: str | None, against: str | None) -> None:
     """Examine, and print the report. It is an error if an extraction would fail or lose rows."""
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
-    if not (tap.settings.user and tap.settings.api_key):
-        msg = "The doctor needs the settings 'user' and 'api_key', and reads no `history_files`"
-        raise SettingError(msg, advice="Give both.")
     earlier = read_report(against) if against else None
     if output:
         _write(output, "", mode="a")  # before anything is requested
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the tap's own speaks of a target
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    tap.logger.info("Examining the server, with at most %d requests.", MOST_REQUESTS)
+    tap.logger.info("Examining the server, with at most %d requests.", examination.MOST_REQUESTS)
     report, error = report_of(tap.settings, earlier)
     _write(output, report.to_json() if form == "json" else report.to_text())
     if error:
         raise error
     if report.problem:
-        raise ExaminationError(report.problem)
+        raise errors.ExaminationError(report.problem)
 
 
 def _write(path: str | None, text: str, mode: str = "w") -> None:
@@ -119,4 +104,4 @@ def _write(path: str | None, text: str, mode: str = "w") -> None:
     else:
         return
     msg = f"The report cannot be written: {reason}"
-    raise InputFileError(msg, advice="Give `--output` a file that can be written to.")
+    raise errors.InputFileError(msg, advice="Give `--output` a file that can be written to.")

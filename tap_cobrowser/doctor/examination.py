@@ -1,7 +1,4 @@
-"""The requests of an examination: only as many as are needed, one at a time.
-
-They are sent by the tap's own API client, which here keeps what it sees, counts, and stops early.
-"""
+"""The requests of an examination: by the tap's own means, as few as possible, one at a time."""
 
 from __future__ import annotations
 
@@ -13,20 +10,12 @@ from datetime import date, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from tap_cobrowser import errors
 from tap_cobrowser.api.fetch import Api, Exchange
 from tap_cobrowser.api.preflight import Preflight, preflight
 from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.errors import (
-    BrokenResponseError,
-    CredentialsError,
-    ExaminationError,
-    NotCsvError,
-    RejectedError,
-    RetriableError,
-    TapCobrowserError,
-)
 from tap_cobrowser.models import Command, Response, Row, Table
 from tap_cobrowser.reading.cells import style_of
 
@@ -49,18 +38,21 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request, and what came of it: the reply without its body, and the response or an error.
+    """A request, and what came of it: the reply without its body, and what the tap got from it.
 
-    `at` is the server's time, as far as it is known. `written` has, by finding, how the cells are
-    written, as far as they show it.
+    `at` is the server's time. `written` has, by finding, how the cells are written.
     """
 
     command: Command
     exchange: Exchange | None
     at: datetime | None
-    response: Response | None = None
-    error: TapCobrowserError | None = None
-    written: Mapping[str, set[str]] = field(default_factory=dict)
+    got: Response | errors.TapCobrowserError
+    written: Mapping[str, set[str]]
+
+    @property
+    def response(self) -> Response | None:
+        """The response, None after an error."""
+        return self.got if isinstance(self.got, Response) else None
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -81,7 +73,9 @@ class Seen:
     def rejected(self) -> bool:
         """Whether the server rejected the request: by a status, or with a line of text."""
         fails = self.span > 1 and self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return fails or isinstance(self.error, RejectedError | CredentialsError | NotCsvError)
+        return fails or isinstance(
+            self.got, errors.RejectedError | errors.CredentialsError | errors.NotCsvError
+        )
 
     @property
     def table(self) -> Table:
@@ -136,52 +130,50 @@ class RecordingApi(Api):
         with self._lock:
             if self.requests >= MOST_REQUESTS:
                 msg = f"{MOST_REQUESTS} requests were made, which is the maximum"
-                raise StoppedError(ExaminationError(msg))
+                raise StoppedError(errors.ExaminationError(msg))
             self.requests += 1
 
     def _keep(self, exchange: Exchange) -> None:
         self._last.exchange = exchange
         if exchange.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             msg = "The server returned 429 (too many requests)"
-            raise StoppedError(ExaminationError(msg, advice="Run the doctor again later."))
+            raise StoppedError(errors.ExaminationError(msg, advice="Run the doctor again later."))
 
     def _fetch(self, request: Any, where: str) -> Response:
         """Request as the tap does, and keep what comes of it. StoppedError if it is the last."""
         self._last.exchange = None
         try:
             response = super()._fetch(request, where)
-        except TapCobrowserError as error:
-            self._see(request.command, error=error)
+        except errors.TapCobrowserError as error:
+            self._see(request.command, error)
             if self._concerns_all(error):
                 raise StoppedError(error) from None
             raise
         self._see(request.command, response)
         return response
 
-    def _see(
-        self,
-        command: Command,
-        response: Response | None = None,
-        error: TapCobrowserError | None = None,
-    ) -> None:
+    def _see(self, command: Command, got: Response | errors.TapCobrowserError) -> None:
         exchange: Exchange | None = self._last.exchange
         at, written = None, dict[str, set[str]]()
         if exchange:
             at = exchange.reply.date or exchange.received
-            written = self._written(command, response.table, exchange) if response else written
+            if isinstance(got, Response):
+                written = self._written(command, got.table, exchange)
             exchange = replace(exchange, reply=replace(exchange.reply, body=b""))
-        self.seen.append(Seen(command, exchange, at, response, error, written))
+        self.seen.append(Seen(command, exchange, at, got, written))
 
-    def _concerns_all(self, error: TapCobrowserError) -> bool:
+    def _concerns_all(self, error: errors.TapCobrowserError) -> bool:
         """Return whether no other request is worth trying after an error."""
-        if not self.works and (len(self.seen) > 1 or isinstance(error, CredentialsError)):
+        if not self.works and (len(self.seen) > 1 or isinstance(error, errors.CredentialsError)):
             return True
-        if error.ends_run or not isinstance(error, RetriableError):
+        if error.ends_run or not isinstance(error, errors.RetriableError):
             return error.ends_run
         # The responses to other commands may be whole, and a server may fail at what it does not
         # expect: a range, or a day of long ago.
         unusual = self.seen[-1].span > 1 or max(self.seen[-1].numbers, default=0) > _USUAL
-        return bool(error.retry_after) or not (unusual or isinstance(error, BrokenResponseError))
+        return bool(error.retry_after) or not (
+            unusual or isinstance(error, errors.BrokenResponseError)
+        )
 
     def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
         reply, kinds = exchange.reply, {notice.kind for notice in table.notices}
@@ -207,9 +199,10 @@ class RecordingApi(Api):
 class Examination:
     """One examination of a server, and what it has shown.
 
-    `earlier` has digests of days from a report. `limits` and `failed` are what the tap's checks have
-    found, `failed` by command. `pair` is two completed days, the older one first, that have rows
-    alone. `seconds` is the time per request, by the number at once; None if that is too many.
+    `earlier` has digests of days from a report. The tap's checks have found `limits` and, by
+    command, `failed`. `days` are two completed days that have rows alone, the older one first, and
+    `ranges` the requests for both, from the older one and from the younger one. `seconds` is the
+    time per request, by the number at once; None if that is too many.
     """
 
     settings: Settings
@@ -219,14 +212,19 @@ class Examination:
     earlier: dict[str, Any] | None = None
     start: Preflight = field(default_factory=Preflight)
     limits: set[int] = field(default_factory=set)
-    failed: dict[str, TapCobrowserError] = field(default_factory=dict)
-    pair: tuple[Seen, Seen] | None = None
+    failed: dict[str, errors.TapCobrowserError] = field(default_factory=dict)
+    days: tuple[Seen, Seen] | None = None
+    ranges: tuple[Seen, Seen] | None = None
     seconds: dict[int, float | None] = field(default_factory=dict)
 
     @property
     def seen(self) -> list[Seen]:
         """What came of each request, in order."""
         return self.api.seen
+
+    def of(self, name: str) -> list[Seen]:
+        """Return what came of the requests for a command."""
+        return [each for each in self.seen if each.command.name == name]
 
     @property
     def width(self) -> int:
@@ -245,13 +243,14 @@ class Examination:
         zone, days = self.settings.timezone, lambda _: 2
         try:
             self.start = preflight(self.api, windowed, zone=zone, longest_window=days, threads=1)
-        except TapCobrowserError as error:
+        except errors.TapCobrowserError as error:
             raise StoppedError(error) from None
         if self.start.today:
             self._read_streams(self.start.today)
             self._ask_ranges()
             self._ask_earlier_days(self.start.today)
-            self._ask_at_once(self.start.today)
+            with suppress(errors.TapCobrowserError):
+                self._ask_at_once(self.start.today)
 
     def _window(self, last: date) -> DateWindow:
         return DateWindow(last - (self.width - 1) * ONE_DAY, last)
@@ -261,31 +260,26 @@ class Examination:
         windows = Windows(self.api, self.settings, [], self.start)
         for command in sorted(self.commands.values(), key=lambda each: each.windowed):
             if command.ccc_only and "cccagents" in self.failed:  # the first of them
-                self.failed[command.name] = self.failed["cccagents"]
                 continue
             before, days = len(self.seen), self._window(today - ONE_DAY)
             try:
                 parts = [*windows.read((command, False), days if command.windowed else None)]
-            except TapCobrowserError as error:
+            except errors.TapCobrowserError as error:
                 self.failed[command.name] = error
                 continue
             if any(notice.kind == "limit" for part in parts for notice in part.notices):
                 self.limits.add(len(self.seen[before].table))
 
-    def _known(self) -> dict[tuple[str, int], Seen]:
+    def _known(self) -> list[tuple[str, int]]:
         """Return the completed days, by command and days ago, that have rows on that day."""
         alone = [each for each in self.dated if each.span == 1 and each.numbers[0]]
-        return {
-            (each.command.name, each.numbers[0]): each
-            for each in alone
-            if any(each.begins(self.settings.timezone))
-        }
+        known = [each for each in alone if any(each.begins(self.settings.timezone))]
+        return [(each.command.name, each.numbers[0]) for each in known]
 
     def _probe(self, name: str, start: int, stop: int) -> None:
         """Send numbers that the server may reject, unless they were sent before."""
-        sent = [each.numbers for each in self.seen if each.command.name == name]
-        if (start, stop) not in sent:
-            with suppress(TapCobrowserError):
+        if (start, stop) not in [each.numbers for each in self.of(name)]:
+            with suppress(errors.TapCobrowserError):
                 self.api.fetch_ago(self.commands[name], start, stop)
 
     def _ask_ranges(self) -> None:
@@ -293,12 +287,16 @@ class Examination:
         name, ago = next(iter(self._known()), ("accountspecshourly", 1))
         for name, ago in self._known():
             self._probe(name, ago + 1, ago + 1)
-            if older := self._known().get((name, ago + 1)):
-                self.pair = older, self._known()[name, ago]
+            if (name, ago + 1) in self._known():
                 break
         for numbers in ((ago + 1, ago), (ago, ago + 1), (ago + 2, ago)):
             self._probe(name, *numbers)
-        if all(each.table or each.error or not each.span for each in self.seen):
+        last = {each.numbers: each for each in self.of(name)}
+        if {(name, ago), (name, ago + 1)} <= {*self._known()}:
+            self.days = last[ago + 1, ago + 1], last[ago, ago]
+            if {(ago + 1, ago), (ago, ago + 1)} <= last.keys():
+                self.ranges = last[ago + 1, ago], last[ago, ago + 1]
+        if all(each.table or not each.response or not each.span for each in self.seen):
             self._probe("conversations", _LONG_AGO, _LONG_AGO)
 
     def _ask_earlier_days(self, today: date) -> None:
@@ -310,7 +308,7 @@ class Examination:
                 if day < before and self.api.requests < MOST_REQUESTS - sum(_AT_ONCE):
                     window = self._window(day)
                     before = window.first
-                    with suppress(TapCobrowserError):
+                    with suppress(errors.TapCobrowserError):
                         self.api.fetch(self.commands[name], window)
 
     def _ask_at_once(self, today: date) -> None:
@@ -319,13 +317,14 @@ class Examination:
         for number in _AT_ONCE:
             if self.api.requests > MOST_REQUESTS - number or command.name in self.failed:
                 return
-            begun, jobs = self.time.monotonic(), []
+            windows = [self._window(last - each * self.width * ONE_DAY) for each in range(number)]
+            last = windows[-1].first - ONE_DAY
+            begun = self.time.monotonic()
             with ThreadPoolExecutor(number) as pool:
-                for _ in range(number):
-                    jobs.append(pool.submit(self.api.fetch, command, self._window(last)))
-                    last -= self.width * ONE_DAY
-            failed = any(job.exception() for job in jobs)
-            took = (self.time.monotonic() - begun) / number
-            self.seconds[number] = None if failed else took
+                jobs = [pool.submit(self.api.fetch, command, window) for window in windows]
+            failed = [error for job in jobs if (error := job.exception())]
+            if failed and number == 1:
+                raise failed[0]
+            self.seconds[number] = None if failed else (self.time.monotonic() - begun) / number
             if failed:
                 return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
@@ -15,16 +16,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from tap_cobrowser import errors
 from tap_cobrowser.checks.days import rows_outside
 from tap_cobrowser.checks.keys import keys_shared
 from tap_cobrowser.doctor.late import days_of, why_not
-from tap_cobrowser.errors import (
-    ExaminationError,
-    NotCsvError,
-    RejectedError,
-    TapCobrowserError,
-    WrongDaysError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,31 +29,23 @@ if TYPE_CHECKING:
 PROVEN, LIKELY, UNKNOWN = "proven", "likely", "unknown"
 _WEEK, _OK, _PAIR, _THREE = 7, 200, 2, 3
 _NO_DAYS = "No two days in a row with rows were seen."
-_ASK_RANGES = (
-    "Which of `start` and `stop` is the older day of a range, are both included, and is there a "
-    "limit on rows?"
-)
+_ASK_RANGES = "Is `start` or `stop` the older day, are both included, and is there a row limit?"
 # One zone for each UTC offset in use, the likely ones first, and for each rule of summer time.
 _ZONES = """UTC Europe/Amsterdam Europe/London Europe/Athens Europe/Istanbul America/New_York
 America/Chicago America/Denver America/Los_Angeles Asia/Kolkata Asia/Singapore Asia/Tokyo
 Australia/Sydney Australia/Brisbane Africa/Lagos Asia/Dubai Asia/Karachi Asia/Dhaka Asia/Bangkok
 America/Bogota America/Sao_Paulo America/Anchorage America/Halifax America/St_Johns Asia/Tehran
-Atlantic/Azores Atlantic/South_Georgia Asia/Kabul Asia/Kathmandu Asia/Yangon Australia/Adelaide
-Australia/Darwin Australia/Eucla Australia/Lord_Howe Pacific/Auckland Pacific/Chatham
-Pacific/Noumea Pacific/Honolulu Pacific/Marquesas America/Mexico_City America/Phoenix
-America/Caracas Atlantic/Cape_Verde Pacific/Fiji Pacific/Tongatapu"""
+America/Phoenix America/Caracas America/Mexico_City Atlantic/Azores Atlantic/Cape_Verde Asia/Kabul
+Atlantic/South_Georgia Asia/Kathmandu Asia/Yangon Australia/Adelaide Australia/Darwin Pacific/Fiji
+Pacific/Auckland Pacific/Noumea Pacific/Honolulu Pacific/Tongatapu"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The answer to a question, and what follows from it.
 
-    Attributes:
-        confidence: `proven`, `likely` or `unknown`.
-        todo: What to do, other than to change settings.
-        settings: The settings to change.
-        ask: What to ask CoBrowser.net.
-        loses: Whether an extraction with the given settings fails or loses rows.
+    `todo` is what to do, other than to change `settings`; `ask` what to ask CoBrowser.net; `loses`
+    whether an extraction with the given settings fails or loses rows.
     """
 
     id: str
@@ -99,10 +86,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def reason_of(error: TapCobrowserError) -> str:
+def reason_of(error: errors.TapCobrowserError) -> str:
     """Return why a request failed, in words for its kind of error: its own may quote a cell."""
     kind = (type(error).__doc__ or type(error).__name__).split("\n")[0]
-    return error.what if isinstance(error, ExaminationError) else kind
+    return error.what if isinstance(error, errors.ExaminationError) else kind
 
 
 def _unknown(name: str, evidence: str, answer: object = "unknown") -> Finding:
@@ -111,8 +98,8 @@ def _unknown(name: str, evidence: str, answer: object = "unknown") -> Finding:
 
 def _status(seen: Iterable[Seen]) -> str:
     """Return the status of the first request that failed, as a part of a sentence."""
-    first = next((each.status for each in seen if each.error and each.status), _OK)
-    return f" (status {first})" if first != _OK else ""
+    first = next((each.status for each in seen if not each.response), 0)
+    return f" (status {first})" if first not in {0, _OK} else ""
 
 
 def _access(made: Examination) -> Finding:
@@ -121,81 +108,68 @@ def _access(made: Examination) -> Finding:
     if any(each.table for each in ccc):
         answer, sure, evidence = "ccc", PROVEN, "CCC commands have rows."
     elif any(each.rejected for each in ccc):
-        answer, sure = "agent", LIKELY if isinstance(ccc[0].error, NotCsvError) else PROVEN
+        answer, sure = "agent", LIKELY if isinstance(ccc[0].got, errors.NotCsvError) else PROVEN
         evidence = f"CCC commands are rejected{_status(ccc)}."
     elif ccc and ccc[0].response:
         answer, sure, evidence = "agent", LIKELY, "CCC commands have no rows."
-    needless = answer == "agent" and made.settings.ccc_agent and "cccagents" in made.failed
-    change = needless or (answer == "ccc" and not made.settings.ccc_agent)
-    failed = [
-        f"{name}{_status(each for each in made.seen if each.command.name == name)}: {reason_of(why)}"
+    wants = made.settings.ccc_agent
+    needless = answer == "agent" and wants and "cccagents" in made.failed
+    failed = " ".join(
+        f"{name}{_status(made.of(name))}: {reason_of(why)}"
         for name, why in made.failed.items()
-        if not made.commands[name].ccc_only or (answer == "ccc" and made.settings.ccc_agent)
-    ]
-    todo = f"Streams that cannot be extracted: {' '.join(failed)}" if failed else ""
-    ask = f"Why do these commands not work as documented? {' '.join(failed)}" if failed else ""
-    settings, loses = {"ccc_agent": not needless} if change else {}, bool(failed or needless)
-    evidence = f"User and key work; {evidence}"
+        if not made.commands[name].ccc_only or (wants and answer == "ccc")
+    )
+    settings = {"ccc_agent": not wants} if needless or (answer == "ccc" and not wants) else {}
+    todo = f"Streams that cannot be extracted: {failed}" if failed else ""
+    ask = f"Why do these commands not work as documented? {failed}" if failed else ""
+    evidence, loses = f"User and key work; {evidence}", bool(failed) or needless
     return Finding("access", answer, evidence, sure, todo, settings, ask, loses)
 
 
-# Ranges and days
-
-
-def _range(made: Examination, *, stop_older: bool) -> Seen | None:
-    """Return the last request of the two days that are known, in the order of their ends."""
-    if not made.pair:
-        return None
-    older, younger = (each.numbers[0] for each in made.pair)
-    numbers = (younger, older) if stop_older else (older, younger)
-    of_command = [each for each in made.seen if each.command == made.pair[0].command]
-    return next((each for each in reversed(of_command) if each.numbers == numbers), None)
+def _one_day(made: Examination, *, because: str = "") -> tuple[str, dict[str, Any], str]:
+    """Return what to do, the settings and what to ask where ranges of days do not work."""
+    if made.settings.window_days == 1:
+        return because, {}, _ASK_RANGES
+    return because or "Without it, each run finds this out.", {"window_days": 1}, _ASK_RANGES
 
 
 def _ranges(made: Examination) -> list[Finding]:
     """Return the findings about the order and the end of ranges."""
-    ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
-    if not (made.pair and ordered and reverse):
+    if not (made.days and made.ranges):
         return [_unknown(name, _NO_DAYS) for name in ("range_order", "range_end")]
-    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
-    change = ("The tap then does so anyway.", settings, _ASK_RANGES)
-    known = made.pair[0].keys | made.pair[1].keys
-    starts, stops = bool(known & ordered.keys), bool(known & reverse.keys)
-    evidence = (
-        f"A range from `start` to `stop` has {'' if starts else 'no '}rows{_status([ordered])}"
+    known = made.days[0].keys | made.days[1].keys
+    starts, stops = (bool(known & each.keys) for each in made.ranges)
+    ordered, reverse = (
+        f"{'rows' if known & each.keys else 'no rows'}{_status([each])}" for each in made.ranges
     )
-    evidence += f", one from `stop` to `start` {'some' if stops else 'none'}{_status([reverse])}."
+    evidence = f"Two days from `start` to `stop` have {ordered}, from `stop` to `start` {reverse}."
     if not (starts or stops):
-        order = Finding("range_order", "unknown", evidence, UNKNOWN, *change)
+        order = Finding("range_order", "unknown", evidence, UNKNOWN, *_one_day(made))
         return [order, _unknown("range_end", evidence)]
     answer = ("either" if stops else "start_older") if starts else "stop_older"
-    order = Finding("range_order", answer, evidence, PROVEN, *(() if starts else change))
-    used = ordered if starts else reverse
-    lacks_older, lacks_younger = (not day.keys & used.keys for day in made.pair)
+    order = Finding("range_order", answer, evidence, PROVEN, *(() if starts else _one_day(made)))
+    used = made.ranges[0 if starts else 1]
+    lacks_older, lacks_younger = (not day.keys & used.keys for day in made.days)
     if not (lacks_older or lacks_younger):
-        return [order, Finding("range_end", "included", "A range of two days has rows of both.")]
-    evidence = (
-        f"A range of two days has no rows of its {'older' if lacks_older else 'younger'} day."
-    )
+        return [order, Finding("range_end", "included", "Two days have rows of both.")]
+    evidence = f"Two days have no rows of the {'older' if lacks_older else 'younger'} one."
     answer = "excluded" if lacks_younger else "included"
     # The largest number of rows of all may be a limit that cuts the other end off.
     if len(used.table) == max(len(each.table) for each in made.seen):
         evidence += " A limit of rows may have cut it off."
-        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, *change)]
-    return [order, Finding("range_end", answer, evidence, PROVEN, *change)]
+        return [order, Finding("range_end", "unknown", evidence, UNKNOWN, *_one_day(made))]
+    return [order, Finding("range_end", answer, evidence, PROVEN, *_one_day(made))]
 
 
 def _range_most(made: Examination) -> Finding:
-    ordered, reverse = (_range(made, stop_older=each) for each in (False, True))
+    pairs = [each for each in made.seen if each.span == _PAIR]
     three = next((each for each in made.seen if each.span == _THREE), None)
     has = three.begins(made.settings.timezone) if three and three.response else [False]
     answer, sure, evidence = 0, PROVEN, "Too few days with rows were seen to tell."
-    if ordered and reverse and ordered.rejected and reverse.rejected:
-        answer, evidence = 1, f"Two days are rejected{_status([ordered])}; one is not."
-    elif (
-        three and three.rejected and any(each.response for each in made.seen if each.span == _PAIR)
-    ):
-        answer, sure = _PAIR, PROVEN if isinstance(three.error, RejectedError) else LIKELY
+    if made.ranges and all(each.rejected for each in made.ranges):
+        answer, evidence = 1, f"Two days are rejected{_status(pairs)}; one is not."
+    elif three and three.rejected and any(each.response for each in pairs):
+        answer, sure = _PAIR, PROVEN if isinstance(three.got, errors.RejectedError) else LIKELY
         evidence = f"Two days are accepted, three are rejected{_status([three])}."
     elif has[0] and has[-1]:
         answer, sure, evidence = _THREE, LIKELY, "Three days have rows; more were not tried."
@@ -222,7 +196,7 @@ def _range_used(made: Examination) -> Finding:
         todo = "Check caches and proxies in between: the tap would fail or lack rows."
         ask = "Why do `start` and `stop` have no effect? Different days return the same rows."
         return Finding("range_used", "ignored", evidence, PROVEN, todo, {}, ask, loses=True)
-    if made.pair:
+    if made.days:
         return Finding("range_used", "yes", "Two days have different rows, of these days.")
     return _unknown("range_used", _NO_DAYS)
 
@@ -234,8 +208,14 @@ def _day_zone(made: Examination) -> Finding:
     naive = any(each.written["stamp_offset"] == {"none"} for each in dated)
     if naive and not any("Unix seconds" in each.written["dates"] for each in dated):
         return _unknown("day_zone", "Date-times have no UTC offset, so they do not show it.")
-    others = _other_zones(dated, zone)
-    if all(each.fits(zone) for each in dated) or (not others and _passes(dated, zone)):
+    others, passes = _other_zones(dated, zone), False
+    with suppress(
+        errors.WrongDaysError
+    ):  # the tap's check accepts rows exactly at the end of a day
+        passes = not any(
+            rows_outside(each.command, each.response, zone) for each in dated if each.response
+        )
+    if all(each.fits(zone) for each in dated) or (passes and not others):
         if others:
             return _unknown("day_zone", f"Rows fit the days of {zone.key} and other UTC offsets.")
         evidence = f"All rows fit the days of {zone.key}, and of no other UTC offset."
@@ -249,16 +229,6 @@ def _day_zone(made: Examination) -> Finding:
     ask = "In which time zone do the days of the account begin and end?"
     settings = {"timezone": next(iter(others.values())).key} if len(others) == 1 else {}
     return Finding("day_zone", answer, evidence, sure, todo, settings, ask, loses=True)
-
-
-def _passes(dated: list[Seen], zone: ZoneInfo) -> bool:
-    """Return whether the tap's check accepts all rows: those exactly at the end of a day, too."""
-    try:
-        return not any(
-            rows_outside(each.command, each.response, zone) for each in dated if each.response
-        )
-    except WrongDaysError:
-        return False
 
 
 def _other_zones(dated: list[Seen], own: ZoneInfo) -> dict[str, ZoneInfo]:
@@ -286,9 +256,6 @@ def _clock(made: Examination) -> Finding:
     return Finding("clock", off, "This machine's clock is ahead of `Date` by so many seconds.")
 
 
-# How responses are written
-
-
 def _written(made: Examination, name: str) -> Finding:
     found = Counter(value for each in made.seen for value in each.written.get(name, ()) if value)
     if not found:
@@ -313,19 +280,16 @@ def _empty(made: Examination) -> Finding:
     return Finding("empty", answer, f"Seen in {counted(number, 'response')}.")
 
 
-# Rows
-
-
 def _keys(made: Examination) -> Finding:
-    most: Counter[str] = Counter()
+    answer: dict[str, object] = {}
     for each in made.seen:
         if each.table:
             shared = len(keys_shared(each.command, each.table))
-            most[each.command.name] = max(shared, most[each.command.name])
-    answer = {name: shared or "unique" for name, shared in most.items()}
+            if shared or each.command.name not in answer:
+                answer[each.command.name] = shared or "unique"
     if not answer:
         return _unknown("keys", "No rows were seen.")
-    names = ", ".join(name for name, shared in most.items() if shared)
+    names = ", ".join(name for name, found in answer.items() if found != "unique")
     if not names:
         evidence = f"No rows of {counted(len(answer), 'stream')} share a key and differ."
         return Finding("keys", answer, evidence, LIKELY)
@@ -337,21 +301,21 @@ def _keys(made: Examination) -> Finding:
 
 def _row_limit(made: Examination) -> Finding:
     most = max(len(each.table) for each in made.seen)
-    limit, ordered = min(made.limits, default=0), _range(made, stop_older=False)
-    if made.start.notice and made.pair and ordered:
-        has_older, has_younger = (bool(day.keys & ordered.keys) for day in made.pair)
+    limit = min(made.limits, default=0)
+    if made.start.notice and made.days and made.ranges:
+        rows = len(made.ranges[0].table)
+        has_older, has_younger = (bool(day.keys & made.ranges[0].keys) for day in made.days)
         if has_older and has_younger:  # but the preflight has found that it lacks some of them
-            limit = len(ordered.table)
-        elif has_older and len(ordered.table) == most:
+            limit = rows
+        elif has_older and rows == most:
             return _unknown("row_limit", f"No response has more than {most} rows: is it a limit?")
     if not limit:
         evidence = f"The largest response has {counted(most, 'row')}."
         return Finding("row_limit", "none_seen", evidence, LIKELY)
     evidence = f"A range of days has {counted(limit, 'row')}, its days alone have more."
     full = any(each.span <= 1 and len(each.table) == limit for each in made.seen)
-    todo = "Single days lack rows, too." if full else "The tap then does so anyway."
-    settings = {"window_days": 1} if made.settings.window_days > 1 else {}
-    return Finding("row_limit", limit, evidence, PROVEN, todo, settings, _ASK_RANGES, full)
+    change = _one_day(made, because="Single days lack rows, too." if full else "")
+    return Finding("row_limit", limit, evidence, PROVEN, *change, loses=full)
 
 
 def _late(made: Examination) -> Finding:
@@ -366,12 +330,14 @@ def _late(made: Examination) -> Finding:
         for day, digest in days.items()
         if day in now["streams"].get(name, {}) and (digest or now["streams"][name][day])
     ]
+    if _day_zone(made).loses or _ignored(made):
+        both.clear()
     nothing = "" if both else "No day of the earlier report has rows and was read again."
     if reason := why_not(earlier, now) or nothing:
         return _unknown("late", reason, "not_compared")
-    begun, today = (date.fromisoformat(each["today"]) for each in (earlier, now))
+    begun = date.fromisoformat(earlier["today"])
+    passed = (date.fromisoformat(now["today"]) - begun).days
     changed = [(begun - day, name) for day, name, differs in both if differs]
-    passed = (today - begun).days
     compared = f"{counted(len(both), 'day')} of streams, {counted(passed, 'day')} later"
     if not changed:
         return Finding("late", "no", f"None has changed of {compared}.", LIKELY)
@@ -382,30 +348,26 @@ def _late(made: Examination) -> Finding:
     return Finding("late", "yes", evidence, PROVEN, "", settings, loses=given < least)
 
 
-# Time
-
-
 def _latency(made: Examination) -> Finding:
-    windows = [
-        (each.exchange.seconds, each.response.size)
-        for each in made.seen
-        if each.exchange and each.response and each.span == made.width
-    ]
+    windows = [each for each in made.seen if each.response and each.span == made.width]
     if not windows:
         return _unknown("latency", "No window was read.")
-    seconds, size = (median(each) for each in zip(*windows, strict=True))
+    seconds = median(each.exchange.seconds for each in windows if each.exchange)
+    size = median(each.response.size for each in windows if each.response)
     answer = {"seconds": _rounded(seconds), "bytes": int(_rounded(size))}
     evidence = f"Medians of {counted(len(windows), 'window')} of {counted(made.width, 'day')}."
     return Finding("latency", answer, evidence, LIKELY)
 
 
 def _concurrency(made: Examination) -> Finding:
-    took = {str(number): _rounded(each) for number, each in made.seconds.items() if each}
+    took = {
+        str(number): _rounded(each) for number, each in made.seconds.items() if each is not None
+    }
     most = max(map(int, took), default=1)
     if len(took) < len(made.seconds):
         evidence = f"The server does not accept more than {counted(most, 'request')} at once."
-        lower = made.settings.max_concurrent_requests > most
-        settings = {"max_concurrent_requests": most} if lower else {}
+        settings = {"max_concurrent_requests": most}
+        settings = settings if made.settings.max_concurrent_requests > most else {}
         return Finding("concurrency", took, evidence, LIKELY, "", settings)
     if most == 1:
         return _unknown("concurrency", "It was not tried.", took or "unknown")

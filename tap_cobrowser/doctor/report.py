@@ -54,9 +54,8 @@ class Report:
         return json.dumps({**report, "settings": self.settings, "ask": self.ask}, indent=2) + "\n"
 
     def to_text(self) -> str:
-        """Return the report for people, in ASCII."""
-        text = "\n".join(self._lines()) + "\n"
-        return text.encode("ascii", "backslashreplace").decode("ascii")
+        """Return the report for people."""
+        return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
         yield f"tap-cobrowser-doctor {self.tap}: {counted(self.requests, 'request')}"

@@ -197,11 +197,6 @@ def line_of(block: Block, way: str, row: int) -> int:
     return begin
 
 
-def has_escaped_nul(block: Block) -> bool:
-    """Return whether `addslashes` has escaped a NUL character."""
-    return any("\\0" in piece.replace("\\\\", "") for piece in block.text.pieces(block.begin))
-
-
 def _ends_like_fputcsv(block: Block) -> bool:
     r"""Return whether `\""` is at the end: a quote that is not doubled, and one that closes.
 

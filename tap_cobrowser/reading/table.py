@@ -22,7 +22,7 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.models import Column, Command, Form, Notice, Table, Value
 from tap_cobrowser.reading import cells as convert
 from tap_cobrowser.reading.cells import Moments, UnfitError
-from tap_cobrowser.reading.quoting import Block, Misfit, Rows, fit, has_escaped_nul, line_of
+from tap_cobrowser.reading.quoting import Block, Misfit, Rows, fit, line_of
 from tap_cobrowser.reading.text import (
     Head,
     Text,
@@ -327,11 +327,8 @@ class TableReader:
         for row, cells in enumerate(zip(*columns, strict=True)):
             if tuple(map(str.strip, cells[1 : len(layout.names)])) == layout.names[1:]:
                 line = layout.line + line_of(layout.block, way, first + row)
-                msg = (
-                    f"The response repeats its header in line {line}, as if two responses were "
-                    "joined"
-                )
-                raise BrokenResponseError(msg)
+                msg = "The response repeats its header, as if several exports were joined"
+                raise BrokenResponseError(msg, where=f"line {line}")
 
 
 def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:
@@ -344,7 +341,7 @@ def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iter
     if text.is_damaged:
         said = "The response has invalid characters, which are shown as \ufffd"
         yield Notice("invalid characters", said)
-    if text.has_nul or (way == "addslashes" and has_escaped_nul(layout.block)):
+    if text.has_nul or (way == "addslashes" and text.has_escaped_nul):
         said = "The response has NUL characters in its texts, which no target can store: left out"
         yield Notice("NUL", said)
     if layout.block.has_more and len(columns) > layout.block.width and any(columns[-1]):
