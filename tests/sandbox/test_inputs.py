@@ -78,7 +78,7 @@ def rows(output: Output, stream: str) -> int:
     return len(output.records(stream))
 
 
-MANY_RUNS = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_RUNS = examples(30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(catalog=mutated(CATALOG))
