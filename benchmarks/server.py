@@ -43,15 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(int(parts.path.split("/")[1]) / 1000)
             query = dict(parse_qsl(parts.query))
             if query["c"] == STREAM:
-                # a history longer than what was rendered repeats it, on other days
-                stop = int(query["stop"])
-                times, window = divmod(stop // 2, len(self.windows))
-                body = self.windows[window]
-                if times:
-                    body = earlier(body, 2 * len(self.windows) * times)
-                if query["start"] == query["stop"]:  # rows are of the older and the other in turns
-                    header, *lines = body.splitlines(keepends=True)
-                    body = b"".join([header, *lines[1 - stop % 2 :: 2]])
+                body = _rows_of(self.windows, int(query["start"]), int(query["stop"]))
             else:
                 days = (int(query.get(name, 0)) for name in ("start", "stop"))
                 body = _other(query["c"], *days)
@@ -70,6 +62,25 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
+
+
+def _rows_of(windows: tuple[bytes, ...], start: int, stop: int) -> bytes:
+    """Return the rows of the days from `start` to `stop` days ago."""
+    if start == stop + 1 and stop % 2 == 0:
+        return _window(windows, stop // 2)
+    lines: list[bytes] = []
+    for ago in range(start, stop - 1, -1):
+        header, *of_both = _window(windows, ago // 2).splitlines(keepends=True)
+        # rows are of the older and the newer day in turns
+        lines += [*([] if lines else [header]), *of_both[1 - ago % 2 :: 2]]
+    return b"".join(lines)
+
+
+def _window(windows: tuple[bytes, ...], number: int) -> bytes:
+    """Return the rows of two days; a history longer than what was rendered repeats it."""
+    times, window = divmod(number, len(windows))
+    body = windows[window]
+    return earlier(body, 2 * len(windows) * times) if times else body
 
 
 @cache

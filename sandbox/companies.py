@@ -52,11 +52,11 @@ class Agent(NamedTuple):
     last: str
     account: str
     ccc: str
-    disabled: int
     presets: tuple[str, ...]
     share: float = 1.0
     pace: float = 1.0
     misses: float = 0.0
+    disabled: int = 0
 
 
 class Filter(NamedTuple):
@@ -117,21 +117,11 @@ HOSTS = (
 POPULARITY = {"501": 34.0, "502": 16.0, "503": 24.0, "504": 9.0, "0505": 17.0}
 """Weights of the hosts: how many of the conversations begin on each."""
 AGENTS = (
-    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", 0, ("Service",), 1.6, 0.7, 0.03),
+    Agent("2001", "sanne", "Sanne", "de Vries", "1001", "31", ("Service",), 1.6, 0.7, 0.03),
     Agent(
-        "2002",
-        "daan",
-        "Daan",
-        "Jansen",
-        "1001",
-        "",
-        0,
-        ("Service", 'Verkoop "extra"'),
-        1.0,
-        1.0,
-        0.06,
+        "2002", "daan", "Daan", "Jansen", "1001", "", ("Service", 'Verkoop "extra"'), misses=0.06
     ),
-    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", 0, (GENERAL,), 0.6, 1.9, 0.09),
+    Agent("2003", "zoe", "Zoë", "van den Berg", "1001", "32", (GENERAL,), 0.6, 1.9, 0.09),
     Agent(
         "2004",
         "francois",
@@ -139,43 +129,20 @@ AGENTS = (
         "Bakker",
         "1001",
         "",
-        0,
-        ("Service", "Storing; gas"),
+        ("Service", "Gas; water"),
         1.2,
         0.8,
         0.05,
     ),
-    Agent("2005", "joris", "Joris", "Visser", "1002", "33", 0, ("Verkoop",), 1.4, 0.9, 0.04),
+    Agent("2005", "joris", "Joris", "Visser", "1002", "33", ("Verkoop",), 1.4, 0.9, 0.04),
     Agent(
-        "2006",
-        "maud",
-        "Maud",
-        "Meijer",
-        "1002",
-        "",
-        0,
-        ("Verkoop", "Retour\\ruil"),
-        0.9,
-        1.3,
-        0.07,
+        "2006", "maud", "Maud", "Meijer", "1002", "", ("Verkoop", "Retour\\ruil"), 0.9, 1.3, 0.07
     ),
-    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", 0, (GENERAL,), 0.5, 2.4, 0.14),
-    Agent("2008", "lotte", "Lotte", "de Groot", "0103", "", 0, ("Polis",), 1.3, 0.8, 0.02),
-    Agent(
-        "2009",
-        "ahmet",
-        "Ahmet",
-        "Yıldız",  # noqa: RUF001 - his name
-        "0103",
-        "34",
-        0,
-        ("Polis", "Declaraties"),
-        1.0,
-        1.1,
-        0.05,
-    ),
-    Agent("2010", "renee", "Renée", "Bos", "0103", "", 0, ("Declaraties",), 0.7, 1.6, 0.1),
-    Agent("2011", "oud", "Pieter", "Dekker", "1001", "", 1, ("Service",)),
+    Agent("2007", "bjorn", "Bjørn", "Mulder", "1002", "31", (GENERAL,), 0.5, 2.4, 0.14),
+    Agent("2008", "lotte", "Lotte", "de Groot", "0103", "", ("Polis",), 1.3, 0.8, 0.02),
+    Agent("2009", "ahmet", "Ahmet", "Yıldız", "0103", "34", ("Polis", "Klacht"), 1.0, 1.1, 0.05),  # noqa: RUF001
+    Agent("2010", "renee", "Renée", "Bos", "0103", "", ("Declaraties",), 0.7, 1.6, 0.1),
+    Agent("2011", "oud", "Pieter", "Dekker", "1001", "", ("Service",), disabled=1),
 )
 CCC_AGENTS = (
     ("31", "nora", "Nora", "Hendriks"),

@@ -104,28 +104,19 @@ _status(HTTPStatus.PARTIAL_CONTENT, "half of {path}")
 _status(HTTPStatus.FOUND, "Moved", Location="https://login.example/?from=csv")
 
 
-@_kind("retry-after-403")
-def _retry_403(reply: Reply, _: str) -> None:
-    """Return 403 with a Retry-After of one second, as some rate limits do."""
-    _retry(reply, 403, "Rate limit exceeded")
+def _rate_limit(name: str, status: int, text: str) -> None:
+    @_kind(f"retry-after-{name}")
+    def change(reply: Reply, _: str) -> None:
+        reply.status, reply.body = status, text.encode()
+        reply.headers |= {"Content-Type": "text/plain", "Retry-After": "1"}
+
+    change.__doc__ = f"Return {status} and {text!r}, with a Retry-After of one second."
 
 
-@_kind("retry-after-400")
-def _retry_400(reply: Reply, _: str) -> None:
-    """Return 400 with a Retry-After of one second."""
-    _retry(reply, 400, "Quota exceeded")
-
-
-@_kind("retry-after-text")
-def _retry_text(reply: Reply, _: str) -> None:
-    """Return 200 with a line of text and a Retry-After of one second."""
-    _retry(reply, 200, "Too many exports at once, please wait")
-
-
-@_kind("retry-after-json")
-def _retry_json(reply: Reply, _: str) -> None:
-    """Return 200 with JSON and a Retry-After of one second."""
-    _retry(reply, 200, '{"error": "rate limit exceeded"}', "application/json")
+_rate_limit("403", 403, "Rate limit exceeded")
+_rate_limit("400", 400, "Quota exceeded")
+_rate_limit("text", 200, "Too many exports at once, please wait")
+_rate_limit("json", 200, '{"error": "rate limit exceeded"}')
 
 
 @_kind("retry-after-rows")
@@ -137,20 +128,16 @@ def _retry_rows(reply: Reply, _: str) -> None:
 @_kind("retry-after-date")
 def _retry_date(reply: Reply, _: str) -> None:
     """Return 503 with a Retry-After two seconds after its Date."""
-    _retry(reply, 503, "Down for maintenance")
     date = parsedate_to_datetime(reply.headers["Date"] or "")
+    reply.status, reply.body = 503, b"Down for maintenance"
     reply.headers["Retry-After"] = format_datetime(date + timedelta(seconds=2), usegmt=True)
-
-
-def _retry(reply: Reply, status: int, text: str, kind: str = "text/plain") -> None:
-    reply.status, reply.body = status, text.encode()
-    reply.headers |= {"Content-Type": kind, "Retry-After": "1"}
 
 
 @_kind("retry-after-hours")
 def _hours(reply: Reply, _: str) -> None:
     """Return 503 with a Retry-After of two hours."""
-    reply.status, reply.headers["Retry-After"] = 503, "7200"
+    reply.status, reply.body = 503, b"Down for maintenance"
+    reply.headers["Retry-After"] = "7200"
 
 
 @_kind("reset")

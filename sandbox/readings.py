@@ -35,8 +35,9 @@ class RejectedError(ValueError):
         self.status = status
 
 
-def _one_of(text: str, *choices: str) -> Any:
-    """Declare a reading with a list of values, the first of which is the default."""
+def _one_of(text: str, values: str) -> Any:
+    """Declare a reading with its values, the first of which is the default."""
+    choices = values.split()
     return field(default=choices[0], metadata={"help": text, "choices": choices})
 
 
@@ -59,31 +60,18 @@ class Readings:
     # Which days are meant
     order: str = _one_of(
         "which of start and stop is the older day; stop_older returns no rows for the other order",
-        "start_older",
-        "stop_older",
-        "either",
+        "start_older stop_older either",
     )
-    end: str = _one_of(
-        "whether a range of several days includes its last day", "included", "excluded"
-    )
+    end: str = _one_of("whether a range of several days includes its last day", "included excluded")
     range: str = _one_of(
         "what start and stop do; ignored always returns today, first_day and last_day one day "
         "only, rejected and fails return 400 and 500 where start and stop differ",
-        "used",
-        "ignored",
-        "first_day",
-        "last_day",
-        "rejected",
-        "fails",
+        "used ignored first_day last_day rejected fails",
     )
     stale: str = _one_of(
         "stale responses: those of the day before, or the first one to the same request, with "
         "the current Date or with their own",
-        "no",
-        "yesterday",
-        "yesterday_old_date",
-        "cached",
-        "cached_old_date",
+        "no yesterday yesterday_old_date cached cached_old_date",
     )
     day_zone: str | None = _value(
         None, "IANA time zone of the server's days; default: that of the data"
@@ -102,10 +90,7 @@ class Readings:
     rows: str = _one_of(
         "which rows a day has: all, those of office hours, one, or three whose date-time is "
         "midnight",
-        "all",
-        "office_hours",
-        "one_a_day",
-        "midnight",
+        "all office_hours one_a_day midnight",
     )
 
     # How a response is written
@@ -115,71 +100,41 @@ class Readings:
     quoting: str = _one_of(
         "how values are quoted: always, with doubled quotes; by PHP's fputcsv; by RFC 4180, only "
         "where needed; by PHP's addslashes; or always, with quotes that are not escaped",
-        "doubled",
-        "fputcsv",
-        "rfc",
-        "slashes",
-        "bare",
+        "doubled fputcsv rfc slashes bare",
     )
     dates: str = _one_of(
         "how date-times are written; naive is 2026-11-22 14:30:00, and it and naive_rfc2822 have "
         "no UTC offset",
-        "rfc2822",
-        "dutch",
-        "iso",
-        "unix",
-        "naive",
-        "naive_rfc2822",
+        "rfc2822 dutch iso unix naive naive_rfc2822",
     )
     numbers: str = _one_of(
         "how numbers are written: plain, with a decimal comma, or with spaces around them",
-        "plain",
-        "comma",
-        "blank",
+        "plain comma blank",
     )
     empty: str = _one_of(
-        r"what an empty number or date-time is: no text, NULL, or \N",
-        "blank",
-        "null",
-        "backslash_n",
+        "what an empty number or date-time is: no text, NULL, or \\N", "blank null backslash_n"
     )
     nul: bool = _flag("whether some texts contain a NUL character")
     header: str = _one_of(
-        "the header: as on the page, in another language, or none",
-        "page",
-        "dutch",
-        "german",
-        "none",
+        "the header: as on the page, in another language, or none", "page dutch german none"
     )
     separator: str = _one_of(
         "the separator of values, whatever the request asks for",
-        "requested",
-        "semicolon",
-        "comma",
-        "colon",
-        "pipe",
-        "tab",
+        "requested semicolon comma colon pipe tab",
     )
     nothing: str = _one_of(
         "what a response without rows is: a header, nothing, a line of text, or status 204",
-        "header",
-        "no_bytes",
-        "text",
-        "dutch_text",
-        "204",
+        "header no_bytes text dutch_text 204",
     )
     encoding: str = _one_of(
         "how text is encoded; broken-bytes is UTF-8 in which some characters are incomplete",
-        "utf-8",
-        "utf-16",
-        "windows-1252",
-        "broken-bytes",
+        "utf-8 utf-16 windows-1252 broken-bytes",
     )
-    line_end: str = _one_of("how lines end", "lf", "crlf")
+    line_end: str = _one_of("how lines end", "lf crlf")
     last_line_ended: bool = _flag("whether the last row ends with a line end", default=True)
     sep_line: bool = _flag("whether the first line is sep=;")
     trailing_separator: bool = _flag("whether each line ends with a separator")
-    packed: str = _one_of("whether the CSV is in a gzip file or a ZIP archive", "no", "gzip", "zip")
+    packed: str = _one_of("whether the CSV is in a gzip file or a ZIP archive", "no gzip zip")
 
     for_command: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Readings for some commands only: `{"emails": {"row_limit": 50}}`."""

@@ -35,29 +35,23 @@ _ENCODINGS = {
 _SEPARATORS = {"semicolon": ";", "comma": ",", "colon": ":", "pipe": "|", "tab": "\t"}
 _EMPTY = {"blank": "", "null": "NULL", "backslash_n": r"\N"}
 _CHANGED_ONE_IN = 4
-# The words of which columns' names consist, in other languages
+# Some words of the columns' names in other languages, at least one for each name
 _WORDS = {
     "dutch": (
-        "accept=aanname account=klant action=actie activity=activiteit agent=medewerker "
-        "avg=gemiddelde bcc=blindekopie begin=begin browse=bezoek cccaccount=centrumklant "
-        "cccagent=centrummedewerker cccgroup=groep conversation=gesprek decision=besluit "
-        "disabled=verwijderd duration=duur email=mailadres end=einde filtername=filternaam "
-        "first=eerste firstname=voornaam from=van host=website hostname=websitenaam hour=uur "
-        "id=nummer last=laatste lastname=achternaam max=hoogste multiple=meervoudig name=naam "
-        "num=aantal numslots=plaatsen postfix=achtervoegsel preset=profiel request=verzoek "
-        "session=sessie state=toestand subject=onderwerp successcode=succescode time=tijd "
-        "timestamp=tijdstip to=aan url=adres username=gebruikersnaam"
+        "account=klant action=actie agent=medewerker avg=gemiddelde bcc=blindekopie "
+        "disabled=verwijderd duration=duur email=mailadres filtername=filternaam "
+        "firstname=voornaam from=van hostname=websitenaam hour=uur id=nummer lastname=achternaam "
+        "length=lengte name=naam num=aantal numslots=plaatsen postfix=achtervoegsel "
+        "preset=profiel start=begin state=toestand subject=onderwerp successcode=succescode "
+        "time=tijd timestamp=tijdstip to=aan type=soort url=adres username=gebruikersnaam"
     ),
     "german": (
-        "accept=Annahme account=Konto action=Aktion activity=Vorgang agent=Mitarbeiter "
-        "avg=Durchschnitt bcc=Blindkopie browse=Besuch cccaccount=Zentrumskonto "
-        "cccagent=Zentrumsmitarbeiter cccgroup=Gruppe conversation=Gespräch decision=Entscheidung "
+        "account=Konto action=Aktion agent=Mitarbeiter avg=Durchschnitt bcc=Blindkopie "
         "disabled=gelöscht duration=Dauer email=Mailadresse filtername=Filterbezeichnung "
-        "first=erste firstname=Vorname from=von host=Website hostname=Websitename hour=Stunde "
-        "id=Nummer last=letzte lastname=Nachname max=höchste name=Bezeichnung num=Anzahl "
-        "numslots=Plätze postfix=Nachsilbe preset=Profil request=Anfrage session=Sitzung "
-        "state=Zustand subject=Betreff successcode=Erfolgscode time=Zeit timestamp=Zeitpunkt "
-        "to=an url=Adresse username=Benutzername"
+        "firstname=Vorname from=von hostname=Websitename hour=Stunde id=Nummer lastname=Nachname "
+        "length=Länge name=Bezeichnung num=Anzahl numslots=Plätze postfix=Nachsilbe preset=Profil "
+        "start=Anfang state=Zustand subject=Betreff successcode=Erfolgscode time=Zeit "
+        "timestamp=Zeitpunkt to=an type=Art url=Adresse username=Benutzername"
     ),
 }
 

@@ -14,8 +14,7 @@ import traceback
 import warnings
 from abc import abstractmethod
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk import Tap
@@ -100,23 +99,11 @@ class CommandLineTap(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        found = _ConfigInput()
+        found = _ConfigInput(parse_env="ENV" in value)
         for number, path in enumerate(value, 1):
-            try:
-                one: object = {} if path == "ENV" else parse_json(Path(path).read_bytes())
-            except (OSError, ValueError) as error:
-                reason = _why_not_read(path, error)
-            else:
-                if isinstance(one, dict):
-                    found.config |= one
-                    found.parse_env = found.parse_env or path == "ENV"
-                    continue
-                reason = "it is not a JSON object"
-            which = f", file {number} of {len(value)}" if len(value) > 1 else ""
-            msg = f"The configuration (--config{which}) cannot be read: {reason}"
-            raise InputFileError(
-                msg, advice="Give the path of a JSON file, or ENV for environment variables."
-            )
+            if path != "ENV":
+                which = f", file {number} of {len(value)}" if len(value) > 1 else ""
+                found.config |= _json_object(path, f"configuration (--config{which})")
         if isinstance(key := found.config.get("api_key"), str):
             protect(key)
         return found
@@ -125,8 +112,7 @@ class CommandLineTap(Tap):
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         if value not in {option.value for option in CliTestOptionValue}:
-            msg = f"{quote(value, 40)} must be all, schema or disabled"
-            raise click.BadParameter(msg, ctx, param)
+            raise click.BadParameter("", ctx, param)  # noqa: EM101 - the text is not used
         if value == CliTestOptionValue.All.value:
             config = ctx.params["config"]
             cls(config=config.config, parse_env_config=config.parse_env).try_streams()
@@ -141,24 +127,20 @@ class CommandLineTap(Tap):
         about: bool = False,
         about_format: str | None = None,
         config: _ConfigInput | None = None,
-        state: IO[Any] | None = None,
-        catalog: IO[Any] | None = None,
+        state: str | None = None,
+        catalog: str | None = None,
     ) -> None:
         # The rows of a response are thousands of containers without cycles. With the default
         # thresholds, the garbage collector takes a tenth of a backfill's time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        state_found, catalog_found = _json_object(state, "state"), _json_object(catalog, "catalog")
-        if state and not state_found:
-            cls.logger.warning("The state file is empty, so the run begins at `start_date`.")
-        # As in the SDK, except that the files are parsed already.
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         config = config or _ConfigInput()
         tap = cls(
             config=config.config,
-            state=state_found,
-            catalog=catalog_found,
+            state=None if state is None else _json_object(state, "state file (--state)"),
+            catalog=None if catalog is None else _json_object(catalog, "catalog file (--catalog)"),
             parse_env_config=config.parse_env,
         )
         tap.sync_all()
@@ -188,7 +170,7 @@ class CommandLineTap(Tap):
         command = super().get_singer_command()
         for param in command.params:
             if isinstance(param.type, click.File):
-                param.type = _InputFile("rb")
+                param.type = click.STRING  # whose file is opened where its errors are reported
         return _Command(
             name=command.name,
             callback=command.callback,
@@ -261,7 +243,12 @@ class _Command(SingerCommand):
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - reported in one line
-            code = self._fail(_unforeseen(error), error)
+            what = f"{type(error).__name__}: {quote(error)}"
+            line = (
+                f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback "
+                "that TAP_COBROWSER_LOGLEVEL=DEBUG logs."
+            )
+            code = self._fail(line, error)
         sys.exit(code)
 
     def _fail(self, line: str, error: Exception | None = None) -> int:
@@ -270,31 +257,6 @@ class _Command(SingerCommand):
             self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
         self.logger.error("%s", line)
         return 1
-
-
-class _InputFile(click.File):
-    """A file to read. If it does not exist, its path is not quoted: it may be the JSON itself."""
-
-    @override
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> IO[Any]:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            msg = f"{param.opts[0] if param else 'A file'} cannot be read: {_why_not_read(value)}"
-        raise InputFileError(msg, advice="Give the path of a JSON file.")
-
-
-def _why_not_read(path: str, error: Exception | None = None) -> str:
-    """Return why a file cannot be read, without its content or path."""
-    if path.lstrip().startswith(("{", "[", '"')):
-        return "it must be a path, not the JSON itself"
-    if error is None or isinstance(error, FileNotFoundError):
-        return "there is no such file, or no permission to read it"
-    if isinstance(error, OSError):
-        return error.strerror or "the system does not allow it"
-    return str(error)
 
 
 def _usage_problem(error: click.UsageError) -> str:
@@ -310,36 +272,34 @@ def _usage_problem(error: click.UsageError) -> str:
     return "Unexpected argument: all arguments must follow an option"
 
 
-def _unforeseen(error: Exception) -> str:
-    """Return the line for an unexpected error."""
-    what = f"{type(error).__name__}: {quote(error)}"
-    return (
-        f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback that "
-        "TAP_COBROWSER_LOGLEVEL=DEBUG logs."
-    )
-
-
-def _json_object(file: IO[bytes] | None, kind: str) -> dict[str, Any] | None:
-    """Return the JSON object in a file. An empty state file counts as `{}`.
+def _json_object(path: str, what: str) -> dict[str, Any]:
+    """Return the JSON object in a file. The path is not quoted: it may be the JSON itself.
 
     Raises:
         InputFileError: If it cannot be read, or holds something else.
     """
-    if file is None:
-        return None
     try:
-        raw = file.read()
-        found = {} if kind == "state" and not raw.strip() else parse_json(raw)
+        with click.open_file(path, "rb") as file:
+            raw = file.read()
+        if what.startswith("state") and not raw.strip():
+            text = "The state file is empty, so the run begins at `start_date`."
+            logging.getLogger("tap-cobrowser").warning(text)
+            return {}
+        found = parse_json(raw)
+        reason = "it is not a JSON object"
+    except FileNotFoundError:
+        found, reason = None, "there is no such file"
     except OSError as error:
-        problem = f"cannot be read: {error.strerror or 'the system does not allow it'}"
+        found, reason = None, error.strerror or "the system does not allow it"
     except ValueError as error:
-        problem = f"cannot be read: {error}"
-    else:
-        if isinstance(found, dict):
-            return found
-        problem = "is not a JSON object"
-    msg = f"The {kind} file (--{kind}) {problem}"
-    raise InputFileError(msg, advice=f"Give a {kind} in Singer's format, or leave it out.")
+        found, reason = None, str(error)
+    if isinstance(found, dict):
+        return found
+    if path.lstrip().startswith(("{", "[", '"')):
+        reason = "it must be a path, not the JSON itself"
+    msg = f"The {what} cannot be read: {reason}"
+    or_env = ", or ENV for environment variables" if what.startswith("configuration") else ""
+    raise InputFileError(msg, advice=f"Give the path of a JSON file{or_env}.")
 
 
 def _open_standard_streams() -> None:

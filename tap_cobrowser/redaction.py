@@ -13,8 +13,12 @@ import json
 import logging
 import re
 from html.entities import html5
+from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus, unquote, unquote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PIECE = 6
 """Number of consecutive characters, of any form of the key, that must not be shown."""
@@ -23,6 +27,15 @@ _MOST_READ = 16 * 1024
 _OMITTED = "(not quoted: it contains a part of the API key)"
 _JSON_ESCAPE = re.compile(r"""\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(["'/\\]))""")
 _GAP = re.compile(r"[\s\x00-\x1f\ufffd]+")
+_UNDO: tuple[Callable[[str], str], ...] = (
+    unquote,
+    unquote_plus,
+    html.unescape,
+    lambda text: _JSON_ESCAPE.sub(
+        lambda found: found[3] or chr(int(found[1] or found[2], 16)), text
+    ),
+    lambda text: _GAP.sub("", text),
+)
 _HTML_NAMES = {each: f"&{name}" for name, each in html5.items() if name.endswith(";")}
 # What these log below an error contains URLs, and is about what the tap handles itself.
 _HTTP_LOGGERS = (
@@ -81,6 +94,16 @@ def one_line(value: object, most: int = 200) -> str:
     return _OMITTED if shows_key(line) else f"{line}…" if is_cut else line
 
 
+def shows_key(text: str) -> bool:
+    """Return whether a text has a part of a protected key, as it is or with its escapes undone."""
+    views, new = set[str](), {text}
+    while new and len(views) < 50:  # noqa: PLR2004 - more than the depths that escapes have
+        views |= new
+        new = {undo(view) for view in new for undo in _UNDO} - views
+    lowered = [view.lower() for view in views]
+    return any(form in view for forms in _forms.values() for form in forms for view in lowered)
+
+
 def _line(value: object, most: int, *, end: bool = False) -> tuple[str, bool]:
     """Return the shown part of a text in one line, and whether there is more."""
     text = str(value)
@@ -109,28 +132,6 @@ def _encoded(key: str) -> set[str]:
         own = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         texts |= {own, own.replace("+", "-").replace("/", "_")}
     return texts | {raw.hex()}
-
-
-def shows_key(text: str) -> bool:
-    """Return whether a text has a part of a protected key, as it is or with its escapes undone."""
-    views, new = set[str](), {text}
-    while new and len(views) < 50:  # noqa: PLR2004 - more than the depths that escapes have
-        views |= new
-        new = {
-            undo(view)
-            for view in new
-            for undo in (unquote, unquote_plus, html.unescape, _unescape, _without_gaps)
-        } - views
-    lowered = [view.lower() for view in views]
-    return any(form in view for forms in _forms.values() for form in forms for view in lowered)
-
-
-def _unescape(text: str) -> str:
-    return _JSON_ESCAPE.sub(lambda found: found[3] or chr(int(found[1] or found[2], 16)), text)
-
-
-def _without_gaps(text: str) -> str:
-    return _GAP.sub("", text)
 
 
 def _is_error(record: logging.LogRecord) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from importlib import metadata
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -227,35 +228,59 @@ def check(config: Mapping[str, Any]) -> Settings:
     Raises:
         SettingError: If one is missing or invalid. It names the setting and never shows `api_key`.
     """
-    values = _Values(config)
-    history = values.text("history_files") if values.raw("history_files") is not None else ""
-    needed = () if history else ("user", "api_key")
-    if missing := [name for name in needed if values.raw(name) is None]:
-        raise _missing_error(missing, config)
-    key = values.key("api_key") if values.raw("api_key") is not None else ""
+    values = {name: _given(config, name) for name in OWN}
+    user, key, history, zone_name, url, agent = (
+        _text(values[name], name)
+        for name in ("user", "api_key", "history_files", "timezone", "api_url", "user_agent")
+    )
     protect(key)
-    zone = values.zone("timezone")
-    start, end = values.day("start_date", zone), values.day("end_date", zone)
+    missing = [name for name, text in (("user", user), ("api_key", key)) if not text]
+    if missing and not history:
+        raise _missing_error(missing, config)
+    if key and len(key) < MIN_KEY_LENGTH:
+        problem = f"is shorter than {MIN_KEY_LENGTH} characters"
+        _reject("api_key", problem, "Give the whole key.")
+    zone = _zone(zone_name)
+    start, end = (_day(values[name], name, zone) for name in ("start_date", "end_date"))
     if start and end and end < start:
-        msg = f"Setting 'end_date' ({end}) is before 'start_date' ({start})"
-        raise SettingError(msg, advice="Give an end date on or after the start date.")
+        problem = f"({end}) is before 'start_date' ({start})"
+        _reject("end_date", problem, "Give an end date on or after the start date.")
+    if values["csv_separator"] not in SEPARATORS:
+        advice = f"Give one of {' '.join(SEPARATORS)}"
+        _reject("csv_separator", f"is {_shown(values['csv_separator'])}", advice)
+    _check_url(url)
+    if not agent.isascii():
+        _reject("user_agent", "cannot be sent as a header", "Give one line of ASCII text.")
+    numbers = {
+        name: integer(values[name], name, schema["minimum"], schema.get("maximum"))
+        for name, schema in OWN.items()
+        if "integer" in schema["type"]
+    }
     return Settings(
-        user=values.text("user") if values.raw("user") is not None else "",
+        user=user,
         api_key=key,
         start_date=start,
         end_date=end,
         timezone=zone,
-        lookback_days=values.integer("lookback_days"),
-        window_days=values.integer("window_days"),
-        csv_separator=values.separator("csv_separator"),
-        ccc_agent=values.boolean("ccc_agent"),
+        csv_separator=values["csv_separator"],
+        ccc_agent=boolean(values["ccc_agent"], "ccc_agent"),
         history_files=history,
-        api_url=values.url("api_url"),
-        request_timeout=values.integer("request_timeout"),
-        max_retries=values.integer("max_retries"),
-        max_concurrent_requests=values.integer("max_concurrent_requests"),
-        user_agent=values.header("user_agent", f"tap-cobrowser/{version()}"),
+        api_url=url,
+        user_agent=agent or f"tap-cobrowser/{version()}",
+        **numbers,
     )
+
+
+def _reject(name: str, problem: str, advice: str) -> NoReturn:
+    raise SettingError(f"Setting '{name}' {problem}", advice=advice)
+
+
+def _given(config: Mapping[str, Any], name: str) -> Any:
+    """Return a value or its default; null and empty text count as not set."""
+    value = config.get(name)
+    if isinstance(value, str) and is_blank(name, value):
+        value = None
+    return OWN[name].get("default") if value is None else value
 
 
 def _missing_error(names: list[str], config: Mapping[str, Any]) -> SettingError:
@@ -351,105 +376,52 @@ def version() -> str:
         return "unknown"
 
 
-class _Values:
-    """The values as they were passed in, read one by one; each method raises SettingError."""
+def _text(value: object, name: str) -> str:
+    """Return a text without the blanks around it, "" if it is not set."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        _reject(name, "must be text", "Put it in quotes.")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
+        _reject(name, "has characters that cannot be sent", "Give one line of text.")
+    return value.strip()
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
 
-    def raw(self, name: str) -> object:
-        """Return a value or its default; null and empty text count as not set."""
-        value: object = self._config.get(name)
-        if isinstance(value, str) and is_blank(name, value):
-            value = None
-        return OWN[name].get("default") if value is None else value
+def _zone(name: str) -> ZoneInfo:
+    # `available_timezones` reads the whole database, so it is used for unknown zones only.
+    with suppress(LookupError, ValueError, OSError):
+        return ZoneInfo(name)
+    alike = [zone for zone in available_timezones() if zone.lower() == name.lower()]
+    advice = "Give an IANA name, such as Europe/Amsterdam."
+    if alike:
+        advice = f"Did you mean {alike[0]}?"
+    _reject("timezone", f"is {_shown(name)}, which is not a known time zone", advice)
 
-    def text(self, name: str) -> str:
-        value = self.raw(name)
-        if not isinstance(value, str):
-            msg = f"Setting '{name}' must be text, not {_kind(value)}"
-            raise SettingError(msg, advice="Put it in quotes.")
-        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value.strip()):
-            msg = f"Setting '{name}' has characters that cannot be sent"
-            raise SettingError(msg, advice="Give one line of text.")
-        return value.strip()
 
-    def key(self, name: str) -> str:
-        value = self.text(name)
-        if len(value) < MIN_KEY_LENGTH:
-            msg = f"Setting '{name}' is shorter than {MIN_KEY_LENGTH} characters"
-            raise SettingError(msg, advice="Give the whole key.")
-        return value
+def _day(value: object, name: str, zone: ZoneInfo) -> date | None:
+    if value is None:
+        return None
+    with suppress(ValueError):
+        if isinstance(value, str):
+            return parse_day(value, zone)
+    advice = "Give a date, such as 2026-01-31, or an ISO 8601 date-time."
+    _reject(name, f"is {_shown(value)}", advice)
 
-    def integer(self, name: str) -> int:
-        schema: dict[str, Any] = OWN[name]
-        return integer(self.raw(name), name, schema["minimum"], schema.get("maximum"))
 
-    def boolean(self, name: str) -> bool:
-        return boolean(self.raw(name), name)
-
-    def zone(self, name: str) -> ZoneInfo:
-        value = self.text(name).strip()
-        # `available_timezones` reads the whole database, so it is used for unknown zones only.
-        try:
-            return ZoneInfo(value)
-        except (LookupError, ValueError, OSError):
-            pass
-        alike = [zone for zone in available_timezones() if zone.lower() == value.lower()]
-        hint = (
-            f"Did you mean {alike[0]}?" if alike else "Give an IANA name, such as Europe/Amsterdam."
-        )
-        msg = f"Setting '{name}' is {_shown(value)}, which is not a known time zone"
-        raise SettingError(msg, advice=hint)
-
-    def day(self, name: str, zone: ZoneInfo) -> date | None:
-        value = self.raw(name)
-        if value is None:
-            return None
-        try:
-            day = parse_day(value, zone) if isinstance(value, str) else None
-        except ValueError:
-            day = None
-        if day is None:
-            msg = f"Setting '{name}' is {_shown(value)}"
-            raise SettingError(
-                msg, advice="Give a date, such as 2026-01-31, or an ISO 8601 date-time."
-            )
-        return day
-
-    def separator(self, name: str) -> str:
-        value = self.raw(name)
-        if value not in SEPARATORS:
-            msg = f"Setting '{name}' is {_shown(value)}"
-            raise SettingError(msg, advice=f"Give one of {' '.join(SEPARATORS)}")
-        return str(value)
-
-    def url(self, name: str) -> str:
-        value = self.text(name).strip()
-        try:
-            parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-        if not host or parts.scheme not in {"http", "https"} or not _is_host(host):
-            msg = f"Setting '{name}' is not a URL"
-            raise SettingError(msg, advice="Give a URL that begins with https://")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            msg = f"Setting '{name}' must have a host and a path only"
-            raise SettingError(msg, advice="Remove user, password, query and fragment.")
-        if parts.scheme == "http" and not _is_loopback(host):
-            msg = f"Setting '{name}' would send the key unencrypted"
-            raise SettingError(msg, advice="Give a URL that begins with https://")
-        return value
-
-    def header(self, name: str, default: str) -> str:
-        value = self.raw(name)
-        if value is None:
-            return default
-        if not isinstance(value, str) or not re.fullmatch(r"[ -~]+", value.strip()):
-            msg = f"Setting '{name}' cannot be sent as a header"
-            raise SettingError(msg, advice="Give one line of ASCII text.")
-        return value.strip()
+def _check_url(url: str) -> None:
+    """Reject a URL that cannot be requested, or that would send the key unencrypted."""
+    host, https = None, "Give a URL that begins with https://"
+    with suppress(ValueError):  # that of a host whose name has no valid form is one, too
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        host, _ = parts.hostname, parts.port
+    if not host or parts.scheme not in {"http", "https"} or re.search(r"[^\w.:%-]", host):
+        _reject("api_url", "is not a URL", https)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        advice = "Remove user, password, query and fragment."
+        _reject("api_url", "must have a host and a path only", advice)
+    if parts.scheme == "http" and not _is_loopback(host):
+        _reject("api_url", "would send the key unencrypted", https)
 
 
 def integer(value: object, name: str, least: int, most: int | None = None) -> int:
@@ -468,9 +440,8 @@ def integer(value: object, name: str, least: int, most: int | None = None) -> in
     ):
         number = int(str(value))
     if number is None or number < least or (most is not None and number > most):
-        msg = f"Setting '{name}' is {_shown(value)}"
         wanted = f"of {least} or more" if most is None else f"from {least} to {most}"
-        raise SettingError(msg, advice=f"Give a whole number {wanted}.")
+        _reject(name, f"is {_shown(value)}", f"Give a whole number {wanted}.")
     return number
 
 
@@ -487,17 +458,7 @@ def boolean(value: object, name: str) -> bool:
         return True
     if spelled in {"false", "0", "no", "off"}:
         return False
-    msg = f"Setting '{name}' is {_shown(value)}"
-    raise SettingError(msg, advice="Give true or false.")
-
-
-def _is_host(host: str) -> bool:
-    """Return whether a name is a valid host name: its characters and the length of its parts."""
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        return False
-    return not re.search(r"[^\w.:%-]", host)
+    _reject(name, f"is {_shown(value)}", "Give true or false.")
 
 
 def _is_loopback(host: str) -> bool:
@@ -505,12 +466,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower().rstrip(".") == "localhost"
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "a boolean"
-    return "a number" if isinstance(value, int | float) else "a list or an object"
 
 
 def _shown(value: object, most: int = 40) -> str:

@@ -25,6 +25,8 @@ from tap_cobrowser.errors import (
     StreamsFailedError,
     TapCobrowserError,
 )
+from tap_cobrowser.reading.files import find as find_files
+from tap_cobrowser.reading.files import recognize
 from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.singer import maps, sdk_settings
 from tap_cobrowser.singer.catalog import parse as parse_catalog
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.api.retries import Retry
     from tap_cobrowser.days import DateWindow
     from tap_cobrowser.models import Command, Notice
+    from tap_cobrowser.reading.files import Source
 
 
 class TapCobrowser(CommandLineTap):
@@ -74,6 +77,7 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If one of them is not valid.
         """
+        self._logged: set[tuple[str, str]] = set()
         super().__init__(setup_mapper=False, **kwargs)
         if catalog is not None:
             catalog = catalog.to_dict() if isinstance(catalog, Catalog) else catalog
@@ -121,13 +125,18 @@ class TapCobrowser(CommandLineTap):
         return settings.check(self.config)
 
     @cached_property
+    def progress(self) -> Progress:
+        """The progress of the run."""
+        return Progress(self.logger, self.settings.timezone, self.time.monotonic)
+
+    @cached_property
     def run(self) -> Run:
         """What the streams of this run share. The first use makes the first requests.
 
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
+        progress = self.progress
 
         def retried(retry: Retry) -> None:
             if retry.number:
@@ -157,7 +166,7 @@ class TapCobrowser(CommandLineTap):
             for stream in self._selected:
                 stream.meet(start.today)
         plan = self._plan(start.today)
-        return Run(self.settings, start, Windows(api, self.settings, plan, start), progress)
+        return Run(self.settings, start, Windows(api, self.settings, plan, start))
 
     def _plan(self, today: date | None) -> list[tuple[tuple[Command, bool], DateWindow | None]]:
         """Return the windows of the run: the daily work of all streams, then earlier days."""
@@ -184,29 +193,33 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: At once, if it concerns every stream; otherwise at the end.
         """
-        run = self.run
+        run = None if self.settings.history_files else self.run
         if self.state:
             self.write_message(StateMessage(value=self.state))
+        if run is None:
+            self._read_files()
+            return
         if run.start.today:
             self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
-        for stream in self._selected:
-            self._try(stream, run, failed, earlier=False)
-        for stream in self._selected:
-            if stream.name in failed:
-                run.windows.drop((stream.command, True))
-            else:
-                self._try(stream, run, failed, earlier=True)
-        for name, notice in run.windows.at_end():
-            self._log_at_end(name, notice)
-        run.progress.finish(failed)
+        try:
+            for stream in self._selected:
+                self._try(stream, failed, earlier=False)
+            for stream in self._selected:
+                if stream.name in failed:
+                    run.windows.drop((stream.command, True))
+                else:
+                    self._try(stream, failed, earlier=True)
+        finally:
+            for name, notice in run.windows.at_end():
+                self.log_notice(name, notice)
+            self.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
     def _try(
         self,
         stream: CobrowserStream,
-        run: Run,
         failed: dict[str, TapCobrowserError],
         *,
         earlier: bool,
@@ -217,31 +230,36 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: If it concerns every stream.
         """
         try:
-            if stream.windowed and run.start.today is None:
-                raise run.start.errors[stream.name]
             if earlier:
                 stream.fill_in()
             else:
                 stream.sync()
         except TapCobrowserError as error:
-            rejected = isinstance(error, CredentialsError) and not run.windows.responded
-            if error.ends_run or rejected:
+            if self._ends_run(error) or len(self._selected) == 1:
                 raise
-            failed[stream.name] = error
-            self.logger.error("%s", error)  # noqa: TRY400 - without a traceback
+            # Without its traceback, which keeps the rows of the window that failed.
+            failed[stream.name] = error.with_traceback(None)
+            self.logger.error("%s", error)  # noqa: TRY400 - in one line
+
+    def _ends_run(self, error: TapCobrowserError) -> bool:
+        """Return whether an error of a stream is one of all: no other is worth trying then."""
+        rejected = isinstance(error, CredentialsError) and not self.run.windows.responded
+        return error.ends_run or rejected
 
     def _warn_of_days(self, today: date) -> None:
         """Log what is odd about the days that are to be read."""
         windowed = [stream for stream in self._selected if stream.windowed]
+        is_ahead = False
         for stream in windowed:
             if (bookmark := stream.bookmark) and bookmark.day > today + ONE_DAY:
+                is_ahead = True
                 self.logger.warning(
                     "%s: the bookmark (%s) is after the server's today (%s): days until then are "
                     "not read, unless you set it back or remove it.",
                     *(stream.name, bookmark.day, today),
                 )
         plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
-        if windowed and not any(plans):
+        if windowed and not any(plans) and not is_ahead:
             days = windowed[0].daily_days(today)
             self.logger.warning(
                 "No stream with days has anything to read: the first day (%s) is after the last "
@@ -249,10 +267,47 @@ class TapCobrowser(CommandLineTap):
                 *(days.first, days.last),
             )
 
-    def _log_at_end(self, name: str, notice: Notice) -> None:
-        if (name, notice.kind) not in self.run.logged:
-            self.run.logged.add((name, notice.kind))
-            self.logger.log(notice.level, "%s", f"{name}: {notice.text}" if name else notice.text)
+    def log_notice(self, stream: str, notice: Notice) -> None:
+        """Log a notice, once per stream and kind; the name is empty for one about the run."""
+        if (stream, notice.kind) not in self._logged:
+            self._logged.add((stream, notice.kind))
+            text = f"{stream}: {notice.text}" if stream else notice.text
+            self.logger.log(notice.level, "%s", _sentence(text))
+
+    def _read_files(self) -> None:
+        """Read `history_files` instead of the API.
+
+        Raises:
+            TapCobrowserError: At once, if a file is of no stream; otherwise at the end.
+        """
+        found = find_files(self.settings.history_files)
+        for name in found.left_out:
+            self.logger.info("%s is not a CSV file, and is left out.", quote(name))
+        for source, other in found.duplicates.items():
+            self.logger.info("%s has the content of %s, and is left out.", source, other)
+        selected = {stream.name: stream for stream in self._selected}
+        commands = [stream.documented() for stream in STREAMS]
+        files: dict[str, list[Source]] = {}
+        for source in found.sources:
+            files.setdefault(recognize(source, commands).name, []).append(source)
+        for name in files.keys() - selected.keys():
+            named = ", ".join(map(str, files[name]))
+            self.logger.info("%s: the stream is not selected; left out: %s.", name, named)
+        failed: dict[str, TapCobrowserError] = {}
+        for stream in self._selected:
+            if stream.name not in files:
+                self.logger.info("%s: no file.", stream.name)
+                continue
+            try:
+                stream.emit_files(files[stream.name], self.settings.timezone)
+            except TapCobrowserError as error:
+                if error.ends_run:
+                    raise
+                failed[stream.name] = error.with_traceback(None)
+                self.logger.error("%s", error)  # noqa: TRY400 - in one line
+        self.progress.finish(failed)
+        if failed:
+            raise _summary(failed, len(files))
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -293,11 +348,12 @@ class TapCobrowser(CommandLineTap):
     @override
     def try_streams(self) -> None:
         failed: dict[str, TapCobrowserError] = {}
+        _ = self.run  # whose first request may be rejected
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])
             except TapCobrowserError as error:  # noqa: PERF203 - each stream has its own
-                if error.ends_run:
+                if self._ends_run(error):
                     raise
                 failed[stream.name] = error
         for name in self.streams:
@@ -354,9 +410,6 @@ class TapCobrowser(CommandLineTap):
 
 def _summary(failed: dict[str, TapCobrowserError], streams: int) -> StreamsFailedError:
     """Return the last line of a run in which streams failed: which, and why."""
-    if len(failed) == 1 == streams:
-        (error,) = failed.values()
-        return StreamsFailedError(error.what, where=error.where, advice=error.advice)
     reasons = "; ".join(
         f"'{name}' ({_sentence(error.what)[:-1]})" for name, error in failed.items()
     )

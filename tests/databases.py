@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import duckdb
 
@@ -48,18 +49,30 @@ def latest(stream: str, *runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def ask_postgres(server: Any, query: str) -> list[dict[str, Any]]:
-    """Return the rows of a query."""
-    query = f"SELECT row_to_json(t) FROM ({query}) t;"
-    said = server.psql(f"\\pset format unaligned\n\\t on\nSET TIME ZONE 'UTC';\n{query}\n")
-    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+class Database:
+    """A database of its own on the PostgreSQL server that all tests share."""
 
+    def __init__(self, server: Any) -> None:
+        """Create it."""
+        self._server = server
+        self.name = f"test_{uuid4().hex[:12]}"
+        server.psql(f"CREATE DATABASE {self.name};")
+        self.uri: str = server.get_uri(database=self.name)
 
-def rows_in_postgres(server: Any, stream: str, schema: str = "cobrowser") -> list[dict[str, Any]]:
-    """Return the rows of a table in the form of the tap's records."""
-    rows = ask_postgres(server, f'SELECT * FROM {schema}."{stream}"')
-    properties = STREAMS[stream].schema["properties"]
-    return [{name: as_record(row[name], properties[name]) for name in properties} for row in rows]
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        query = f"SELECT row_to_json(t) FROM ({query}) t;"
+        before = f"\\connect {self.name}\n\\pset format unaligned\n\\t on\nSET TIME ZONE 'UTC';"
+        said: str = self._server.psql(f"{before}\n{query}\n")
+        return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+    def rows(self, stream: str, schema: str = "cobrowser") -> list[dict[str, Any]]:
+        """Return the rows of a table in the form of the tap's records."""
+        properties = STREAMS[stream].schema["properties"]
+        return [
+            {name: as_record(row[name], properties[name]) for name in properties}
+            for row in self.ask(f'SELECT * FROM {schema}."{stream}"')
+        ]
 
 
 def as_record(value: Any, definition: dict[str, Any]) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent
 from urllib.parse import quote_plus
@@ -87,12 +89,46 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
+def pieces(key: str, size: int) -> set[str]:
+    """Return the pieces of a key: so many consecutive characters, lower case, in any encoding."""
+    return {
+        spelled[at : at + size]
+        for spelled in (encode(key).lower() for encode in ENCODINGS.values())
+        for at in range(len(spelled) - size + 1)
+    }
+
+
 def shown_pieces(text: str, key: str) -> set[str]:
     """Return the pieces of a key in a text: six or more consecutive characters, in any encoding."""
     low = text.lower()
-    pieces = {
-        spelled[at : at + 6]
-        for spelled in (encode(key).lower() for encode in ENCODINGS.values())
-        for at in range(len(spelled) - 5)
-    }
-    return {piece for piece in pieces if piece in low}
+    return {piece for piece in pieces(key, 6) if piece in low}
+
+
+KEYS = (Sandbox.api_key, Sandbox.plain_api_key)
+WHOLE = {spelling.encode() for key in KEYS for spelling in spellings(key)}
+# Without the word that paths and names have. Logs are full of random ids: six hexadecimal digits
+# are found in them by chance, and sixteen are not.
+_PARTS = [key[len("sandbox") :] for key in KEYS]
+PIECES = {piece for part in _PARTS for piece in pieces(part, 8) if re.search("[^0-9a-f]", piece)}
+PIECES |= {piece for part in _PARTS for piece in pieces(part, 16)}
+NOT_SEARCHED = {"bytecode", "postgres", "venv"}
+
+
+def files_with_a_key(folder: Path) -> list[Path]:
+    """Return the files below a folder that contain a sandbox's key; logs must not have a piece.
+
+    Files with settings may contain it, because users put it there, and so may the sandbox's code.
+    """
+    found = []
+    for name, folders, files in os.walk(folder):
+        folders[:] = set(folders) - NOT_SEARCHED
+        for path in (Path(name, file) for file in files):
+            if not path.is_file() or path.name.endswith(("config.json", ".py", ".pyc")):
+                continue
+            content = path.read_bytes()
+            shown = any(spelling in content for spelling in WHOLE)
+            if path.name in {"log", "stderr"} or path.suffix == ".log":
+                low = content.decode(errors="replace").lower()
+                shown = shown or any(piece in low for piece in PIECES)
+            found += [path] * shown
+    return found

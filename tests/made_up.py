@@ -5,12 +5,22 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.clock import Time
+from tests.expected import NOW
 
 if TYPE_CHECKING:
     from sandbox.server import Request
+
+
+class Waits(list[float]):
+    """The waits of a tap at NOW, which pass at once; each is a number of seconds."""
+
+    def of_tap(self) -> Time:
+        """Return the time of the tap that waits here."""
+        return Time(lambda: NOW, lambda: monotonic() + sum(self), self.append)
 
 
 @dataclass

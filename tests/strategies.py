@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+Test = TypeVar("Test", bound=Callable[..., None])
 
-def examples(most: int, **more: Any) -> settings:
-    """Return the settings of a test whose examples take long: no more of them, unless in a search.
+
+def examples(most: int, **more: Any) -> Callable[[Test], Test]:
+    """Decorate a search: a few examples, always the same ones; many others with `pytest -m long`.
 
     Args:
         most: How many examples there are otherwise.
-        more: Other settings.
+        more: Other settings of Hypothesis.
     """
-    if settings.get_current_profile_name() == "long":
+    if settings.get_current_profile_name() != "project":
         most = settings().max_examples
-    return settings(max_examples=most, **more)
+
+    def decorate(test: Test) -> Test:
+        searched: Any = settings(max_examples=most, **more)(test)
+        return pytest.mark.search(searched)  # type: ignore[no-any-return]
+
+    return decorate
 
 
 JSON = st.recursive(

@@ -58,7 +58,8 @@ def shared(said: dict[str, Any]) -> dict[str, Any]:
         "capabilities": sorted([*said["capabilities"], "test"]),  # not in `--about`
         "commands": _COMMANDS,
         "settings": list(_settings(said["settings"]["properties"])),
-        "settings_group_validation": [said["settings"]["required"]],
+        # one of these groups has to be set
+        "settings_group_validation": [said["settings"]["required"], ["history_files"]],
     }
 
 
@@ -149,8 +150,6 @@ def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     if choices:
         setting["kind"] = "options"
         setting["options"] = [{"label": _OPTIONS[each], "value": each} for each in choices]
-    elif schema.get("format") == "date-time":
-        setting["kind"] = "date_iso8601"
     else:
         setting["kind"] = next(kind for kind in _KINDS if kind in types)
     if schema.get("default") is not None:

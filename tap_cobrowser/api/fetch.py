@@ -181,8 +181,7 @@ class Api:
         Raises:
             TapCobrowserError: If there is no response that can be read. It names stream and days.
         """
-        ago = f"{start} days ago" if start == stop else f"start={start}, stop={stop}"
-        where = f"Stream '{command.name}', {ago}"
+        where = f"Stream '{command.name}', start={start}, stop={stop}"
         return self._fetch(_Request(command, ago={"start": start, "stop": stop}), where)
 
     def _fetch(self, request: _Request, where: str) -> Response:

@@ -104,7 +104,8 @@ class Prefetch(Generic[_Source, _Item, _Result]):
             entry = (source, item, Future[_Result]())
             self._waiting.append(entry)
             self._work.put(entry)
-            if self._started < self._threads:
+            busy = sum(not future.done() for *_, future in self._waiting)
+            if self._started < min(busy, self._threads):  # each thread has memory of its own
                 self._started += 1
                 # Threads of concurrent.futures would delay the exit until their requests end.
                 threading.Thread(target=self._run, name="request", daemon=True).start()

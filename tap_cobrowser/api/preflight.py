@@ -14,7 +14,7 @@ from tap_cobrowser.api.prefetch import Prefetch
 from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.checks.ranges import ranges_do_not_work
 from tap_cobrowser.days import ONE_DAY, DateWindow
-from tap_cobrowser.errors import CredentialsError, TapCobrowserError
+from tap_cobrowser.errors import CredentialsError, RetriableError, TapCobrowserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NEWEST = (1, 3, 8)  # days ago of the newest day: if recent days are silent, others may not be
 _TRIES = 4
+_LARGE = 4 * 2**20  # bytes of a body
 
 
 @dataclass(slots=True)
@@ -172,6 +173,8 @@ class _Asking:
         oldest, whole = self._fetch_both(command, oldest_day, window)
         if isinstance(oldest, TapCobrowserError):
             raise oldest
+        if isinstance(whole, RetriableError):  # a server that is busy rejects nothing
+            whole = self._fetch_both(command, window)[0]
         if isinstance(whole, TapCobrowserError):
             if whole.ends_run:
                 raise whole
@@ -205,5 +208,7 @@ class _Asking:
                 return error
 
         plan = [(None, window) for window in windows]
-        ahead = Prefetch(plan, fetch, size=lambda _: 0, threads=self.threads)
+        # Two large tables at a time would take more memory than anything else in a run.
+        threads = 1 if self.result.sizes.get(command.name, 0) > _LARGE else self.threads
+        ahead = Prefetch(plan, fetch, size=lambda _: 0, threads=threads)
         return [seen for _, seen in ahead.results(None)]

@@ -36,7 +36,7 @@ from tap_cobrowser.redaction import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CHUNK = 2**20
+_CHUNK = 2**16  # of a compressed body, it may become 64 MiB
 _MOST_OF_AN_ERROR = 64 * 1024
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[TapCobrowserError], str], ...] = (
     # These would be the same in a retry.

@@ -78,7 +78,7 @@ class Windows:
         self._api, self._zone = api, settings.timezone
         self.responded = start.today is not None
         self._days_alone = not start.ranges
-        self._counts: defaultdict[str, RowCounts] = defaultdict(RowCounts)
+        self._counts: defaultdict[Command, RowCounts] = defaultdict(RowCounts)
         self._ends: defaultdict[str, Ends] = defaultdict(Ends)
         self._limits: set[int] = set()
         self._read: DateWindow | None = None
@@ -123,11 +123,13 @@ class Windows:
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
+        seen = [counts.may_limit_days(command) for command, counts in self._counts.items()]
+        limits = self._limits | {rows for rows in seen if rows}
         found = [
-            (name, may_be_cut_off(limit, singles))
-            for name, counts in self._counts.items()
-            for limit in self._limits & counts.windows.keys()
-            if (singles := counts.singles(limit))
+            (command.name, may_be_cut_off(rows, singles))
+            for command, counts in self._counts.items()
+            for rows in limits & counts.windows.keys()
+            if (singles := counts.singles(rows))
         ]
         silent = no_rows(self._read) if self._read and not self._rows else None
         return [*found, ("", silent)] if silent else found
@@ -186,15 +188,8 @@ class Windows:
         except WrongDaysError as error:
             error.where = f"Stream '{command.name}', window {response.window}"
             raise
-        counts, rows, window = self._counts[command.name], len(response.table), response.window
-        counts.add(rows, window)
-        cut_off = None
-        if not _several(window) and (
-            rows in self._limits or counts.may_be_limit(rows, command, several_days=False)
-        ):
-            self._limits.add(rows)
-            cut_off = may_be_cut_off(rows, counts.singles(rows))
-        found = [outside, shared_keys(command, response.table), cut_off]
+        self._counts[command].add(len(response.table), response.window)
+        found = [outside, shared_keys(command, response.table)]
         return [*response.table.notices, *filter(None, found)]
 
     def _suspects(
@@ -205,8 +200,7 @@ class Windows:
         All of them, if its number of rows may be a limit; one, if none of the windows so far has
         had rows of its oldest, or of its newest day.
         """
-        counts, rows = self._counts[command.name], len(response.table)
-        if counts.may_be_limit(rows, command, several_days=True):
+        if self._counts[command].may_be_limit(len(response.table), command):
             return window.days
         moments = response.table.moments(command)
         silent = self._ends[command.name].silent(moments, window, self._zone)
@@ -235,7 +229,7 @@ class Windows:
         """
         found: list[Response] = []
         lacked: set[Row] = set()
-        counts = self._counts[command.name]
+        counts = self._counts[command]
         may_be_harmless = True
         for day in suspects:
             alone = self._api.fetch(command, day)

@@ -37,6 +37,9 @@ def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice
         return None
     begin, end = _bounds(window, zone)
     low, high = min(moments), max(moments)
+    if command.hourly and high == end and low > begin:
+        # The hour after the days instead of their first one: an hour's difference of time zones.
+        end = (datetime.fromisoformat(end) - timedelta(hours=1)).isoformat()
     if high <= end and (command.reaches_back or low >= begin):
         return None
     first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)
@@ -47,9 +50,9 @@ def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice
     after = sum(moment > end for moment in moments)
     parts = []
     if before:
-        parts.append(f"{before} rows up to {_hours(begins - first)} before")
+        parts.append(f"{_rows(before)} up to {_hours(begins - first)} before")
     if after:
-        parts.append(f"{after} rows up to {_hours(last - ends)} after")
+        parts.append(f"{_rows(after)} up to {_hours(last - ends)} after")
     text = f"The response to {window} has {' and '.join(parts)} these days. They are emitted. "
     advice = "The server may not use `start` and `stop` as documented, or "
     if max(begins - first if before else timedelta(0), last - ends) <= _A_DAY:
@@ -92,6 +95,10 @@ def _wrong_days(
         if rows > 1
         else f"The response has no row of the days that were requested, but one of {got}"
     )
+
+
+def _rows(number: int) -> str:
+    return f"{number} rows" if number > 1 else "1 row"
 
 
 def _hours(time: timedelta) -> str:

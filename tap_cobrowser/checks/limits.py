@@ -49,20 +49,26 @@ class RowCounts:
         """Return the single days, or the full table, that had a number of rows."""
         return [each for each in self.windows[rows] if each is None or each.first == each.last]
 
-    def may_be_limit(self, rows: int, command: Command, *, several_days: bool) -> bool:
-        """Return whether the number of rows of the response that was counted last may be a limit.
+    def may_be_limit(self, rows: int, command: Command) -> bool:
+        """Return whether the number of rows of the last window of several days may be a limit.
 
         Args:
-            rows: The number.
+            rows: The number, which was counted already.
             command: The command. The numbers of hourly commands return by themselves.
-            several_days: Whether the response is to a window of several days.
         """
         if not rows or rows < self.most or rows in self.harmless:
             return False
-        if command.hourly:
-            return several_days and _is_round(rows)
-        returns = rows % 10 == 0 and len(self.windows[rows]) >= _TIMES
-        return returns or (several_days and _is_round(rows))
+        return _is_round(rows) or (not command.hourly and self._returns(rows))
+
+    def may_limit_days(self, command: Command) -> int | None:
+        """Return a number at which single days seem to be cut off, at the end of a run."""
+        rows = self.most
+        if command.hourly or rows in self.harmless or not self._returns(rows):
+            return None
+        return rows if self.singles(rows) else None
+
+    def _returns(self, rows: int) -> bool:
+        return rows % 10 == 0 and len(self.windows[rows]) >= _TIMES
 
 
 def limit_found(rows: int, window: DateWindow, earlier: Sequence[DateWindow | None]) -> Notice:

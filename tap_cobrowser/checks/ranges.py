@@ -65,7 +65,7 @@ def ranges_do_not_work(window: DateWindow, what: str) -> Notice:
     return Notice(
         "ranges",
         f"Ranges of days do not work as documented: the response to {window} {what}. The tap "
-        "requests one day at a time, so no row is lost. Set `window_days` to 1, and ask "
+        "requests one day at a time instead. Set `window_days` to 1, and ask "
         "CoBrowser.net which of `start` and `stop` is the older day, whether both are "
         "included, and whether there is a limit on rows.",
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, islice
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 Rows = list[list[str]]
 _T = TypeVar("_T")
 
-BATCH = 10_000
-"""Maximum number of rows in a batch."""
-
+# A batch has at most so many rows, and begins with at most so many characters of text.
+_MOST_ROWS, _MOST_TEXT, _FEW_ROWS = 2_000, 4 * 2**20, 250
 # A quote that is not closed must not take all the memory. No cell of the API is as long.
 csv.field_size_limit(4 * 2**20)
 
@@ -82,16 +82,21 @@ def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
     Raises:
         Misfit: If the text is incomplete, or no way fits.
     """
-    misfits = []
+    misfits: dict[str, Misfit] = {}
     for way in _WAYS if block.text.has_backslash else ("doubled", "bare"):
         try:
             return way, use(batches(block, way))
-        except Misfit as misfit:  # noqa: PERF203
-            misfits.append(misfit)
-            # `\""` at the end closes a cell of `fputcsv`, which quotes no id.
-            if misfit.is_cut and (way != "doubled" or _begins_quoted(block)):
-                break
-    raise misfits[-1] if misfits[-1].is_cut else misfits[block.text.has_backslash]
+        except Misfit as misfit:
+            misfits[way] = misfit
+        is_cut = any(misfit.is_cut for misfit in misfits.values())
+        # A backslash at the end of a last cell looks like a cut in `addslashes`, too.
+        if is_cut and not (
+            (way == "addslashes" and block.text.is_ended)
+            or (way == "doubled" and _ends_like_fputcsv(block))
+        ):
+            break
+    usual = misfits.get("doubled") or misfits["addslashes"]
+    raise usual
 
 
 def batches(block: Block, way: str) -> Iterator[Rows]:
@@ -100,16 +105,11 @@ def batches(block: Block, way: str) -> Iterator[Rows]:
     Raises:
         Misfit: If the text is not written in this way.
     """
-    quotes = _Quotes()
-    rows = filter(None, _reader(block, way, quotes))
+    seen = _Seen(all_quoted=block.is_quoted or way == "addslashes")
+    rows = filter(None, _reader(block, way, seen))
     count = width = 0
     while True:
-        batch: Rows = []
-        error = ""
-        try:
-            batch.extend(islice(rows, BATCH))
-        except csv.Error as found:
-            error = str(found)
+        batch, error = _next_batch(rows, seen)
         width = width or _width(block, batch)
         for at, row in enumerate(batch) if set(map(len, batch)) != {width} else ():
             if len(row) != width:
@@ -121,35 +121,64 @@ def batches(block: Block, way: str) -> Iterator[Rows]:
             break
         if width > block.width and not block.has_more and any(row[-1] for row in batch):
             raise Misfit(count)
-        if block.is_quoted or way == "addslashes":
-            quotes.expect([cell for row in batch for cell in row[: block.width]])
+        if seen.all_quoted:
+            seen.expect([cell for row in batch for cell in row[: block.width]])
         count += len(batch)
         yield batch
-    quotes.check(count - 1, escaped=way == "addslashes")
+    seen.check(count - 1, escaped=way == "addslashes")
 
 
-class _Quotes:
-    """Counts quotes, to find cells without them: each cell has two, and two for each in its value.
+def _next_batch(rows: Iterator[list[str]], seen: _Seen) -> tuple[Rows, str]:
+    """Return some rows, and what is wrong with the one behind them, if anything."""
+    batch: Rows = []
+    most = seen.characters + _MOST_TEXT
+    try:
+        while len(batch) < _MOST_ROWS and seen.characters <= most:
+            before = len(batch)
+            batch.extend(islice(rows, _FEW_ROWS))
+            if len(batch) == before:
+                break
+    except csv.Error as error:
+        return batch, str(error)
+    return batch, ""
+
+
+class _Seen:
+    """What the text had so far, and what was made of it.
+
+    In a way in which all cells are quoted, each cell has two quotes, and two more for each quote in
+    its value.
 
     Attributes:
-        found: The number in the text.
+        all_quoted: Whether all cells have to be quoted.
+        characters: The number of characters.
+        quotes: The number of quotes, if all cells have to be quoted.
         escaped: The number of those that `addslashes` has escaped.
     """
 
-    def __init__(self) -> None:
-        self.found = self.escaped = 0
+    def __init__(self, *, all_quoted: bool = False) -> None:
+        self.all_quoted = all_quoted
+        self.characters = self.quotes = self.escaped = 0
         self._cells = self._inner = 0
         self._last = ""
 
+    def watch(self, pieces: Iterable[str]) -> Iterator[str]:
+        """Count what is in pieces of a text."""
+        for piece in pieces:
+            self.characters += len(piece)
+            if self.all_quoted:
+                self.quotes += piece.count('"')
+            yield piece
+
     def expect(self, cells: Sequence[str]) -> None:
-        """Count the quotes that cells need, in a way in which all cells have them."""
+        """Count the quotes that cells need if all are quoted."""
         self._cells += len(cells)
         self._inner += sum(cell.count('"') for cell in cells)
         self._last = cells[-1]
 
     def check(self, row: int, *, escaped: bool) -> None:
         """Raise an error if a cell has no quotes, or not those of `addslashes`."""
-        unquoted = self._cells + self._inner - self.found // 2
+        unquoted = self._cells + self._inner - self.quotes // 2
         if self._cells and (unquoted or (escaped and self.escaped != self._inner)):
             raise Misfit(row, is_cut=unquoted == 1 and not self._last)
 
@@ -157,19 +186,26 @@ class _Quotes:
 def line_of(block: Block, way: str, row: int) -> int:
     """Return the line, counted from 0 at the first row, in which a row begins."""
     begin = 0
-    reader = _reader(block, way, _Quotes())
-    for cells in reader:
-        if cells:
-            if not row:
-                break
-            row -= 1
-        begin = reader.line_num
+    reader = _reader(block, way, _Seen())
+    with suppress(csv.Error, Misfit):
+        for cells in reader:
+            if cells:
+                if not row:
+                    break
+                row -= 1
+            begin = reader.line_num
     return begin
 
 
-def has_escaped_nul(block: Block) -> bool:
-    """Return whether `addslashes` has escaped a NUL character."""
-    return any("\\0" in piece.replace("\\\\", "") for piece in block.text.pieces(block.begin))
+def _ends_like_fputcsv(block: Block) -> bool:
+    r"""Return whether `\""` is at the end: a quote that is not doubled, and one that closes.
+
+    A cut of doubled quotes may leave this, too. But `fputcsv` quotes no id.
+    """
+    last = ""
+    for piece in block.text.pieces(block.begin):
+        last = piece
+    return last.rstrip("\r\n").endswith('\\""') and not _begins_quoted(block)
 
 
 def _begins_quoted(block: Block) -> bool:
@@ -190,18 +226,15 @@ def _is_end(rows: Iterator[list[str]]) -> bool:
         return False
 
 
-def _reader(block: Block, way: str, quotes: _Quotes) -> Reader:
-    """Return the parser of a way, which counts the quotes."""
-    pieces = block.text.pieces(block.begin)
-    if way == "addslashes":
-        pieces = _from_addslashes(block, quotes)
-    elif way == "fputcsv":
-        pieces = _from_fputcsv(block)
-    elif way == "bare":
-        pieces = _from_bare(block)
-    if block.is_quoted or way == "addslashes":
-        pieces = _counted(pieces, quotes)
-    lines = chain.from_iterable(map(_lines, pieces))
+def _reader(block: Block, way: str, seen: _Seen) -> Reader:
+    """Return the parser of a way."""
+    pieces = {
+        "addslashes": lambda: _from_addslashes(block, seen),
+        "doubled": lambda: block.text.pieces(block.begin),
+        "fputcsv": lambda: _from_fputcsv(block),
+        "bare": lambda: _from_bare(block),
+    }[way]()
+    lines = chain.from_iterable(map(_lines, seen.watch(pieces)))
     return csv.reader(lines, delimiter=block.separator, strict=True)
 
 
@@ -212,13 +245,7 @@ def _lines(piece: str) -> Iterable[str]:
     return piece.splitlines(keepends=True)
 
 
-def _counted(pieces: Iterable[str], quotes: _Quotes) -> Iterator[str]:
-    for piece in pieces:
-        quotes.found += piece.count('"')
-        yield piece
-
-
-def _from_addslashes(block: Block, quotes: _Quotes) -> Iterator[str]:
+def _from_addslashes(block: Block, seen: _Seen) -> Iterator[str]:
     """Double the quotes that `addslashes` escapes, and remove its other escapes.
 
     Raises:
@@ -230,9 +257,12 @@ def _from_addslashes(block: Block, quotes: _Quotes) -> Iterator[str]:
         parts = piece.split("\\\\")
         others = "".join(parts)
         quote, apostrophe, nul = map(others.count, ('\\"', "\\'", "\\0"))
-        if others.count("\\") != quote + apostrophe + nul or others.count("'") != apostrophe:
-            raise Misfit
-        quotes.escaped += quote
+        is_cut = others.endswith("\\")  # within an escape
+        escapes = quote + apostrophe + nul + is_cut
+        is_whole = others.count("\\") == escapes and others.count("'") == apostrophe
+        if is_cut or not is_whole:
+            raise Misfit(is_cut=is_whole)
+        seen.escaped += quote
         yield "\\".join(
             part.replace('\\"', '""').replace("\\'", "'").replace("\\0", "") for part in parts
         )
@@ -265,6 +295,9 @@ def _from_bare(block: Block) -> Iterator[str]:
     border = re.compile(rf'(.*)({end})"([^"\r\n]*)', re.DOTALL)
 
     def doubled(cells: list[str], line_end: str) -> str:
+        short = border.fullmatch(cells[-1])
+        if short and short[3]:  # a row of one cell
+            raise Misfit
         return '"' + between.join([cell.replace('"', '""') for cell in cells]) + line_end
 
     rest = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 SEPARATORS = ";,:|\t"
 
-_CHUNK = 2**16
+CHUNK = 2**16
+"""The number of bytes that are decoded at once."""
+
 _LONGEST_LINE = 16 * 2**20
 _FEW = 2
 _BLANK = " \t\r\n"
@@ -23,7 +25,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 # A script in several files puts out what stands around its tags: marks, blanks and blank lines.
 _AROUND = r"[\ufeff \t\r\n]*"
 _ABOVE = re.compile(rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE)
-_FIRST_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_FIRST_LINE = re.compile(r"[^\r\n]*[\r\n]*")
 
 _LONGEST_PHRASE = 100
 _LEADS = (
@@ -56,6 +58,8 @@ class Text:
         is_damaged: Whether it has such bytes.
         has_nul: Whether it has NUL characters. They are left out.
         has_backslash: Whether it has a backslash.
+        has_escaped_nul: Whether it has a NUL character as `addslashes` writes it.
+        end: Its last two characters, without blanks.
     """
 
     chunks: Callable[[], Iterable[bytes]]
@@ -65,9 +69,16 @@ class Text:
     is_damaged: bool = False
     has_nul: bool = False
     has_backslash: bool = False
+    has_escaped_nul: bool = False
+    end: str = ""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether its last line has a line end."""
+        return self.end.endswith(("\n", "\r"))
 
     def pieces(self, skip: int = 0) -> Iterator[str]:
-        """Yield the text, from its first character that is not blank, in pieces.
+        """Yield the text in pieces, without blank ones at the beginning and blanks at the end.
 
         Args:
             skip: The number of characters to leave out at the beginning.
@@ -104,7 +115,7 @@ def _last_line_end(piece: str) -> int:
 
 def chunks_of(body: bytes) -> Iterator[bytes]:
     """Yield the bytes of a body in chunks."""
-    return (body[at : at + _CHUNK] for at in range(0, len(body), _CHUNK))
+    return (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
 
 
 def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None) -> Text:
@@ -148,12 +159,22 @@ def _scanned(text: Text) -> Text:
     Raises:
         UnicodeDecodeError: If it is not in its encoding.
     """
-    damaged = nul = backslash = False
+    damaged = nul = backslash = escaped_nul = False
+    end = ""
     for piece in _decoded(text.chunks(), text.codec, text.errors):
         damaged = damaged or (text.errors == "replace" and "\ufffd" in piece)
         nul = nul or "\0" in piece
         backslash = backslash or "\\" in piece
-    return Text(text.chunks, text.encoding, text.codec, text.errors, damaged, nul, backslash)
+        escaped_nul = escaped_nul or "\\0" in piece.replace("\\\\", "")
+        end = (end + piece.rstrip(" \t"))[-2:]
+    return replace(
+        text,
+        is_damaged=damaged,
+        has_nul=nul,
+        has_backslash=backslash,
+        has_escaped_nul=escaped_nul,
+        end=end,
+    )
 
 
 def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:
@@ -194,23 +215,23 @@ def _is_damaged_utf_8(chunks: Callable[[], Iterable[bytes]], charset: str | None
 
 
 class Head(NamedTuple):
-    """What stands above the rows, if the first line is a header.
+    """The first line of a table.
 
     Attributes:
         separator: The separator of cells.
-        line: The first line of the table, with its line end.
+        names: Its cells.
         begin: The number of characters above it.
-        above: The number of lines above it.
+        end: The number of characters above the rows, if it is a header.
     """
 
     separator: str
-    line: str
+    names: tuple[str, ...]
     begin: int
-    above: int
+    end: int
 
 
 def head_of(text: str, documented: Collection[str], separator: str) -> Head:
-    """Return the first line of the table, and what separates its cells.
+    """Return the first line of a table, and what separates its cells.
 
     Args:
         text: The beginning of a text.
@@ -221,22 +242,26 @@ def head_of(text: str, documented: Collection[str], separator: str) -> Head:
     begin = above.end() if above else 0
     if above and above[1] and above[1] in SEPARATORS:
         separator = above[1]
-    found = _FIRST_LINE.match(text, begin)
-    line = found[0] if found else ""
-    best = max(separator + SEPARATORS, key=lambda each: named(split(line, each), documented))
-    if named(split(line, best), documented) > 1:
+    line = _FIRST_LINE.match(text, begin)
+    end = line.end() if line else begin
+
+    def names(by: str) -> tuple[str, ...]:
+        return tuple(name.strip().strip('"').strip() for name in text[begin:end].split(by))
+
+    best = max(separator + SEPARATORS, key=lambda each: count_named(names(each), documented))
+    if count_named(names(best), documented) > 1:
         separator = best
-    return Head(separator, line, begin, len(_LINE_END.findall(text[:begin])))
+    return Head(separator, names(separator), begin, end)
 
 
-def split(line: str, separator: str) -> list[str]:
-    """Return the names in a header."""
-    return [name.strip().strip('"').strip() for name in line.split(separator)]
-
-
-def named(names: Iterable[str], documented: Collection[str]) -> int:
+def count_named(names: Iterable[str], documented: Collection[str]) -> int:
     """Return how many documented columns are named."""
     return len({name.lower() for name in names}.intersection(documented))
+
+
+def count_lines(text: str) -> int:
+    """Return the number of line ends in a text."""
+    return len(_LINE_END.findall(text))
 
 
 def says_nothing(text: str) -> bool:

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.helpers._batch import BatchConfig
+from singer_sdk.helpers._batch import BatchConfig, StorageTarget
 
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
@@ -90,24 +90,25 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     if "batch_size" in checked:
         checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
     try:
-        config = BatchConfig.from_dict(checked)
-        encoding, compression = config.encoding.format, config.encoding.compression
-        checked["storage"]["root"] = config.storage.root.strip()
-        if not checked["storage"]["root"]:
-            msg = "its storage.root is empty"
-            raise ValueError(msg)  # noqa: TRY301 - reported as any other failure
-        BatchConfig.from_dict(checked).storage.get_url(f"{config.storage.prefix or ''}file")
+        reason = _why_not(BatchConfig.from_dict(checked))
     except Exception as error:  # noqa: BLE001 - each file system has errors of its own
         reason = quote(f"{type(error).__name__}: {error}", 150)
-    else:
-        reason = ""
-        if encoding not in {"jsonl", "parquet"} or compression not in {"gzip", "none", None}:
-            reason = f"the encoding {quote([encoding, compression], 60)} is unknown"
-        elif encoding == "parquet" and not find_spec("pyarrow"):
-            msg = "Setting 'batch_config.encoding.format' is 'parquet', which needs an extra"
-            raise SettingError(msg, advice="Install `tap-cobrowser[parquet]`, or use 'jsonl'.")
-    if reason:
-        msg = f"Setting 'batch_config' cannot be used: {reason}"
-        advice = "Give `encoding.format`, and in `storage.root` a folder that can be written to."
-        raise SettingError(msg, advice=advice)
-    return checked
+    if not reason:
+        checked["storage"]["root"] = checked["storage"]["root"].strip()
+        return checked
+    msg = f"Setting 'batch_config' cannot be used: {reason}"
+    advice = "Give `encoding.format`, and in `storage.root` a folder that can be written to."
+    raise SettingError(msg, advice=advice)
+
+
+def _why_not(config: BatchConfig) -> str:
+    """Return why files cannot be written with a configuration, "" if they can."""
+    kind, compression, storage = config.encoding.format, config.encoding.compression, config.storage
+    if kind not in ("jsonl", "parquet") or compression not in ("gzip", "none", None):
+        return f"there is no encoding {quote([kind, compression], 60)}"
+    if kind == "parquet" and not find_spec("pyarrow"):
+        return "`batch_config.encoding.format` needs the extra `tap-cobrowser[parquet]`"
+    if not storage.root.strip():
+        return "`storage.root` is empty"
+    StorageTarget(storage.root.strip(), storage.prefix, storage.params).get_url("file")
+    return "" if isinstance(storage.prefix, str | None) else "`storage.prefix` is no text"

@@ -15,8 +15,8 @@ from tap_cobrowser.errors import TapCobrowserError
 from tests.expected import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered
 from tests.made_up import MadeUp
 from tests.outputs import run, select
-from tests.sandbox.test_days import EMAILS, FewRows, amsterdam, config_for, serve
 from tests.strategies import examples
+from tests.worlds import FewRows, config_for, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.outputs import Output
 
+EMAILS = select("emails")
 TWO = select("agentactivity", "emails")
 NAMES = ("agentactivity", "emails")
 
@@ -36,7 +37,7 @@ def config(config: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A busy one: any two of its days prove that ranges work, and no request has to."""
+    """A busy one: the first three requests of a run show that ranges work."""
     with Sandbox(World(rows_per_day=250), clock=NOW, frozen=True) as server:
         yield server
 
@@ -47,10 +48,12 @@ def starting(config: dict[str, Any], days: int, end: int | None = None) -> dict[
 
 
 def asked(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
-    """Return the requests since the last call: command, and the range in days ago."""
+    """Return the requests of a run after its preflight: command, and the range in days ago."""
     made = [(each.command, each.start, each.stop) for each in sandbox.requests]
     sandbox.requests.clear()
-    return made
+    assert made[0][1:] == (1, 1)
+    assert made[1:3] == [(made[0][0], 2, 2), (made[0][0], 2, 1)]
+    return made[3:]
 
 
 def complete_from(state: dict[str, Any], stream: str = "emails") -> int | None:
@@ -93,14 +96,15 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     days = [tuple(complete_from(each, name) for name in NAMES) for each in second.states]
     assert days[-8:] == [*[(4, 4)] * 2, (6, 4), (8, 4), (9, 4), (9, 6), (9, 8), (9, 9)]
     assert len(second.of_type("SCHEMA")) == 2
-    said = [each.getMessage() for each in caplog.records if each.name.endswith("emails")]
+    assert "lookback_from" not in second.text
+    said = [line for line in caplog.messages if "emails" in line]
     assert any(
         "Filling in 5 earlier days of stream 'emails', 2026-11-13..2026-11-17" in line
         and "complete from 2026-11-18 on" in line
         for line in said
     )
-    assert "of earlier days in 3 windows, 2026-11-13 to 2026-11-17; 3 requests; " in said[-1]
-    assert said[-1].endswith("complete from 2026-11-12T23:00:00+00:00.")
+    assert said[-1].startswith("emails (earlier days): ")
+    assert " rows of 2026-11-13..2026-11-17, 3 requests, complete from 2026-11-13" in said[-1]
     run(starting(config, 9), catalog=TWO, state=second.states[-1])
     assert asked(sandbox) == [(stream, 1, 0) for stream in NAMES]
 
@@ -113,12 +117,12 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     seed=st.integers(0, 99),
 )
 @examples(15, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_the_starts_and_wherever_a_run_is_killed_every_row_since_the_earliest_arrives(
+def test_every_row_since_the_earliest_start_arrives_wherever_runs_are_killed(
     starts: list[int], kills: list[int | None], size: int, workers: int, seed: int
 ) -> None:
-    time = MadeUp(amsterdam(22, 12))
-    today = time.now.date()
-    world = FewRows(AMSTERDAM, seed=seed)
+    time = MadeUp(NOW)
+    today = TODAY
+    world = FewRows(seed=seed)
     received: set[str] = set()
     state: dict[str, Any] | None = None
     with serve(world, time) as sandbox:
@@ -127,7 +131,6 @@ def test_whatever_the_starts_and_wherever_a_run_is_killed_every_row_since_the_ea
             first = today - start * ONE_DAY
             config = config_for(
                 sandbox,
-                AMSTERDAM,
                 start_date=first.isoformat(),
                 window_days=size,
                 max_concurrent_requests=workers,
@@ -158,6 +161,20 @@ def test_an_interrupted_run_goes_on_where_it_was(sandbox: Sandbox, config: dict[
     made = asked(sandbox)  # what the run before had requested ahead may still come in
     assert made[-3:] == [("emails", *days) for days in ((1, 0), (10, 9), (12, 11))]
     assert complete_from(last.states[-1]) == 12
+
+
+def test_a_stream_whose_daily_work_fails_has_no_earlier_days_in_this_run(
+    sandbox: Sandbox, config: dict[str, Any]
+) -> None:
+    state = run(starting(config, 2), catalog=TWO).states[-1]
+    asked(sandbox)
+    sandbox.fail("text", "emails", start=1)
+    output: list[Output] = []
+    with pytest.raises(TapCobrowserError, match="1 of 2 streams failed: 'emails'"):
+        run(starting(config, 6), catalog=TWO, state=state, output=output)
+    assert complete_from(output[0].states[-1], "agentactivity") == 6
+    assert complete_from(output[0].states[-1]) == 2
+    assert ("emails", 4, 3) not in asked(sandbox)
 
 
 def test_a_later_start_keeps_what_is_complete_unless_it_leaves_a_gap(
@@ -274,8 +291,8 @@ def test_what_has_no_bookmark_or_no_days_has_no_earlier_days(
     third = run(starting(config, 1), catalog=EMAILS)
     caplog.clear()
     run(starting(config, 1), catalog=catalog, state=third.states[-1])
-    said = [each.getMessage() for each in caplog.records if each.name.endswith("emails")]
-    assert said[-1].endswith("; 1 request.")
+    assert not [line for line in caplog.messages if "earlier day" in line]
+    assert any(line.startswith("emails: ") for line in caplog.messages)
 
 
 def test_without_a_start_date_nothing_is_filled_in(

@@ -70,7 +70,7 @@ def test_a_file_of_lines_is_compressed_as_its_message_says(
     assert ordered(output.records("conversations")) == ordered(rows)
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_claimed(
+def test_a_folder_that_cannot_be_written_is_an_error_without_a_state(
     config: dict[str, Any], command: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -83,10 +83,10 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_claimed(
     assert not output.states
 
 
-def test_parquet_without_its_extra_is_refused_before_any_request(
+def test_parquet_without_its_extra_is_rejected_before_any_request(
     sandbox: Sandbox, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_cobrowser.sdk_settings.find_spec", lambda _: None)
+    monkeypatch.setattr("tap_cobrowser.singer.sdk_settings.find_spec", lambda _: None)
     config["batch_config"] = {"encoding": PARQUET, "storage": {"root": tmp_path.as_uri()}}
     with pytest.raises(SettingError, match=r"batch_config.encoding.format.*cobrowser\[parquet\]"):
         run(config)
@@ -213,7 +213,7 @@ def test_full_refresh_of_a_stream_with_bookmark_activates_its_version_too(
     assert ordered(records) == ordered(expected(sandbox.world, "emails", FIRST))
 
 
-def test_every_record_carries_when_its_answer_came_and_its_columns_in_order(
+def test_every_record_has_the_time_of_its_response_and_its_columns_in_order(
     config: dict[str, Any],
 ) -> None:
     output = run(config, catalog=select("emails"))

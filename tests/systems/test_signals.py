@@ -141,7 +141,7 @@ def test_a_second_signal_ends_a_run_at_once_whatever_it_waits_for(
         kind = OUTPUTS[moment % len(OUTPUTS)]
         first, second = (chance.choice([signal.SIGTERM, signal.SIGINT]) for _ in range(2))
         run = runs[moment]
-        assert run.says("Beginning sync of 'emails'")
+        assert run.says("Meltano SDK v")
         if kind not in free and chance.random() < 0.7:
             select.select([run.ours], [], [], 30)  # it writes
         time.sleep(chance.random() * 0.5)
@@ -178,7 +178,7 @@ def test_a_non_blocking_output_is_waited_for_without_spinning(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "run", config, "non-blocking pipe")
-    assert run.says("Beginning sync of 'emails'")
+    assert run.says("Meltano SDK v")
     time.sleep(0.5)  # it is full by now
     before = _cpu_seconds(run.process)
     time.sleep(1)

@@ -96,7 +96,7 @@ class Raw(io.RawIOBase):
     def fileno(self) -> int:
         return 1
 
-    def write(self, data: Any) -> int | None:  # type: ignore[override]
+    def write(self, data: Any) -> int | None:
         taken = self.takes.pop(0) if self.takes else len(data)
         self.content += bytes(data[: taken or 0])
         for call in self.calls:

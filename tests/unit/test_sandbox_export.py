@@ -62,7 +62,7 @@ def test_the_files_of_a_command_have_all_its_rows_in_order(tmp_path: Path) -> No
         ({"quoting": "fputcsv"}, b"browse_id;id;"),
         ({"encoding": "utf-16"}, "\ufeff".encode("utf-16")[:2]),
         ({"line_end": "crlf", "sep_line": True}, b"sep=;\r\n"),
-        ({"for_command": {"emails": {"header": "dutch"}}}, b'"bezoek nummer";'),
+        ({"for_command": {"emails": {"header": "dutch"}}}, b'"browse nummer";'),
     ],
 )
 def test_files_are_written_as_the_reading_says(

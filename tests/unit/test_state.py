@@ -83,7 +83,7 @@ def test_the_forms_of_singer_and_meltano_are_understood(
         {**state(OLD), "bookmark": {}},
     ],
 )
-def test_any_other_form_is_refused_in_one_line(given_state: object) -> None:
+def test_any_other_form_is_rejected_in_one_line(given_state: object) -> None:
     with pytest.raises(StateError) as raised:
         bookmarks_of(given_state, NAMES)
     line = str(raised.value)
@@ -94,7 +94,7 @@ def test_any_other_form_is_refused_in_one_line(given_state: object) -> None:
     assert "\n" not in line
 
 
-def test_a_state_nested_without_end_is_refused() -> None:
+def test_a_state_nested_without_end_is_rejected() -> None:
     deep: Any = {}
     for _ in range(900):
         deep = {"a": deep}
