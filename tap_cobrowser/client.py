@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
@@ -119,36 +119,49 @@ class CobrowserStream(Stream, ABC):
     def _settings(self) -> Settings:
         return self._own_tap.settings
 
+    @classmethod
+    def documented(cls) -> Command:
+        """Return the command, with all its columns as the API's page has them."""
+        stream: Any = cls  # whose attributes are properties for the SDK, and plain values here
+        keys = {*stream.primary_keys, stream.replication_key}
+        columns = (
+            Column(name, _kind(schema), key=name in keys)
+            for name, schema in stream.schema["properties"].items()
+        )
+        return Command(
+            cls.name,
+            tuple(columns),
+            tuple(stream.primary_keys),
+            stream.replication_key,
+            cls.windowed,
+            cls.reaches_back,
+            cls.ccc_only,
+        )
+
     @cached_property
     def command(self) -> Command:
-        """The command, with its documented columns as the catalog selects them.
+        """The command, with its columns as the catalog selects them.
 
         Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
         texts: a null would not be a key.
         """
         maps = self.config.get("stream_maps") or {}
-        keys = {*self.primary_keys, self.replication_key}
-        keys |= key_columns(self.name, self.stream_maps, maps)
+        keys = {*self.primary_keys, *key_columns(self.name, self.stream_maps, maps)}
         wanted = self.effective_schema.get("properties", {})
-        columns = tuple(
-            Column(
-                name,
-                # Days and bookmarks need the replication key as a date-time, whatever the catalog
-                # says.
-                _kind(schema if name == self.replication_key else wanted.get(name, schema)),
-                key=name in keys,
-                wanted=name in wanted and self.mask["properties", name],
-            )
-            for name, schema in self.schema["properties"].items()
-        )
-        return Command(
-            self.name,
-            columns,
-            tuple(self.primary_keys),
-            self.replication_key,
-            self.windowed,
-            self.reaches_back,
-            self.ccc_only,
+
+        def selected(column: Column) -> Column:
+            name, kind = column.name, column.kind
+            # Days and bookmarks need the replication key as a date-time, whatever the catalog says.
+            if name in wanted and name != self.replication_key:
+                kind = _kind(wanted[name])
+            wants = name in wanted and self.mask["properties", name]
+            return Column(name, kind, key=column.key or name in keys, wanted=wants)
+
+        command = self.documented()
+        return replace(
+            command,
+            columns=tuple(map(selected, command.columns)),
+            keys=tuple(self.primary_keys),
         )
 
     # Days

@@ -286,7 +286,7 @@ class TapCobrowser(CommandLineTap):
         for source, other in found.duplicates.items():
             self.logger.info("%s has the content of %s, and is left out.", source, other)
         selected = {stream.name: stream for stream in self._selected}
-        commands = [(selected.get(each.name) or each(tap=self)).command for each in STREAMS]
+        commands = [stream.documented() for stream in STREAMS]
         files: dict[str, list[Source]] = {}
         for source in found.sources:
             files.setdefault(recognize(source, commands).name, []).append(source)

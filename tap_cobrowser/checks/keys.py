@@ -12,21 +12,26 @@ if TYPE_CHECKING:
     from tap_cobrowser.models import Command, Row, Table
 
 
+def keys_shared(command: Command, table: Table) -> list[Row]:
+    """Return the keys of rows that share their key and differ elsewhere."""
+    rows = len(table)
+    if not rows or not command.keys or not {*command.keys} <= {*table.names}:
+        return []
+    if len(set(zip(*map(table.values, command.keys), strict=True))) == rows:
+        return []
+    variants: defaultdict[Row, set[Row]] = defaultdict(set)
+    of_keys = zip(*map(table.values, command.keys), strict=True)
+    for key, row in zip(of_keys, zip(*table.columns, strict=True), strict=True):
+        variants[key].add(row)
+    return [key for key, of_key in variants.items() if len(of_key) > 1]
+
+
 def shared_keys(command: Command, table: Table) -> Notice | None:
     """Return a notice if rows share their key and differ elsewhere, None if none do.
 
     A target keeps one row per key, so such rows would replace each other.
     """
-    rows = len(table)
-    if not rows or not command.keys or not {*command.keys} <= {*table.names}:
-        return None
-    if len(set(zip(*map(table.values, command.keys), strict=True))) == rows:
-        return None
-    variants: defaultdict[Row, set[Row]] = defaultdict(set)
-    of_keys = zip(*map(table.values, command.keys), strict=True)
-    for key, row in zip(of_keys, zip(*table.columns, strict=True), strict=True):
-        variants[key].add(row)
-    shared = [key for key, of_key in variants.items() if len(of_key) > 1]
+    shared = keys_shared(command, table)
     if not shared:
         return None
     example = ", ".join(

@@ -1,4 +1,4 @@
-"""The doctor: finds out which reading of the API's page a server follows.
+"""The doctor: asks with the tap's client and preflight, reads with its reader, and uses its checks.
 
-It sends requests with the tap's own client, `Api`, and checks responses with `audit`.
+Only what the tap does not need to know has requests of its own.
 """

@@ -5,82 +5,54 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cobrowser import settings
-from tap_cobrowser.clock import SYSTEM_TIME
-from tap_cobrowser.doctor.client import MOST_REQUESTS, Client
-from tap_cobrowser.doctor.late import read_report
-from tap_cobrowser.doctor.report import report_of
-from tap_cobrowser.doctor.visit import Visit
-from tap_cobrowser.errors import ExaminationError, InputFileError, TapCobrowserError
-from tap_cobrowser.redaction import quote
-from tap_cobrowser.singer.messages import output_errors
-from tap_cobrowser.streams import STREAMS
+from tap_cobrowser import errors, settings
+from tap_cobrowser.api.clock import SYSTEM_TIME
+from tap_cobrowser.doctor import examination
+from tap_cobrowser.doctor.late import days_of, read_report
+from tap_cobrowser.doctor.questions import findings_of, reason_of
+from tap_cobrowser.doctor.report import Report
 from tap_cobrowser.tap import TapCobrowser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_cobrowser.api import Command, Retry
-    from tap_cobrowser.clock import Time
-    from tap_cobrowser.doctor.late import Days
-    from tap_cobrowser.doctor.report import Report
+    from tap_cobrowser.api.clock import Time
 
 _NAME = "tap-cobrowser-doctor"
+_QUOTES_ROWS = (errors.BrokenResponseError, errors.CellError, errors.NotCsvError)
 _HELP = (
     "Find out how a CoBrowser.net account's CSV exports work, and which settings fit. It makes at "
-    f"most {MOST_REQUESTS} requests. The report has no customer data and no credentials, so it can "
-    "be attached to an issue."
+    f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no "
+    "credentials, so it can be attached to an issue."
 )
 
 
-def commands(tap: TapCobrowser) -> dict[str, Command]:
-    """Return all commands of the API, by name, as the tap reads them."""
-    streams = [stream(tap=tap) for stream in STREAMS]
-    return {stream.name: stream.command for stream in streams}
+def report_of(
+    checked: settings.Settings, earlier: dict[str, Any] | None = None, time: Time = SYSTEM_TIME
+) -> tuple[Report, errors.TapCobrowserError | None]:
+    """Examine a server, and return the report and the error that ended it early, if one did.
 
-
-def examine(
-    tap: TapCobrowser,
-    *,
-    time: Time = SYSTEM_TIME,
-    earlier: Days | None = None,
-    on_request: Callable[[int, str], None] = lambda *_: None,
-    on_retry: Callable[[Retry], None] = lambda _: None,
-) -> tuple[Report | None, TapCobrowserError | None]:
-    """Examine a server.
-
-    Args:
-        tap: The tap, with its settings.
-        time: This machine's time.
-        earlier: Digests from an earlier report.
-        on_request: Called with the number of a request and its command.
-        on_retry: Called before a retry.
-
-    Returns:
-        The report, if there is one; and the error that ended the examination, if any.
+    The error is raised if there is nothing to report, because no request succeeded.
     """
-    client = Client(
-        settings.check(tap.config),
-        commands(tap),
-        time=time,
-        earlier=earlier,
-        on_request=on_request,
-        on_retry=on_retry,
-    )
-    failure: TapCobrowserError | None = None
+    tap: Any = TapCobrowser(config={"ccc_agent": True}, validate_config=False)
+    commands = {name: stream.command for name, stream in tap.streams.items()}
+    api, why = examination.RecordingApi(checked, time), ""
+    made, failure = examination.Examination(checked, commands, api, time, earlier), None
     try:
-        Visit(client, time=time, earlier=earlier).make()
-    except TapCobrowserError as error:
-        if not client.case.refused:
-            return None, error
-        failure = error
-    report = report_of(client.case, settings.version(), client.ledger, earlier)
-    return report, failure or client.failure
+        made.make()
+    except examination.StoppedError as stopped:
+        failure = stopped.args[0]
+        why = reason_of(failure) if api.works else ""
+        if isinstance(failure, _QUOTES_ROWS):
+            failure.what = reason_of(failure)
+        if not api.works and not isinstance(failure, errors.CredentialsError):
+            raise failure from None
+    report = Report(settings.version(), findings_of(made), api.requests, why, days_of(made))
+    return report, failure
 
 
 def main() -> None:
@@ -89,118 +61,50 @@ def main() -> None:
     command = TapCobrowser.cli
     given = {each.name: each for each in command.params}
     command.name, command.help, command.callback = _NAME, _HELP, _run
+    form = click.Choice(["text", "json"])
+    text = "Format of the report: text for people (default) or JSON for programs."
+    against = "Earlier report in JSON to compare with: how late do rows still change?"
     command.params = [
         given["version"],
         given["config"],
-        click.Option(
-            ["--format", "form"],
-            type=click.Choice(["text", "json"]),
-            default="text",
-            help="Format of the report: text for people (default) or JSON for programs.",
-        ),
+        click.Option(["--format", "form"], type=form, default="text", help=text),
         click.Option(["--output"], help="File to write the report to, instead of printing it."),
-        click.Option(
-            ["--against"],
-            help="Earlier report in JSON to compare with, to find out how late rows still change.",
-        ),
+        click.Option(["--against"], help=against),
     ]
     command.main(prog_name=_NAME)
 
 
 def _run(config: Any, form: str, output: str | None, against: str | None) -> None:
-    """Examine, and print the report.
-
-    Raises:
-        TapCobrowserError: If an extraction would fail or lose rows, or if there is no report.
-    """
+    """Examine, and print the report. It is an error if an extraction would fail or lose rows."""
     tap = TapCobrowser(config=config.config, parse_env_config=config.parse_env, setup_mapper=False)
     earlier = read_report(against) if against else None
     if output:
-        _write(output, "", "a")  # before anything is requested
-    progress = _Progress()
-    _stop_on_signals(tap, progress)
-
-    def retried(retry: Retry) -> None:
-        progress.clear()
-        tap.logger.warning("%s: %s. Retrying in %.1f s.", *_why(retry))
-
-    try:
-        report, error = examine(
-            tap,
-            earlier=earlier,
-            on_request=progress.show,
-            on_retry=retried,
-        )
-    finally:
-        progress.clear()
-    if report:
-        text = report.to_json() if form == "json" else report.to_text()
-        if output:
-            _write(output, text, "w")
-        else:
-            _print(text)
+        _write(output, "", mode="a")  # before anything is requested
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tap's own speaks of a target
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    tap.logger.info("Examining the server, with at most %d requests.", examination.MOST_REQUESTS)
+    report, error = report_of(tap.settings, earlier)
+    _write(output, report.to_json() if form == "json" else report.to_text())
     if error:
         raise error
-    if report and (problem := report.problem):
-        raise ExaminationError(problem)
+    if report.problem:
+        raise errors.ExaminationError(report.problem)
 
 
-def _why(retry: Retry) -> tuple[str, str, float]:
-    return retry.place, retry.error.what.rstrip("."), retry.wait
-
-
-def _stop_on_signals(tap: TapCobrowser, progress: _Progress) -> None:
-    """Stop at once on a signal: the tap's own handler speaks of a target."""
-
-    def stop(number: int, _: object) -> None:
-        progress.clear()
-        tap.logger.warning("Stopped by %s, without a report.", signal.Signals(number).name)
-        os._exit(128 + number)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
-
-
-def _print(text: str) -> None:
-    with output_errors():
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def _write(path: str, text: str, mode: str) -> None:
+def _write(path: str | None, text: str, mode: str = "w") -> None:
+    """Write to a file, or to standard output."""
     try:
-        with Path(path).open(mode, encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        if path:
+            with Path(path).open(mode, encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
     except OSError as error:
         reason = error.strerror or "unknown reason"
+        with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
         return
-    msg = f"The report ({quote(path)}) cannot be written: {reason}"
-    raise InputFileError(msg, advice="Give `--output` a file that can be written to.")
-
-
-class _Progress:
-    """A line on a terminal that shows the progress of the examination."""
-
-    def __init__(self) -> None:
-        terminal = sys.__stderr__
-        self._terminal = terminal if terminal and terminal.isatty() else None
-        if os.environ.get("CI"):
-            self._terminal = None
-        self._length = 0
-
-    def show(self, number: int, command: str) -> None:
-        """Show a request."""
-        if self._terminal:
-            self.clear()
-            line = f"Request {number} of at most {MOST_REQUESTS}: {command}"
-            self._terminal.write(line)
-            self._terminal.flush()
-            self._length = len(line)
-
-    def clear(self) -> None:
-        """Clear the line."""
-        if self._terminal and self._length:
-            self._terminal.write("\r" + " " * self._length + "\r")
-            self._terminal.flush()
-            self._length = 0
+    msg = f"The report cannot be written: {reason}"
+    raise errors.InputFileError(msg, advice="Give `--output` a file that can be written to.")

@@ -1,226 +1,82 @@
-"""Digests of days, compared with those of an earlier report: do completed days still change?"""
+"""Digests of days, and those of an earlier report: do rows of completed days still change?
+
+In a report they are an object: `salt` (the key of the digests), `timezone`, `today`, `user` (enough
+of a digest to tell another user), and `streams`: by stream and day a digest, "" without rows.
+"""
 
 from __future__ import annotations
 
+import hmac
 import secrets
-from dataclasses import dataclass, field
-from datetime import date
+from collections import defaultdict
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.audit import days_of
-from tap_cobrowser.doctor.finding import LIKELY, PROVEN, UNKNOWN, Finding, rounded
-from tap_cobrowser.doctor.seen import as_letters, digest_of, digests
 from tap_cobrowser.errors import InputFileError
 from tap_cobrowser.redaction import quote
 from tap_cobrowser.settings import parse_json
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
+    from tap_cobrowser.doctor.examination import Examination
 
-    from tap_cobrowser.audit import Response, Subject
-    from tap_cobrowser.settings import Settings
-
-_QUESTION = "Do rows of completed days still change?"
-_WEEK = 7
-_SHORT = 4
+# Letters that form neither a word nor a number, so that no name or id appears by chance.
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+_LENGTH, _SHORT = 16, 4
 _CALENDAR = range(2000, 9000)
 
 
-@dataclass
-class Days:
-    """Digests of completed days, by stream and day.
-
-    Attributes:
-        salt: The key of the digests.
-        zone: IANA name of the zone of the days.
-        today: The server's day when they were made.
-        streams: Number of rows and digest of each day.
-        user: What is enough of a digest to tell another user, and too little to find this one.
-    """
-
-    salt: str
-    zone: str
-    today: date
-    streams: dict[str, dict[date, tuple[int, str]]] = field(default_factory=dict)
-    user: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return them as in a report; numbers of rows are rounded."""
-        return {
-            "salt": self.salt,
-            "timezone": self.zone,
-            "today": self.today.isoformat(),
-            "user": self.user,
-            "streams": {
-                name: {
-                    day.isoformat(): {"count": rounded(count), "digest": digest}
-                    for day, (count, digest) in sorted(days.items())
-                }
-                for name, days in self.streams.items()
-            },
-        }
+def _digest(salt: str, texts: list[str]) -> str:
+    """Return a digest of texts in any order."""
+    found = hmac.new(salt.encode("utf-8", "surrogatepass"), digestmod="sha256")
+    for text in sorted(texts):
+        found.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return found.hexdigest()[:_LENGTH].translate(_LETTERS)
 
 
-def _new_salt() -> str:
-    return as_letters(secrets.token_hex(16))
+def days_of(made: Examination, salt: str = "") -> dict[str, Any]:
+    """Return digests, with a salt or a new one, of all completed days that were read."""
+    zone, salt = made.settings.timezone, salt or secrets.token_hex(16).translate(_LETTERS)
+    streams: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    # Of two responses that have a day, the one to that day alone is the last word.
+    for each in sorted(made.seen, key=lambda each: -each.span):
+        if not each.response or not each.response.window or each.span > made.width:
+            continue
+        rows: defaultdict[date, list[str]] = defaultdict(list)
+        for moment, row in zip(each.moments, zip(*each.table.columns, strict=True), strict=True):
+            rows[datetime.fromisoformat(moment).astimezone(zone).date()].append(repr(row))
+        for day in (window.first for window in each.response.window.days):
+            if day < each.response.today:
+                found = _digest(salt, rows[day]) if rows[day] else ""
+                streams[each.command.name][day.isoformat()] = found
+    user = _digest(salt, [made.settings.user])[:_SHORT]
+    days = {"timezone": zone.key, "today": str(made.start.today), "user": user}
+    return {"salt": salt, **days, "streams": dict(streams)}
 
 
-class Ledger:
-    """Keeps digests of the completed days that are read, and those of an earlier report."""
-
-    def __init__(self, zone: ZoneInfo, user: str, earlier: Days | None) -> None:
-        """Start without digests.
-
-        Args:
-            zone: The zone of the days.
-            user: The user.
-            earlier: Digests from an earlier report.
-        """
-        self.days: Days | None = None
-        self.compared: Days | None = None
-        self._zone, self._user = zone, user
-        self._earlier = earlier
-        self._alone: set[tuple[str, date]] = set()
-
-    def keep(self, subject: Subject, response: Response, today: date) -> None:
-        """Keep digests of the completed days of a response.
-
-        Args:
-            subject: The command.
-            response: The response; its window has its days.
-            today: The server's day.
-        """
-        window = response.window
-        if window is None:
-            return
-        if self.days is None:
-            self.days = self._without_days(_new_salt(), today)
-        if self._earlier and self.compared is None:
-            self.compared = self._without_days(self._earlier.salt, today)
-        days = [each.first for each in days_of(window) if each.first < response.today]
-        alone = window.first == window.last
-        for kept in filter(None, (self.days, self.compared)):
-            own = kept.streams.setdefault(subject.name, {})
-            for day, count, digest in digests(subject, response.table, days, self._zone, kept.salt):
-                if alone or (subject.name, day) not in self._alone:
-                    own[day] = count, digest
-        if alone:
-            self._alone |= {(subject.name, day) for day in days}
-
-    def _without_days(self, salt: str, today: date) -> Days:
-        return Days(salt, self._zone.key, today, user=digest_of(salt, [self._user])[:_SHORT])
-
-    def settle(self, *, days_fit: bool, ranges_work: bool) -> None:
-        """Drop the days that were not read completely.
-
-        Args:
-            days_fit: Whether the server's days are those of the zone.
-            ranges_work: Whether a response to several days has all their rows.
-        """
-        for kept in filter(None, (self.days, self.compared)):
-            for name, own in list(kept.streams.items()):
-                whole = {
-                    day: found
-                    for day, found in own.items()
-                    if days_fit and (ranges_work or (name, day) in self._alone)
-                }
-                kept.streams[name] = whole
-                if not whole:
-                    del kept.streams[name]
+def why_not(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return why the days of an earlier report cannot be compared, "" if they can."""
+    for name in ("user", "timezone"):
+        if now[name] != earlier[name]:
+            return f"The earlier report is of another `{name}`."
+    if now["today"] == earlier["today"]:
+        return "The earlier report is of today, which is too early: compare in some days."
+    return "The earlier report is of a later day." if now["today"] < earlier["today"] else ""
 
 
-def read_report(path: str) -> Days:
-    """Return the digests in a report.
-
-    Raises:
-        InputFileError: If it is not a report.
-    """
-    reason = "it is not a report of tap-cobrowser-doctor in JSON"
+def read_report(path: str) -> dict[str, Any]:
+    """Return the digests in a report; an InputFileError, if it is not a report."""
+    reason = "it is not a report of tap-cobrowser-doctor in JSON, with digests of days"
     try:
-        report = parse_json(Path(path).read_bytes())
-        if report["version"] == 1:
-            days = report["days"]
-            return Days(
-                str(days["salt"]),
-                str(days["timezone"]),
-                _day(days["today"]),
-                {
-                    str(name): {
-                        _day(day): (int(each["count"]), str(each["digest"]))
-                        for day, each in of_stream.items()
-                    }
-                    for name, of_stream in days["streams"].items()
-                },
-                str(days.get("user", "")),
-            )
+        days = parse_json(Path(path).read_bytes())["days"]
+        found = {name: str(days[name]) for name in ("salt", "timezone", "today", "user")}
+        streams = {str(name): {**of_stream} for name, of_stream in days["streams"].items()}
+        every = [found["today"], *(day for of_stream in streams.values() for day in of_stream)]
+        if all(date.fromisoformat(day).year in _CALENDAR for day in every):
+            return {**found, "streams": streams}
     except OSError as error:
         reason = error.strerror or "there is no such file"
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         pass
     msg = f"The earlier report ({quote(path)}) cannot be read: {reason}"
     raise InputFileError(msg, advice="Give a report that was made with `--format json`.")
-
-
-def _day(text: str) -> date:
-    found = date.fromisoformat(text)
-    if found.year not in _CALENDAR:
-        raise ValueError
-    return found
-
-
-def _why_not_compared(earlier: Days, now: Days | None) -> str:
-    if now is None:
-        return ""
-    if earlier.user and now.user != earlier.user:
-        return "The earlier report was made for another `user`."
-    if now.zone != earlier.zone:
-        return "The earlier report was made with another `timezone`."
-    return "The earlier report is of a later day." if now.today < earlier.today else ""
-
-
-def late(settings: Settings, earlier: Days | None, now: Days | None) -> Finding:
-    """Return whether rows of completed days have changed since an earlier report.
-
-    Args:
-        settings: The settings of the tap.
-        earlier: Digests from the earlier report, if there is one.
-        now: Digests of the same days, with the same salt; None if they were not read.
-    """
-    if earlier is None:
-        advice = (
-            "To find out, keep this report in JSON, and pass it with `--against` in a few days."
-        )
-        return Finding("late", _QUESTION, "not_compared", advice, UNKNOWN)
-    both = [
-        (name, day, before[1] != now.streams[name][day][1])
-        for name, days in earlier.streams.items()
-        for day, before in days.items()
-        if now and day in now.streams.get(name, {}) and (before[0] or now.streams[name][day][0])
-    ]
-    reason = _why_not_compared(earlier, now)
-    if now is None or reason or not both:
-        evidence = reason or "No day of the earlier report that has rows could be compared."
-        return Finding("late", _QUESTION, "not_compared", evidence, UNKNOWN)
-    passed = (now.today - earlier.today).days
-    changed = [(name, day) for name, day, differs in both if differs]
-    spoken = f"{len(both)} days of streams were compared, {passed} days after the earlier report"
-    if not changed:
-        sure = LIKELY if passed else UNKNOWN
-        return Finding("late", _QUESTION, "no", f"{spoken}; none has changed.", sure)
-    least = max((earlier.today - day).days for _, day in changed)
-    most = least + min(passed, _WEEK)
-    names = ", ".join(sorted({name for name, _ in changed}))
-    evidence = (
-        f"{spoken}; {len(changed)} have changed ({names}), the last one between {least} and "
-        f"{least + passed} days later."
-    )
-    if (oldest := min(day for _, day, _ in both)) in {day for _, day in changed}:
-        age = (earlier.today - oldest).days
-        evidence += f" The oldest compared day was {age} days old; older ones may change, too."
-    if settings.lookback_days >= most:
-        return Finding("late", _QUESTION, "yes", evidence, PROVEN)
-    advice = f"Set `lookback_days` to {most}; otherwise late changes are not extracted."
-    wanted = {"lookback_days": most}
-    loses = settings.lookback_days < least
-    return Finding("late", _QUESTION, "yes", evidence, PROVEN, advice, wanted, loses=loses)

@@ -3,136 +3,92 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from tap_cobrowser.doctor.finding import UNKNOWN
-from tap_cobrowser.doctor.late import late
-from tap_cobrowser.doctor.questions import QUESTIONS
-from tap_cobrowser.redaction import shows_key
+from tap_cobrowser.doctor.questions import LIKELY, UNKNOWN, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cobrowser.doctor.case import Case
-    from tap_cobrowser.doctor.finding import Finding
-    from tap_cobrowser.doctor.late import Days, Ledger
+    from tap_cobrowser.doctor.questions import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of an examination.
-
-    Attributes:
-        tap: Version of the tap.
-        findings: The findings.
-        requests: How many requests were made.
-        stopped: Why it ended early; empty if it did not.
-        days: Digests of days, for a later report.
-    """
+    """The result of an examination; `stopped` says why it ended early, if it did."""
 
     tap: str
-    findings: tuple[Finding, ...]
+    findings: list[Finding]
     requests: int
-    stopped: str = ""
-    days: Days | None = None
+    stopped: str
+    days: dict[str, Any]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The recommended settings."""
+        """The settings to change."""
         found: dict[str, Any] = {}
-        for each in self.findings:
-            for name, value in each.settings.items():
-                smaller = name == "window_days" and name in found and found[name] <= value
-                found[name] = found[name] if smaller else value
+        for name, value in (item for each in self.findings for item in each.settings.items()):
+            found[name] = min(found.get(name, value), value)
         return found
 
     @property
     def problem(self) -> str:
-        """Why an extraction with the given settings would fail; empty if it would not."""
+        """Why an extraction with the given settings would fail or lose rows; "" if it would not."""
         ids = ", ".join(each.id for each in self.findings if each.loses)
         return f"With these settings an extraction would fail or lose rows ({ids})" if ids else ""
 
+    @property
+    def ask(self) -> list[str]:
+        """What to ask CoBrowser.net."""
+        return list(dict.fromkeys(each.ask for each in self.findings if each.ask))
+
     def to_json(self) -> str:
         """Return the report as JSON."""
-        report = {
-            "version": 1,
-            "tap": self.tap,
-            "findings": [
-                {
-                    "id": each.id,
-                    "question": each.question,
-                    "answer": each.answer,
-                    "evidence": each.evidence,
-                    "confidence": each.confidence,
-                    "recommendation": each.recommendation,
-                }
-                for each in self.findings
-            ],
-            "settings": self.settings,
-            "requests": self.requests,
-            "stopped": self.stopped or None,
-            "days": self.days.to_json() if self.days else None,
-        }
-        return _without_key(json.dumps(report, indent=2)) + "\n"
+        findings = [
+            {**asdict(each), "recommendation": each.recommendation or None}
+            for each in self.findings
+        ]
+        report = {"version": 1, **asdict(self), "findings": findings}
+        return json.dumps({**report, "settings": self.settings, "ask": self.ask}, indent=2) + "\n"
 
     def to_text(self) -> str:
-        """Return the report for people, in ASCII."""
-        text = "\n".join(self._lines()) + "\n"
-        return _without_key(text).encode("ascii", "backslashreplace").decode("ascii")
+        """Return the report for people."""
+        return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        yield f"tap-cobrowser-doctor {self.tap}: {self.requests} requests"
+        yield f"tap-cobrowser-doctor {self.tap}: {counted(self.requests, 'request')}"
         if self.stopped:
             yield f"It ended early: {self.stopped}"
-        change = [each for each in self.findings if each.recommendation]
-        rest = [each for each in self.findings if not each.recommendation]
-        fine = [each for each in rest if each.confidence != UNKNOWN]
-        unknown = [each for each in rest if each.confidence == UNKNOWN]
-        for title, findings in (
-            ("No change needed", fine),
-            ("To change", change),
-            ("Unknown", unknown),
-        ):
-            if not findings:
-                continue
-            yield from ("", title)
-            for each in findings:
-                yield f"  {each.id}: {_spoken(each.answer)} ({each.confidence})"
-                yield f"    {each.question} {each.evidence}"
-                if each.recommendation:
-                    yield f"    -> {each.recommendation}"
+        if len(self.findings) == 1:  # nothing else can be found out
+            yield f"{self.findings[0].evidence} {self.findings[0].recommendation}"
+            return
+        groups: dict[str, dict[str, list[str]]] = {"Fine": {}, "To change": {}, "Unknown": {}}
+        for each in self.findings:
+            if each.confidence == UNKNOWN and not each.recommendation:
+                groups["Unknown"].setdefault(f": {each.evidence}", []).append(each.id)
+            else:
+                title = "To change" if each.recommendation else "Fine"
+                groups[title][_said(each)] = [f"{each.id:<12}"]
+        for title, group in groups.items():
+            if group:
+                yield from ("", title)
+                yield from (f"  {', '.join(ids)}{said}" for said, ids in group.items())
+        nothing = "No setting fixes this." if groups["To change"] else "No setting has to change."
         yield ""
-        if self.settings:
-            yield "Settings to change:"
-            for name, value in self.settings.items():
-                yield f"  {name}: {json.dumps(value)}"
-        elif change:
-            yield "No setting fixes this."
-        else:
-            yield "Nothing to change."
+        yield f"Settings to change: {json.dumps(self.settings)}" if self.settings else nothing
+        if self.ask:
+            yield from ("", "To ask CoBrowser.net, as a message:")
+            yield "  We read the CSV export API (csv.php) by days, and have these questions:"
+            for number, ask in enumerate(self.ask, 1):
+                yield fill(f"{number}. {ask}", 100, initial_indent="  ", subsequent_indent="  ")
 
 
-def report_of(case: Case, tap: str, ledger: Ledger, earlier: Days | None) -> Report:
-    """Return the report of an examination.
-
-    Args:
-        case: The observations.
-        tap: Version of the tap.
-        ledger: Digests of days.
-        earlier: Digests from an earlier report.
-    """
-    findings = [ask(case) for ask in QUESTIONS]
-    findings.insert(-3, late(case.settings, earlier, ledger.compared))
-    return Report(tap, tuple(findings), case.requests, case.stopped, ledger.days)
-
-
-def _spoken(answer: object) -> str:
+def _said(finding: Finding) -> str:
+    answer, sure = finding.answer, ", likely" if finding.confidence == LIKELY else ""
     if isinstance(answer, dict):
-        return ", ".join(f"{name} {value}" for name, value in answer.items())
-    return str(answer)
-
-
-def _without_key(text: str) -> str:
-    """Return a text without the lines in which the server has echoed the API key."""
-    return "\n".join("" if shows_key(line) else line for line in text.split("\n"))
+        parts = [f"{name} {value}" for name, value in answer.items() if value != "unique"]
+        answer = ", ".join(parts) or "unique"
+    said = [f" {answer}{sure}.", finding.evidence, finding.recommendation]
+    return " ".join(filter(None, said))

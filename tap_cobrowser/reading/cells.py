@@ -150,6 +150,7 @@ def _boolean(cell: str) -> bool:
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
+_DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
 _RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
     r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
@@ -253,6 +254,29 @@ class Moments:
             if offset in {"", own.tzname()}:
                 return own.astimezone(timezone.utc)
         return local.replace(tzinfo=_fixed_zone(offset)).astimezone(timezone.utc)
+
+
+def style_of(cell: str) -> tuple[str, str]:
+    """Return how a date-time is written: its format and its UTC offset, "" where they are unknown.
+
+    The offset is `+01:00`, the name of a zone, or `none`.
+    """
+    cell = _COMMENT.sub("", " ".join(cell.split()))
+    if _UNIX_SECONDS.fullmatch(cell):
+        return "Unix seconds", "none"
+    if found := _ISO_8601.fullmatch(cell):
+        style, digits, name = "ISO 8601", found[8], found[9]
+    elif found := _RFC_2822.fullmatch(cell):
+        dutch = cell.lower().startswith(_DUTCH_DAYS) or found[2].title() in _DUTCH_MONTHS
+        style, digits, name = "RFC 2822", found[7], found[8]
+        style += ", Dutch names" if dutch else ""
+    else:
+        return "", ""
+    if digits and digits[0] in "+-":
+        number = digits[1:].replace(":", "").ljust(4, "0")
+        return style, f"{digits[0]}{number[:2]}:{number[2:]}"
+    zulu = (digits or name or "").upper() in {"Z", "UT", "UTC", "GMT"}
+    return style, "+00:00" if zulu else name or "none"
 
 
 class _Hours(dict[str, str]):

@@ -24,10 +24,10 @@ from glob import glob
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from tap_cobrowser.errors import CellError, HistoryFileError, TapCobrowserError
-from tap_cobrowser.reading.quoting import Misfit, batches, line_of
+from tap_cobrowser.reading.quoting import Misfit, batches
 from tap_cobrowser.reading.table import TableReader
 from tap_cobrowser.reading.text import CHUNK, count_named, head_of, open_text, says_nothing
 from tap_cobrowser.redaction import quote
@@ -309,49 +309,27 @@ def check(
         layout = reader.layout(text)
         if not layout:
             _fail("It is empty", source)
-        way, survey = reader.fit(layout, lambda found: _survey(found, layout))
-    if survey.header is not None:
-        line = layout.line + line_of(layout.block, way, survey.header)
-        _fail(
-            "Its header is repeated, as if several exports were joined",
-            f"{source}, line {line}",
-            "Make a file of each, and run again.",
-        )
+        way, (rows, has_quotes) = reader.fit(layout, _survey)
     is_quoted = text.end.endswith('"') and text.end != '\\"' and way != "bare"
-    if not text.is_ended and (survey.has_quotes or not is_quoted):
+    if not text.is_ended and (has_quotes or not is_quoted):
         _fail(
             "There is no line end after the last row, so the file may be cut off",
             source,
             "If it is complete, add a line end; if not, replace it. Then run again.",
         )
-    return HistoryFile(source, survey.rows, layout.form(way), reader, layout)
+    return HistoryFile(source, rows, layout.form(way), reader, layout)
 
 
-class _Survey(NamedTuple):
-    """What the rows of a file show.
+def _survey(found: Iterator[Rows]) -> tuple[int, bool]:
+    """Return the number of rows, and whether the last column may have quotes in its values.
 
-    Attributes:
-        rows: Their number.
-        header: The first row that is the header again, counted from 0, if there is one.
-        has_quotes: Whether the last column may have quotes in its values. If it has none, a quote
-            at the end of the file is complete: it is not the first of two.
+    If it has none, a quote at the end of the file is no half of a doubled one.
     """
-
-    rows: int
-    header: int | None
-    has_quotes: bool
-
-
-def _survey(found: Iterator[Rows], layout: Layout) -> _Survey:
-    count, header = 0, None
-    has_quotes = True
+    count, has_quotes = 0, False
     for batch in found:
-        if header is None and layout.names[1] in [row[1] for row in batch]:
-            same = (at for at, row in enumerate(batch, count) if tuple(row[1:]) == layout.names[1:])
-            header = next(same, None)
-        has_quotes = (has_quotes and count > 0) or any('"' in row[-1] for row in batch)
         count += len(batch)
-    return _Survey(count, header, has_quotes)
+        has_quotes = has_quotes or any('"' in row[-1] for row in batch)
+    return count, has_quotes or not count
 
 
 @contextmanager

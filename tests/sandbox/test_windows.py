@@ -183,8 +183,14 @@ def test_a_limit_of_50_rows_is_found_when_the_number_comes_for_the_third_time(
 def test_a_limit_that_one_stream_shows_holds_for_the_others(sandbox: Sandbox) -> None:
     has(sandbox, lambda _: 60)
     sandbox.readings = Readings(row_limit=100)
-    days = {"first": days_ago(9), "last": days_ago(2)}
-    extract(sandbox, STREAM, "agentactivity", **days, max_concurrent_requests=1)
+    extract(
+        sandbox,
+        STREAM,
+        "agentactivity",
+        first=days_ago(9),
+        last=days_ago(2),
+        max_concurrent_requests=1,
+    )
     made = asked(sandbox, "agentactivity")
     # no window of several days but those that were under way
     assert sum(start != stop for start, stop in made) <= 1
@@ -212,9 +218,7 @@ def test_a_row_that_arrives_meanwhile_is_emitted_and_no_sign_of_a_limit(sandbox:
     made = sandbox.requests
     late = days_ago(3)
     has(sandbox, lambda day: 51 if len(made) >= 1 and day == late else 50)
-    found = extract(
-        sandbox, STREAM, first=days_ago(4), last=days_ago(3), max_concurrent_requests=1
-    )
+    found = extract(sandbox, STREAM, first=days_ago(4), last=days_ago(3), max_concurrent_requests=1)
     assert len(set(found.rows[STREAM])) == 101
     assert not found.words
 

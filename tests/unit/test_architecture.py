@@ -51,7 +51,9 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("level", range(len(LEVELS)), ids=[" ".join(sorted(each)) for each in LEVELS])
+@pytest.mark.parametrize(
+    "level", range(len(LEVELS)), ids=[" ".join(sorted(each)) for each in LEVELS]
+)
 def test_imports_between_folders_point_down(level: int) -> None:
     below = set().union(*LEVELS[level + 1 :])
     for path in MODULES:

@@ -249,7 +249,6 @@ def test_a_header_alone_is_a_file_without_rows(tmp_path: Path) -> None:
     [
         (csv_of(ROW, ROW[:5], ROW), "line 3", "too few or too many cells"),
         (csv_of(ROW) + '"1";"', "line 3", "a quote is not closed"),
-        (csv_of(ROW, ROW) + csv_of(ROW), "line 4", "header is repeated"),
         (csv_of(ROW)[:-1].replace('"', ""), "", "no line end after the last row"),
         (csv_of()[:-1], "", "no line end after the last row"),
         (csv_of(ROW, replaced("text", 'a "b"'))[:-1], "", "no line end after the last row"),
@@ -268,6 +267,12 @@ def test_a_file_that_is_cut_or_uneven_is_an_error_before_its_first_row(
     assert "x.csv" in caught.value.where
     assert caught.value.where.endswith(where)
     assert "The response" not in str(caught.value)
+
+
+def test_exports_that_are_joined_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HistoryFileError, match="repeats its header") as caught:
+        read_body(tmp_path, csv_of(ROW, ROW) + csv_of(ROW))
+    assert caught.value.where.endswith("x.csv', line 4")
 
 
 def test_a_cell_that_does_not_fit_is_an_error_with_file_line_column_and_cell(
