@@ -252,7 +252,7 @@ class TableReader:
         rows.clear()  # their cells are in the columns now
         if layout.names and layout.names[1] in columns[1]:
             self._reject_another_header(layout, way, columns, first)
-        notices = {notice.kind: notice for notice in _notices(layout, way, columns)}
+        notices = {notice.kind: notice for notice in _notices(layout, way, columns, first)}
         values: dict[str, Sequence[Value]] = {}
         for column in self._command.columns:
             if not column.wanted or column.name not in layout.positions:
@@ -334,8 +334,13 @@ class TableReader:
                 raise BrokenResponseError(msg)
 
 
-def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:
-    """Yield what is unusual about how the rows are written."""
+def _notices(
+    layout: Layout, way: str, columns: Sequence[Sequence[str]], first: int
+) -> Iterator[Notice]:
+    """Yield what is unusual about how the rows are written.
+
+    The whole text is searched only with its first rows.
+    """
     text = layout.block.text
     if way in _WAYS:
         said = f"The response quotes its cells {_WAYS[way]}, and is read so"
@@ -344,7 +349,8 @@ def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iter
     if text.is_damaged:
         said = "The response has invalid characters, which are shown as \ufffd"
         yield Notice("invalid characters", said)
-    if text.has_nul or (way == "addslashes" and has_escaped_nul(layout.block)):
+    escaped = way == "addslashes" and not first
+    if text.has_nul or (escaped and has_escaped_nul(layout.block)):
         said = "The response has NUL characters in its texts, which no target can store: left out"
         yield Notice("NUL", said)
     if layout.block.has_more and len(columns) > layout.block.width and any(columns[-1]):

@@ -285,9 +285,9 @@ def test_a_bookmark_in_the_server_s_future_is_a_warning_and_stays(
     state = {"bookmarks": {"emails": {"replication_key_value": "2031-01-01"}}}
     output = run(config, catalog=EMAILS, state=state)
     assert not output.records("emails")
-    assert {
-        each["bookmarks"]["emails"]["replication_key_value"] for each in output.states
-    } == {"2031-01-01"}
+    assert {each["bookmarks"]["emails"]["replication_key_value"] for each in output.states} == {
+        "2031-01-01"
+    }
     (line,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert line.startswith("emails: the bookmark (2031-01-01) is after the server's today")
 

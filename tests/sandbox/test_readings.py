@@ -211,7 +211,12 @@ def test_the_warning_about_days_of_another_zone_names_timezone_past_midnight_too
 @examples(25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 def test_rows_that_are_lost_at_random_servers_are_not_lost_in_silence(
-    _server: Sandbox, readings: dict[str, Any], quiet: set[int], rows: str, workers: int, at: int | None
+    _server: Sandbox,
+    readings: dict[str, Any],
+    quiet: set[int],
+    rows: str,
+    workers: int,
+    at: int | None,
 ) -> None:
     # Between the midnight of the zone and that of the server nothing else shows how it counts.
     assume(at is None or not readings.get("day_zone"))

@@ -101,7 +101,9 @@ def test_an_error_of_one_stream_does_not_end_the_others_and_the_last_line_names_
         assert ordered(output.records(stream)) == ordered(rows)
     assert output.bookmark("emails") == midnight(0)
     assert output.bookmark("agentactivity") == midnight(4)
-    assert "2 of 4 streams failed: 'accounts' (The server returned 404 Not Found" in output.last_line
+    assert (
+        "2 of 4 streams failed: 'accounts' (The server returned 404 Not Found" in output.last_line
+    )
     assert "'agentactivity' (The response is text, not CSV" in output.last_line
     errors = [line for line in output.stderr.splitlines() if "| ERROR" in line]
     assert len(errors) == 3
@@ -189,9 +191,7 @@ def test_days_of_nothing_are_one_warning_at_the_end_of_their_stream(
 ) -> None:
     sandbox.readings = Readings(silent=f"{days_ago(7)}..{days_ago(4)}", nothing=nothing)
     caplog.set_level(logging.INFO)
-    run(
-        {**config, "window_days": 1}, catalog=select("emails", "agents"), time=Waits().of_tap()
-    )
+    run({**config, "window_days": 1}, catalog=select("emails", "agents"), time=Waits().of_tap())
     (line,) = warnings_of(caplog)
     days = ", ".join(str(days_ago(ago)) for ago in (7, 6, 5, 4))
     assert line.startswith(f"emails: The response to {days} was empty, twice")

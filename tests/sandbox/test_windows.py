@@ -212,9 +212,7 @@ def test_a_row_that_arrives_meanwhile_is_emitted_and_no_sign_of_a_limit(sandbox:
     made = sandbox.requests
     late = days_ago(3)
     has(sandbox, lambda day: 51 if len(made) >= 1 and day == late else 50)
-    found = extract(
-        sandbox, STREAM, first=days_ago(4), last=days_ago(3), max_concurrent_requests=1
-    )
+    found = extract(sandbox, STREAM, first=days_ago(4), last=days_ago(3), max_concurrent_requests=1)
     assert len(set(found.rows[STREAM])) == 101
     assert not found.words
 
