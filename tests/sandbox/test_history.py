@@ -14,7 +14,7 @@ from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
 from tests.expected import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered
 from tests.made_up import MadeUp
-from tests.outputs import run, select
+from tests.outputs import run, select, warnings_of
 from tests.strategies import examples
 from tests.worlds import FewRows, config_for, serve
 
@@ -207,7 +207,7 @@ def test_a_slice_before_the_complete_days_is_read_and_kept_in_the_state_if_it_le
     assert len(asked(sandbox)) == (10 - end + 1) // 2
     assert complete_from(output.states[-1]) == complete
     assert output.bookmark("emails") == state["bookmarks"]["emails"]["replication_key_value"]
-    warned = [each for each in caplog.messages if "`end_date` to 2026-11-17 or later" in each]
+    warned = [each for each in warnings_of(caplog) if "`end_date` to 2026-11-17 or later" in each]
     assert len(warned) == (complete == 4)
 
 
@@ -225,7 +225,7 @@ def test_a_slice_is_whole_where_only_its_own_requests_show_the_servers_day(
     rows = expected(sandbox.world, "emails", days_ago(14), days_ago(9))
     assert ordered(output.records("emails")) == ordered(rows)
     assert complete_from(output.states[-1]) == 14
-    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert not warnings_of(caplog)
 
 
 def test_a_stream_that_is_added_later_is_complete_from_its_own_start_on(

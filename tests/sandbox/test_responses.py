@@ -22,7 +22,7 @@ from tests.expected import NOW, TODAY, WINDOWED, days_ago, expected, ordered
 from tests.faults import AT_ONCE, RETRIED
 from tests.keys import shows_key
 from tests.made_up import Waits
-from tests.outputs import Output, run, select
+from tests.outputs import Output, run, select, warnings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,6 @@ def settings(config: dict[str, Any], tmp_path: Path, mode: str) -> dict[str, Any
 def midnight(day: int) -> str:
     day_begins = datetime.combine(days_ago(day), datetime.min.time(), NOW.tzinfo)
     return day_begins.astimezone(timezone.utc).isoformat()
-
-
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
 
 # Errors
