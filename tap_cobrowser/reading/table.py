@@ -9,7 +9,7 @@ import logging
 import re
 from collections import deque
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from tap_cobrowser.errors import (
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_LARGE = 8 * 2**20  # bytes of a body
-_MOST_KNOWN = 100_000  # cells
+_FEW_ROWS, _MOST_KNOWN = 10_000, 50_000
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
@@ -78,15 +77,6 @@ class Layout:
         return Form(self.block.text.encoding, self.block.separator, way)
 
 
-def _shared(batches: Iterator[Rows]) -> Iterator[Rows]:
-    """Yield rows in which equal cells are one object: half of the memory, a little more time."""
-    known: dict[str, str] = {}
-    for batch in batches:
-        if len(known) > _MOST_KNOWN:
-            known.clear()
-        yield [[known.setdefault(cell, cell) for cell in row] for row in batch]
-
-
 class TableReader:
     """Reads the responses to one command. Safe to use from many threads."""
 
@@ -120,8 +110,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Table(nothing=True, form=Form(text.encoding))
-        share = _shared if len(body) > _LARGE else iter
-        way, rows = self.fit(layout, lambda batches: list(chain.from_iterable(share(batches))))
+        way, rows = self.fit(layout, _all)
         return self.table(layout, way, rows)
 
     def cells(self, body: bytes, charset: str | None = None) -> tuple[Form, Rows]:
@@ -134,7 +123,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Form(text.encoding), []
-        way, rows = self.fit(layout, lambda batches: list(chain.from_iterable(batches)))
+        way, rows = self.fit(layout, _all)
         return layout.form(way), [list(layout.names), *rows] if layout.names else rows
 
     # The steps of `read`, which files take one by one
@@ -329,6 +318,20 @@ class TableReader:
                 line = layout.line + line_of(layout.block, way, first + row)
                 msg = "The response repeats its header, as if several exports were joined"
                 raise BrokenResponseError(msg, where=f"line {line}")
+
+
+def _all(batches: Iterator[Rows]) -> Rows:
+    """Return all rows. If there are many, equal cells become one object, to save memory."""
+    rows: Rows = []
+    known: dict[str, str] = {}
+    for batch in batches:
+        if len(rows) < _FEW_ROWS:
+            rows += batch
+            continue
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        rows += [[known.setdefault(cell, cell) for cell in row] for row in batch]
+    return rows
 
 
 def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:

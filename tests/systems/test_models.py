@@ -362,12 +362,8 @@ def _later_steps() -> Iterator[Any]:
 @pytest.fixture
 def on_postgres(postgres: Any) -> dict[str, str]:
     """The settings of a PostgreSQL without tables of other tests."""
-    (host,) = re.findall(r"host=(.*)", postgres.get_uri())
     postgres.psql("DROP SCHEMA IF EXISTS cobrowser, cobrowser_report CASCADE;")
-    return {
-        "TARGET_POSTGRES_SQLALCHEMY_URL": postgres.get_uri(),
-        "TARGET_POSTGRES_HOST": host,
-    }
+    return {"TARGET_POSTGRES_SQLALCHEMY_URL": postgres.get_uri()}
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from sandbox import Sandbox, World
-from tests.databases import ask_postgres
 from tests.expected import NOW, STREAMS, days_ago, expected
 from tests.projects import ROOT, Project
 from tools.personal import PERSONAL
@@ -71,7 +70,7 @@ def _tables(
     for stream in PERSONAL:
         query = f'SELECT * FROM {{}}"{stream}"'
         if target == "target-postgres":
-            rows = ask_postgres(request.getfixturevalue("postgres"), query.format(f"{schema}."))
+            rows = request.getfixturevalue("database").ask(query.format(f"{schema}."))
         else:
             path = project_folder / "output" / "cobrowser.duckdb"
             with duckdb.connect(str(path), read_only=True) as database:
@@ -96,9 +95,7 @@ def test_pseudonyms_join_as_the_ids_did_and_removed_columns_are_gone(
             "TAP_COBROWSER_STREAM_MAP_CONFIG": '{"secret": "of a test"}',
         }
         if target == "target-postgres":
-            environment["TARGET_POSTGRES_SQLALCHEMY_URL"] = request.getfixturevalue(
-                "postgres"
-            ).get_uri()
+            environment["TARGET_POSTGRES_SQLALCHEMY_URL"] = request.getfixturevalue("database").uri
         loaded = {}
         for schema, maps in (("pseudonyms", PSEUDONYMS), ("without", WITHOUT)):
             (project_folder / "output" / "cobrowser.duckdb").unlink(missing_ok=True)
