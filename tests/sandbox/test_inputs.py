@@ -222,7 +222,7 @@ def test_a_setting_that_there_is_not_is_a_warning_with_one_that_is_like_it(
         ("localhost:99999", "cannot be sent"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_no_matter_of_the_connection(
+def test_a_proxy_that_cannot_be_used_is_not_tried_again(
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -426,7 +426,7 @@ def test_an_empty_cell_of_a_key_column_stays_an_empty_text(
     assert {record[column] for record in found} == {value}
 
 
-def test_a_map_of_a_stream_that_is_not_selected_is_no_matter(config: dict[str, Any]) -> None:
+def test_a_map_of_a_stream_that_is_not_selected_is_ignored(config: dict[str, Any]) -> None:
     maps = {"*": {"note": "'new'"}, "agentperformance": {"agent_id": "agent_id.upper()"}}
     output = run({**config, "stream_maps": maps}, catalog=select("accounts"))
     assert {record["note"] for record in output.records("accounts")} == {"new"}

@@ -261,9 +261,7 @@ def test_a_wrong_command_line_is_an_error_of_one_line(
     assert "Traceback" not in output.stderr
 
 
-def test_a_configuration_that_is_no_object_is_not_taken_for_an_empty_one(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_configuration_that_is_no_object_is_rejected(command: Command, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("null", encoding="utf-8")
     output = command(None, "--config", str(tmp_path / "settings.json"), "--config", "ENV")
     assert output.code == 1
