@@ -139,7 +139,7 @@ def test_either_order_works(sandbox: Sandbox) -> None:
 
 
 def test_rows_that_arrive_between_two_requests_are_no_lack(sandbox: Sandbox) -> None:
-    """The window is asked for before a row comes, its days after that."""
+    """The window is requested before a row comes, its days after that."""
     ranges: list[Any] = []
 
     def per_day(_: str, day: date) -> int:
