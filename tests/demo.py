@@ -19,10 +19,10 @@ from tests.projects import link, run_meltano
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST, NOW = date(2026, 10, 24), datetime(2026, 10, 27, 14, 30, tzinfo=AMSTERDAM)
+FIRST, NOW = date(2026, 10, 13), datetime(2026, 10, 27, 14, 30, tzinfo=AMSTERDAM)
 DAY_BEFORE = NOW - timedelta(days=1)
 WORLD = World(rows_per_day=30)
-LOOK_BACK = 1
+LOOK_BACK = 3  # the default
 Tables = dict[str, list[dict[str, Any]]]
 
 
@@ -66,7 +66,6 @@ def run_both(plugins: Path, folder: Path) -> None:
         environment = {
             **sandbox.environment(),
             "TAP_COBROWSER_START_DATE": FIRST.isoformat(),
-            "TAP_COBROWSER_LOOKBACK_DAYS": str(LOOK_BACK),
         }
         run = partial(run_meltano, project, "run")
         done = [run("demo", **environment)]
