@@ -15,7 +15,7 @@ from tap_cobrowser.days import ONE_DAY, midnight
 from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, WINDOWED, days_ago, records_for
 from tests.extraction import extract
 from tests.made_up import MadeUp
-from tests.outputs import run, select
+from tests.outputs import run, select, warnings_of
 from tests.strategies import examples
 
 if TYPE_CHECKING:
@@ -136,10 +136,6 @@ def test_no_row_is_lost_in_silence(sandbox: Sandbox, days: str, reading: str, da
 
 
 # No false alarm
-
-
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
 @pytest.mark.parametrize(
