@@ -67,7 +67,7 @@ def run_both(plugins: Path, folder: Path) -> None:
     project.mkdir()
     link(plugins, project)
     with Sandbox(WORLD, clock=DAY_BEFORE, frozen=True) as sandbox:
-        environment = {
+        environment: dict[str, Any] = {
             **sandbox.environment(),
             "TAP_COBROWSER_START_DATE": FIRST.isoformat(),
         }
