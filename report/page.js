@@ -3,6 +3,7 @@
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const ALL = "*";
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const OUTCOMES = ["accepted", "declined", "expired", "ignored", "cancelled", "no agent"];
 const BLUE = "#3b82c4", ORANGE = "#e07b39", RED = "#d1495b", GREEN = "#2a9d5c";
@@ -65,21 +66,21 @@ const FORMATS = {
     const whole = Math.round(value);
     return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   },
-  day: (value) => (value ? dayText(value, { weekday: "short", day: "numeric", month: "short" }) : NOTHING),
+  day: (value) => (value ? shortDay(value) : NOTHING),
   moment: (value) => (value ? `${longDay(value.slice(0, 10))}, ${value.slice(11, 16)}` : NOTHING),
 };
 // Days are dates without a zone: as UTC, no browser moves them.
-const dayText = (day, options) => new Date(`${day}T00:00:00Z`).toLocaleDateString("en-GB", { ...options, timeZone: "UTC" });
-const longDay = (day) => dayText(day, { day: "numeric", month: "short", year: "numeric" });
+const isoWeekday = (day) => new Date(`${day}T00:00:00Z`).getUTCDay() || 7;
+const partsOf = (day) => [Number(day.slice(8, 10)), MONTHS[Number(day.slice(5, 7)) - 1], day.slice(0, 4)];
+const longDay = (day) => partsOf(day).join(" ");
+const shortDay = (day) => [WEEKDAYS[isoWeekday(day) - 1].slice(0, 3), ...partsOf(day).slice(0, 2)].join(" ");
 /** Returns two days, without repeating their month and year: 4 to 31 Oct 2026. */
 function spanText({ first_day, last_day }) {
   const same = (length) => first_day.slice(0, length) === last_day.slice(0, length);
-  const first = same(7) ? dayText(first_day, { day: "numeric" })
-    : same(4) ? dayText(first_day, { day: "numeric", month: "short" }) : longDay(first_day);
+  const first = partsOf(first_day).slice(0, same(7) ? 1 : same(4) ? 2 : 3).join(" ");
   return `${first} to ${longDay(last_day)}`;
 }
 
-const isoWeekday = (day) => new Date(`${day}T00:00:00Z`).getUTCDay() || 7;
 const hourText = (hour) => `${String(hour).padStart(2, "0")}:00`;
 const targetText = `${figures.target_seconds} seconds`;
 
@@ -100,7 +101,7 @@ const TILES = [
   ["Requests accepted", "share", (each) => ratio(each.reactive_accepted, each.reactive), 1],
   ["Invitations accepted", "share", (each) => ratio(each.proactive_accepted, each.proactive), 1],
   ["Median first response", "seconds", (each) => each.first_response_p50, -1],
-  [`Response within ${figures.target_seconds} s`, "share", (each) => ratio(each.within_target, each.responded), 1],
+  [`Response within ${figures.target_seconds}\u00a0s`, "share", (each) => ratio(each.within_target, each.responded), 1],
   ["Occupancy of agents", "share", (each) => ratio(each.busy_seconds, each.online_seconds), 0],
 ];
 
@@ -133,6 +134,8 @@ function header() {
     previous ? `Compared with ${spanText(previous)}. ` : "The data do not go back far enough to compare with the period before. ",
     `Data up to ${FORMATS.moment(status.data_until)} (${figures.timezone}).${unfinished}`,
   ].join("");
+  // without days, only what has been loaded can be shown
+  for (const each of document.querySelectorAll("header > div, section:not(:last-child)")) each.hidden = !current;
   const now = summary("current"), before = summary("previous");
   document.querySelector(".tiles").replaceChildren(...TILES.map(([label, format, value, better]) => {
     const tile = element("div", label, { className: "tile" });
@@ -415,7 +418,7 @@ function filters() {
 function streams() {
   table("streams", [
     ["Stream", "text"], ["Rows", "count"], ["Last row", "moment"], ["Days", "count"], ["Days without rows", "count"],
-  ], tables.streams.map((row) => [row.stream, row.row_count, row.last_row, row.days || null, row.days ? row.empty_days : null]));
+  ], [...tables.streams].sort((one, other) => !one.days - !other.days).map((row) => [row.stream, row.row_count, row.last_row, row.days || null, row.days ? row.empty_days : null]));
   return { coverage: completeness() };
 }
 
@@ -440,8 +443,8 @@ async function draw() {
     const { id } = each, spec = specs[id];
     views.get(id)?.finalize();
     views.delete(id);
-    const empty = !spec || !spec.data.values.some((row) => Object.entries(row).some(([name, value]) =>
-      ["value", "chats", "invitations", "rows"].includes(name) && value != null));
+    const empty = !spec || !spec.data.values.some((row) =>
+      [row.value, row.chats, row.invitations, row.rows].some((value) => value != null));
     each.hidden = empty;
     each.replaceChildren();
     if (!empty) views.set(id, await vegaEmbed(each, { width: "container", ...spec }, options));

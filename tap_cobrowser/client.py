@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
@@ -17,9 +18,11 @@ import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
+from tap_cobrowser.checks.keys import shared_keys
 from tap_cobrowser.checks.silence import no_reach, said_nothing
-from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
+from tap_cobrowser.reading.files import check as check_file
 from tap_cobrowser.singer import bookmarks
 from tap_cobrowser.singer.emission import (
     records_of,
@@ -35,18 +38,20 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
+    from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
 
     from tap_cobrowser.api.preflight import Preflight
     from tap_cobrowser.api.windows import Windows
-    from tap_cobrowser.models import Response, Table
+    from tap_cobrowser.models import Table
+    from tap_cobrowser.reading.files import HistoryFile, Source
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.singer.messages import LineWriter
-    from tap_cobrowser.singer.progress import Progress
+    from tap_cobrowser.singer.progress import Progress, StreamProgress
 
 _NOTHING = "No ACTIVATE_VERSION: the response was empty, without even a header."
 _NOT_ALL = (
@@ -63,15 +68,11 @@ class Run:
         settings: The checked settings.
         start: What the preflight has shown.
         windows: The windows of all streams, in order.
-        progress: The progress of the run.
-        logged: The notices that were logged, as pairs of stream and kind.
     """
 
     settings: Settings
     start: Preflight
     windows: Windows
-    progress: Progress
-    logged: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def today(self) -> date | None:
@@ -85,6 +86,11 @@ class _Tap(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def progress(self) -> Progress: ...
+
+    def log_notice(self, stream: str, notice: Notice) -> None: ...
 
 
 class CobrowserStream(Stream, ABC):
@@ -102,43 +108,60 @@ class CobrowserStream(Stream, ABC):
     """Whether only CCC agents may use the command."""
 
     @property
+    def _own_tap(self) -> _Tap:
+        return cast("_Tap", self._tap)
+
+    @property
     def _run(self) -> Run:
-        return cast("_Tap", self._tap).run
+        return self._own_tap.run
 
     @property
     def _settings(self) -> Settings:
-        return cast("_Tap", self._tap).settings
+        return self._own_tap.settings
+
+    @classmethod
+    def documented(cls) -> Command:
+        """Return the command, with all its columns as the API's page has them."""
+        stream: Any = cls  # whose attributes are properties for the SDK, and plain values here
+        keys = {*stream.primary_keys, stream.replication_key}
+        columns = (
+            Column(name, _kind(schema), key=name in keys)
+            for name, schema in stream.schema["properties"].items()
+        )
+        return Command(
+            cls.name,
+            tuple(columns),
+            tuple(stream.primary_keys),
+            stream.replication_key,
+            cls.windowed,
+            cls.reaches_back,
+            cls.ccc_only,
+        )
 
     @cached_property
     def command(self) -> Command:
-        """The command, with its documented columns as the catalog selects them.
+        """The command, with its columns as the catalog selects them.
 
         Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
         texts: a null would not be a key.
         """
         maps = self.config.get("stream_maps") or {}
-        keys = {*self.primary_keys, self.replication_key}
-        keys |= key_columns(self.name, self.stream_maps, maps)
+        keys = {*self.primary_keys, *key_columns(self.name, self.stream_maps, maps)}
         wanted = self.effective_schema.get("properties", {})
-        columns = tuple(
-            Column(
-                name,
-                # Days and bookmarks need the replication key as a date-time, whatever the catalog
-                # says.
-                _kind(schema if name == self.replication_key else wanted.get(name, schema)),
-                key=name in keys,
-                wanted=name in wanted and self.mask["properties", name],
-            )
-            for name, schema in self.schema["properties"].items()
-        )
-        return Command(
-            self.name,
-            columns,
-            tuple(self.primary_keys),
-            self.replication_key,
-            self.windowed,
-            self.reaches_back,
-            self.ccc_only,
+
+        def selected(column: Column) -> Column:
+            name, kind = column.name, column.kind
+            # Days and bookmarks need the replication key as a date-time, whatever the catalog says.
+            if name in wanted and name != self.replication_key:
+                kind = _kind(wanted[name])
+            wants = name in wanted and self.mask["properties", name]
+            return Column(name, kind, key=column.key or name in keys, wanted=wants)
+
+        command = self.documented()
+        return replace(
+            command,
+            columns=tuple(map(selected, command.columns)),
+            keys=tuple(self.primary_keys),
         )
 
     # Days
@@ -239,9 +262,11 @@ class CobrowserStream(Stream, ABC):
         for window in self.plan(self._run.today, earlier=False):
             for part in self._run.windows.read(source, window):
                 self._log_notices(*part.notices)
-                if part.response and self._emit(part.response, None, None, most):
-                    # No message follows that would send what the writer has gathered.
-                    cast("LineWriter", self._tap.message_writer).flush()
+                if not part.response:
+                    continue
+                table = part.response.table.first(most)
+                if self._emit(table, part.response.extracted, None, None):
+                    self._flush()
                     return
 
     def _emit_windows(self, *, earlier: bool) -> None:
@@ -256,18 +281,19 @@ class CobrowserStream(Stream, ABC):
         since: date | None = None
         rows = 0
         with (
-            self._run.progress.of(self.name, days, earlier=earlier) as progress,
+            self._own_tap.progress.of(self.name, days, earlier=earlier) as progress,
             self.get_record_counter() as counter,
             self.get_sync_timer(),
         ):
             for part in self._run.windows.of((self.command, earlier)):
                 self._log_notices(*part.notices)
                 if part.response:
-                    rows += self._emit(part.response, version, batch_config)
+                    recent, extracted = self._recent(part.response.table), part.response.extracted
+                    rows += self._emit(recent, extracted, version, batch_config)
                     if part.response.table.nothing:
                         nothing.append(str(part.response.window or "the full table"))
                     today = today or part.response.today  # of a table without windows
-                    del part  # whose rows may take much memory, before more are requested
+                    del part, recent  # whose rows may take much memory, before more are requested
                     continue
                 if since is None and part.window:
                     since = part.window.first
@@ -288,37 +314,100 @@ class CobrowserStream(Stream, ABC):
         elif version is not None:
             self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
 
-    def _emit(
-        self,
-        response: Response,
-        version: int | None,
-        batch_config: BatchConfig | None,
-        most: int | None = None,
-    ) -> int:
-        """Emit the rows of a response, and return their number.
+    def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
+        """Emit the SCHEMA, then the rows of files, in their order. The bookmark does not move.
 
         Args:
-            response: The response.
+            files: The files, all of this stream.
+            zone: The zone of date-times without an offset, and of days.
+            most: The number of rows of each file; None for all.
+
+        Raises:
+            TapCobrowserError: If a file cannot be read to its end.
+        """
+        self._write_schema_message()
+        whole = 2 * sum(file.size for file in files)  # each is read twice
+        before = 0
+        seen: set[date] = set()
+        with self._own_tap.progress.of(self.name, size=whole) as progress:
+            try:
+                for number, source in enumerate(files, 1):
+                    place = {"whole": whole, "file": number, "files": len(files)}
+                    counting = _counting(progress, before, place)
+                    file = check_file(source, self.command, zone, counting)
+                    counting = _counting(progress, before + source.size, place)
+                    days = self._emit_file(file, zone, most, progress, counting)
+                    self._log_file(source, file.rows, days, seen)
+                    seen |= days
+                    before += 2 * source.size
+            finally:
+                self._flush()
+
+    def _emit_file(
+        self,
+        file: HistoryFile,
+        zone: ZoneInfo,
+        most: int | None,
+        progress: StreamProgress,
+        on_bytes: Callable[[int], None],
+    ) -> set[date]:
+        """Emit the rows of a file, and return their days."""
+        batch_config = self.get_batch_config(self.config)
+        days: set[date] = set()
+        for table in file.tables(on_bytes):
+            self._log_notices(*table.notices)
+            if shared := shared_keys(self.command, table):
+                self._log_notices(shared)
+            extracted = datetime.now(timezone.utc)
+            if most is not None:
+                progress.rows += self._emit(table.first(most), extracted, None, None)
+                break
+            progress.rows += self._emit(table, extracted, None, batch_config)
+            days |= days_of(table.moments(self.command), zone)
+        return days
+
+    def _flush(self) -> None:
+        """Send what the writer has gathered, because no STATE follows that would do it."""
+        cast("LineWriter", self._tap.message_writer).flush()
+
+    def _log_file(self, source: Source, rows: int, days: set[date], seen: set[date]) -> None:
+        again = len(days & seen)
+        self.log(
+            "%s, %s: %s rows%s%s",
+            self.name,
+            source,
+            f"{rows:,}",
+            f" of {DateWindow(min(days), max(days))}" if days else "",
+            f", {again} of whose {len(days)} days were in files before" if again else "",
+        )
+
+    def _emit(
+        self,
+        table: Table,
+        extracted: datetime,
+        version: int | None,
+        batch_config: BatchConfig | None,
+    ) -> int:
+        """Emit the rows of a table, and return their number.
+
+        Args:
+            table: The rows.
+            extracted: When they were received, in UTC.
             version: The version of the table, if ACTIVATE_VERSION will follow.
             batch_config: How to write files; None for RECORDs.
-            most: How many rows to emit at most; None for all.
 
         Raises:
             RuntimeError: If a row was not emitted. No bookmark may move past it.
         """
-        table, maps = self._recent(response.table), self.stream_maps
-        if most is not None:
-            table = table.first(most)
+        maps = self.stream_maps
         if batch_config:
-            send, tap, at = (
-                self._tap.message_writer.write_message,
-                self.tap_name,
-                response.extracted,
+            send, tap = self._tap.message_writer.write_message, self.tap_name
+            emitted = write_batches(
+                batch_config, send, tap, maps, table, extracted, version=version
             )
-            emitted = write_batches(batch_config, send, tap, maps, table, at, version=version)
         else:
             writer = cast("LineWriter", self._tap.message_writer)
-            emitted = write_records(writer, maps, table, response.extracted, version=version)
+            emitted = write_records(writer, maps, table, extracted, version=version)
         if emitted != len(table):
             msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"
             raise RuntimeError(msg)
@@ -410,11 +499,8 @@ class CobrowserStream(Stream, ABC):
             )
 
     def _log_notices(self, *notices: Notice) -> None:
-        """Log notices, each once per stream and kind."""
         for notice in notices:
-            if (self.name, notice.kind) not in self._run.logged:
-                self._run.logged.add((self.name, notice.kind))
-                self.log("%s: %s", self.name, notice.text, level=notice.level)
+            self._own_tap.log_notice(self.name, notice)
 
     # The SDK's bookkeeping of bookmarks, which this tap does not use
 
@@ -425,6 +511,13 @@ class CobrowserStream(Stream, ABC):
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         """Nothing to finalize: every STATE that was sent is final."""
+
+
+def _counting(
+    progress: StreamProgress, before: int, place: Mapping[str, int]
+) -> Callable[[int], None]:
+    """Return a function that shows how many bytes of a file are read."""
+    return lambda size: progress.done_in_file(read=before + size, **place)
 
 
 def _kind(definition: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
 ONE_DAY = timedelta(days=1)
@@ -49,6 +50,12 @@ class DateWindow:
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """Return the instant, in UTC, at which a day begins in a zone."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(timezone.utc)
+
+
+def days_of(moments: Iterable[str], zone: ZoneInfo) -> set[date]:
+    """Return the days of a zone that have moments, given as ISO 8601 date-times in UTC."""
+    quarters = {f"{moment[:14]}{int(moment[14:16]) // 15 * 15:02}+00:00" for moment in moments}
+    return {datetime.fromisoformat(each).astimezone(zone).date() for each in quarters}
 
 
 def parse_day(text: str, zone: ZoneInfo) -> date:

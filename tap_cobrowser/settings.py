@@ -153,8 +153,8 @@ SCHEMA = th.PropertiesList(
         title="Maximum retries",
         description=(
             "Retries per request, whatever the reason: a server error, a broken response, or "
-            "midnight during the request. The wait grows with each retry. If the server asks for "
-            "waits of more than an hour per run in all, the run ends."
+            "midnight during the request. The wait grows with each retry. If the server asks to "
+            "wait for more than an hour, the run ends."
         ),
     ),
     th.Property(

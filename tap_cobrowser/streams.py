@@ -18,6 +18,11 @@ def text(name: str, description: str, *, required: bool = False) -> th.Property[
     return th.Property(name, th.StringType, required=required, description=description)
 
 
+def personal(name: str, description: str, *, required: bool = False) -> th.Property[Any]:
+    """A column of text about a person, or that leads to one. `docs/personal_data.md` says why."""
+    return text(name, f"{description} Personal data.", required=required)
+
+
 def integer(name: str, description: str) -> th.Property[Any]:
     """A column of counts."""
     return th.Property(name, th.IntegerType, description=description)
@@ -89,13 +94,13 @@ class Agents(CobrowserStream):
     name = "agents"
     primary_keys = ("id",)
     schema = columns(
-        text("id", "Id of the agent.", required=True),
-        text("username", "User name, without the account's postfix."),
-        text("firstname", "First name."),
-        text("lastname", "Last name."),
-        text("email", "E-mail address."),
+        personal("id", "Id of the agent.", required=True),
+        personal("username", "User name, without the account's postfix."),
+        personal("firstname", "First name."),
+        personal("lastname", "Last name."),
+        personal("email", "E-mail address."),
         text("account_id", _ID_OF_ACCOUNT),
-        text("cccagent_id", "Id of the associated CCC agent, if any; joins `cccagents.id`."),
+        personal("cccagent_id", "Id of the associated CCC agent, if any; joins `cccagents.id`."),
         boolean("disabled", "True if the agent has been deleted."),
     )
 
@@ -124,35 +129,37 @@ class Conversations(CobrowserStream):
     windowed = True
     schema = columns(
         moment("conversation_start", "Time of the first message.", required=True),
-        text("browse_id", "Id of the visit in which the conversation took place.", required=True),
+        personal(
+            "browse_id", "Id of the visit in which the conversation took place.", required=True
+        ),
         text("account_id", _ID_OF_ACCOUNT),
         integer("num_messages", "Number of lines in the conversation."),
         number("duration_secs", "Duration of the conversation in seconds."),
         number("avgMessageLength", "Average length of the lines. The API gives no unit."),
         number("maxMessageLength", "Length of the longest line. The API gives no unit."),
-        text("last_agent_id", "Id of the agent who ended the conversation; joins `agents.id`."),
+        personal("last_agent_id", "Id of the agent who ended the conversation; joins `agents.id`."),
         text(
             "reseller_id",
             "Id of the CoBrowser.net reseller or account group; joins `accounts.reseller_id`.",
         ),
-        text("visitor_id", "Id of the website visitor."),
+        personal("visitor_id", "Id of the website visitor."),
         text(
             "requestType",
             "Type of the chat request: `ask_proactive` (a filter invited the visitor) or "
             "`ask_reactive` (the visitor asked).",
         ),
-        text(
+        personal(
             "assigned_agent_id",
             "Id of the agent to whom the conversation was assigned first; joins `agents.id`.",
         ),
-        text("acceptUrl", "URL of the page on which the conversation was started or accepted."),
+        personal("acceptUrl", "URL of the page on which the conversation was started or accepted."),
         text(
             "accept_host_id",
             "Id of the host on which the conversation was started; joins `hosts.id`.",
         ),
         number("decisionTime", "Seconds from the invitation until the visitor accepted it."),
         number("firstResponseTime", "Seconds from the acceptance until the agent's first message."),
-        text("transcriptUrl", "External URL of the full transcript."),
+        personal("transcriptUrl", "External URL of the full transcript."),
         number(
             "avgResponseTime",
             "Average time that the visitor waited for the agent's messages. The API gives no unit.",
@@ -181,17 +188,17 @@ class Emails(CobrowserStream):
     replication_key = "timestamp"
     windowed = True
     schema = columns(
-        text(
+        personal(
             "browse_id",
             "Id of the visit that the e-mail is about; joins `conversations.browse_id`.",
         ),
         text("id", "Id of the e-mail.", required=True),
         moment("timestamp", "When the e-mail was sent.", required=True),
-        text("agent_id", "Id of the agent who sent the e-mail; joins `agents.id`."),
-        text("to", "Recipients (To)."),
-        text("bcc", "Hidden recipients (Bcc)."),
-        text("subject", "Subject."),
-        text("from", "Sender (From)."),
+        personal("agent_id", "Id of the agent who sent the e-mail; joins `agents.id`."),
+        personal("to", "Recipients (To)."),
+        personal("bcc", "Hidden recipients (Bcc)."),
+        personal("subject", "Subject."),
+        personal("from", "Sender (From)."),
         text("account_id", _ID_OF_ACCOUNT),
     )
 
@@ -205,7 +212,7 @@ class AgentActivity(CobrowserStream):
     windowed = True
     reaches_back = True
     schema = columns(
-        text("agent_id", "Id of the agent; joins `agents.id`."),
+        personal("agent_id", "Id of the agent; joins `agents.id`."),
         moment("time_start", "When the agent changed to this state.", required=True),
         moment("time_end", "When the state ended; null if it has not ended yet."),
         text("state", "`online` or `offline`."),
@@ -224,15 +231,15 @@ class SlotsActivity(CobrowserStream):
     windowed = True
     reaches_back = True
     schema = columns(
-        text("agent_id", "Id of the agent; joins `agents.id`."),
+        personal("agent_id", "Id of the agent; joins `agents.id`."),
         moment("time_start", "When the number of slots in use changed.", required=True),
         text("action", "`add` if one more slot is in use, `remove` if one less."),
         text("account_id", _ID_OF_ACCOUNT),
-        text(
+        personal(
             "browse_id",
             "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
         ),
-        text(
+        personal(
             "session_id",
             "Id of the visit. The API says that it links to a conversation, but not to which "
             "column.",
@@ -282,8 +289,8 @@ class AgentPerformance(CobrowserStream):
     windowed = True
     reaches_back = True
     schema = columns(
-        text("agent_id", "Id of the agent; joins `agents.id`.", required=True),
-        text("session_id", "Id of the login session.", required=True),
+        personal("agent_id", "Id of the agent; joins `agents.id`.", required=True),
+        personal("session_id", "Id of the login session.", required=True),
         text(
             "preset",
             "Preset that the row is about; may be empty. The API does not define what a preset is.",
@@ -403,11 +410,11 @@ class CccAgents(CobrowserStream):
     primary_keys = ("id",)
     ccc_only = True
     schema = columns(
-        text("id", "Id of the CCC agent.", required=True),
-        text("username", "User name, without the CCC account's postfix."),
-        text("firstname", "First name."),
-        text("lastname", "Last name."),
-        text("email", "E-mail address."),
+        personal("id", "Id of the CCC agent.", required=True),
+        personal("username", "User name, without the CCC account's postfix."),
+        personal("firstname", "First name."),
+        personal("lastname", "Last name."),
+        personal("email", "E-mail address."),
         text("cccaccount_id", "Id of the CCC account."),
     )
 
@@ -419,7 +426,7 @@ class CccAgentGroups(CobrowserStream):
     primary_keys = ("cccagent_id", "cccgroup_id")
     ccc_only = True
     schema = columns(
-        text("cccagent_id", "Id of the CCC agent; joins `cccagents.id`.", required=True),
+        personal("cccagent_id", "Id of the CCC agent; joins `cccagents.id`.", required=True),
         text("cccgroup_id", "Id of the group.", required=True),
         text("cccgroup_name", "Name of the group."),
         text("cccaccount_id", "Id of the CCC account."),
@@ -452,15 +459,15 @@ class CccSlotsActivity(CobrowserStream):
     replication_key = "time_start"
     ccc_only = True
     schema = columns(
-        text("cccagent_id", "Id of the CCC agent; joins `cccagents.id`."),
+        personal("cccagent_id", "Id of the CCC agent; joins `cccagents.id`."),
         moment("time_start", "When the number of slots in use changed.", required=True),
         text("action", "`add` if one more slot is in use, `remove` if one less."),
         text("account_id", _ID_OF_ACCOUNT),
-        text(
+        personal(
             "browse_id",
             "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
         ),
-        text(
+        personal(
             "session_id",
             "Id of the visit. The API says that it links to a conversation, but not to which "
             "column.",

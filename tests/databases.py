@@ -66,6 +66,16 @@ class Database:
         said: str = self._server.psql(f"{before}\n{query}\n")
         return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
+    def run(self, command: str) -> None:
+        """Run a command.
+
+        Raises:
+            AssertionError: If it fails.
+        """
+        before = f"\\set ON_ERROR_STOP on\n\\connect {self.name}\n"
+        said: str = self._server.psql(f"{before}{command}\n\\echo done\n")
+        assert said.rstrip().endswith("done"), command
+
     def rows(self, stream: str, schema: str = "cobrowser") -> list[dict[str, Any]]:
         """Return the rows of a table in the form of the tap's records."""
         properties = STREAMS[stream].schema["properties"]

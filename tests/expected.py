@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from sandbox.world import TABLES, WITHOUT_RANGE
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox import World
+    from tap_cobrowser.client import CobrowserStream
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=AMSTERDAM)
 TODAY = NOW.date()
 STREAMS = TapCobrowser(config={"ccc_agent": True}, validate_config=False).streams
+COMMANDS = {name: cast("CobrowserStream", stream).command for name, stream in STREAMS.items()}
 WINDOWED = [name for name in STREAMS if name not in WITHOUT_RANGE]
 
 

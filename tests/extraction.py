@@ -13,7 +13,7 @@ from tap_cobrowser.api.windows import Windows, longest
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.settings import check
-from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY
+from tests.expected import AMSTERDAM, COMMANDS, NOW, TODAY
 from tests.made_up import MadeUp
 from tests.worlds import config_for
 
@@ -63,7 +63,7 @@ def windows_of(first: date, last: date, size: int = 2) -> list[DateWindow]:
     ]
 
 
-def extract(  # noqa: PLR0913 - what a run has
+def extract(
     sandbox: Sandbox,
     *names: str,
     first: date,
@@ -88,7 +88,7 @@ def extract(  # noqa: PLR0913 - what a run has
     time = time or MadeUp(NOW)
     settings = check({"max_retries": 1, **config_for(sandbox), **more})
     api = Api(settings, time=time.of_tap())
-    commands = [STREAMS[name].command for name in names]
+    commands = [COMMANDS[name] for name in names]
     ranged = [command for command in commands if command.windowed]
     result, before = Extracted(), len(sandbox.requests)
 

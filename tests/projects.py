@@ -58,7 +58,10 @@ def link(installed: Path, folder: Path) -> Path:
 
 
 def run_meltano(
-    folder: Path, *arguments: str, code: int = 0, **environment: str
+    folder: Path,
+    *arguments: str,
+    code: int = 0,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run Meltano in a project."""
     done = subprocess.run(

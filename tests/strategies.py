@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-
 Test = TypeVar("Test", bound=Callable[..., None])
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
-from zoneinfo import ZoneInfo
 
 from sandbox import Sandbox, World
 from sandbox.page import COMMANDS
@@ -16,6 +15,7 @@ from tests.expected import AMSTERDAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from zoneinfo import ZoneInfo
 
     from tests.made_up import MadeUp
 

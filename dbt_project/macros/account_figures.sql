@@ -18,8 +18,8 @@ scopes as (
 ),
 
 {%- set sums = {
-    'asked': [ref('chat_hourly'), 'visits, reactive, reactive_accepted, proactive, proactive_accepted, chats'],
-    'worked': [ref('agent_hours'), 'online_seconds, busy_seconds, used_slot_seconds'],
+    'asked': [ref('cobrowser__chat_hourly'), 'visits, reactive, reactive_accepted, proactive, proactive_accepted, chats'],
+    'worked': [ref('cobrowser__agent_hours'), 'online_seconds, busy_seconds, used_slot_seconds'],
 } -%}
 {%- for name, (table, columns) in sums.items() %}
 
@@ -50,7 +50,7 @@ waited as (
         {{ percentile('figures.first_response_seconds', 0.5) }} as first_response_p50,
         {{ percentile('figures.first_response_seconds', 0.9) }} as first_response_p90
     from days
-    inner join {{ ref('conversations') }} as figures on days.day = figures.day
+    inner join {{ ref('cobrowser__conversations') }} as figures on days.day = figures.day
     cross join scopes
     group by {% for key in keys %}days.{{ key }}, {% endfor -%}
         scopes.is_total, case when not scopes.is_total then coalesce(figures.account_id, '') end
@@ -92,7 +92,7 @@ select
     {{ ratio('worked.used_slot_seconds', 'worked.busy_seconds') }} as concurrency
 from spans
 cross join accounts
-left join {{ ref('stg_accounts') }} as named on accounts.account_id = named.id
+left join {{ ref('stg_cobrowser__accounts') }} as named on accounts.account_id = named.id
 {%- for name in ['asked', 'worked', 'waited'] %}
 left join {{ name }}
     on

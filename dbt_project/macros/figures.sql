@@ -7,14 +7,14 @@
     {#- `.example` is reserved: no real host or account has such a name. -#}
     {%- set status -%}
         select
-            (select min(day) from {{ ref('hours') }}) as first_day,
-            (select max(day) from {{ ref('hours') }}) as last_day,
-            (select max(last_row_local) from {{ ref('stream_status') }}) as data_until,
+            (select min(day) from {{ ref('cobrowser__hours') }}) as first_day,
+            (select max(day) from {{ ref('cobrowser__hours') }}) as last_day,
+            (select max(last_row_local) from {{ ref('cobrowser__stream_status') }}) as data_until,
             (
-                (select count(*) from {{ ref('stg_hosts') }} where hostname like '%.example')
-                + (select count(*) from {{ ref('stg_accounts') }} where postfix like '%.example')
+                (select count(*) from {{ ref('stg_cobrowser__hosts') }} where hostname like '%.example')
+                + (select count(*) from {{ ref('stg_cobrowser__accounts') }} where postfix like '%.example')
                 + (
-                    select count(*) from {{ ref('conversations') }}
+                    select count(*) from {{ ref('cobrowser__conversations') }}
                     where transcript_url like 'https://client.cobrowser.example/%'
                 )
             ) as made_up
@@ -22,18 +22,18 @@
     {%- do queries.update(status=status) -%}
 
     {%- set periods -%}
-        select weeks, part, first_day, last_day from {{ ref('periods') }} order by weeks, part
+        select weeks, part, first_day, last_day from {{ ref('cobrowser__periods') }} order by weeks, part
     {%- endset -%}
     {%- do queries.update(periods=periods) -%}
 
     {#- The accounts that can be chosen on the page: those with the most chats. -#}
     {%- set accounts -%}
         select account_id, account_name
-        from {{ ref('account_periods') }}
+        from {{ ref('cobrowser__account_periods') }}
         where
             not is_total
             and part = 'current'
-            and weeks = (select max(weeks) from {{ ref('periods') }})
+            and weeks = (select max(weeks) from {{ ref('cobrowser__periods') }})
         order by coalesce(chats, conversations, 0) desc, account_id
         limit {{ var('report_accounts') }}
     {%- endset -%}
@@ -47,7 +47,7 @@
 
     {%- set summary -%}
         select weeks, part, {{ account }}, {{ figures }}, used_slot_seconds
-        from {{ ref('account_periods') }}
+        from {{ ref('cobrowser__account_periods') }}
         where {{ shown }}
         order by weeks, part, account
     {%- endset -%}
@@ -55,11 +55,11 @@
 
     {%- set days -%}
         select day, {{ account }}, {{ figures }}
-        from {{ ref('account_daily') }}
+        from {{ ref('cobrowser__account_daily') }}
         where
             {{ shown }}
-            and day between (select min(first_day) from {{ ref('periods') }} where part = 'current')
-            and (select max(last_day) from {{ ref('periods') }})
+            and day between (select min(first_day) from {{ ref('cobrowser__periods') }} where part = 'current')
+            and (select max(last_day) from {{ ref('cobrowser__periods') }})
         order by account, day
     {%- endset -%}
     {%- do queries.update(days=days) -%}
@@ -68,10 +68,10 @@
     {%- set hours -%}
         with scoped as (
             select account_id, false as is_total, day, hour_begin, chats, reactive, missed, online_seconds
-            from {{ ref('staffing_hourly') }}
+            from {{ ref('cobrowser__staffing_hourly') }}
             union all
             select account_id, true as is_total, day, hour_begin, chats, reactive, missed, online_seconds
-            from {{ ref('staffing_hourly') }}
+            from {{ ref('cobrowser__staffing_hourly') }}
         ),
 
         slots as (
@@ -80,8 +80,8 @@
                 hours.hour_begin,
                 cast(extract(hour from hours.hour_begin_local) as integer) as hour_of_day,
                 {{ weekday('hours.hour_begin_local') }} as weekday
-            from {{ ref('hours') }} as hours
-            inner join {{ ref('periods') }} as periods
+            from {{ ref('cobrowser__hours') }} as hours
+            inner join {{ ref('cobrowser__periods') }} as periods
                 on hours.day between periods.first_day and periods.last_day and periods.part = 'current'
         ),
 
@@ -143,8 +143,8 @@
             sum(agents.chats) as chats,
             sum(agents.ignored) as ignored,
             sum(agents.abandoned) as abandoned
-        from {{ ref('agent_daily') }} as agents
-        inner join {{ ref('periods') }} as periods
+        from {{ ref('cobrowser__agent_daily') }} as agents
+        inner join {{ ref('cobrowser__periods') }} as periods
             on agents.day between periods.first_day and periods.last_day and periods.part = 'current'
         group by periods.weeks, coalesce(agents.account_id, ''), agents.agent_id
         order by periods.weeks, agents.agent_id
@@ -165,8 +165,8 @@
             sum(filters.ignored) as ignored,
             sum(filters.cancelled) as cancelled,
             sum(filters.no_agent) as no_agent
-        from {{ ref('filter_funnel_daily') }} as filters
-        inner join {{ ref('periods') }} as periods
+        from {{ ref('cobrowser__filter_funnel_daily') }} as filters
+        inner join {{ ref('cobrowser__periods') }} as periods
             on filters.day between periods.first_day and periods.last_day and periods.part = 'current'
         group by periods.weeks, filters.account_id, filters.filter_id
         order by periods.weeks, filters.account_id, filters.filter_id
@@ -180,11 +180,11 @@
             status.last_row_local as last_row,
             count(coverage.day) as days,
             sum(case when coverage.row_count = 0 then 1 else 0 end) as empty_days
-        from {{ ref('stream_status') }} as status
-        left join {{ ref('coverage_daily') }} as coverage
+        from {{ ref('cobrowser__stream_status') }} as status
+        left join {{ ref('cobrowser__coverage_daily') }} as coverage
             on
                 status.stream = coverage.stream
-                and coverage.day <= (select max(last_day) from {{ ref('periods') }})
+                and coverage.day <= (select max(last_day) from {{ ref('cobrowser__periods') }})
         where status.is_loaded
         group by status.stream, status.row_count, status.last_row_local
         order by status.stream
@@ -193,10 +193,10 @@
 
     {%- set coverage -%}
         select stream, day, row_count
-        from {{ ref('coverage_daily') }}
+        from {{ ref('cobrowser__coverage_daily') }}
         where
-            day > (select {{ dbt.dateadd('day', -84, 'max(last_day)') }} from {{ ref('periods') }})
-            and day <= (select max(last_day) from {{ ref('periods') }})
+            day > (select {{ dbt.dateadd('day', -84, 'max(last_day)') }} from {{ ref('cobrowser__periods') }})
+            and day <= (select max(last_day) from {{ ref('cobrowser__periods') }})
         order by stream, day
     {%- endset -%}
     {%- do queries.update(coverage=coverage) -%}

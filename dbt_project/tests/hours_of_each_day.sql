@@ -3,14 +3,14 @@
 -- the clock is changed. The last day is not over. The API's page does not promise silent hours.
 with days as (
     select day, count(*) as hours
-    from {{ ref('hours') }}
-    where day < (select max(day) from {{ ref('hours') }})
+    from {{ ref('cobrowser__hours') }}
+    where day < (select max(day) from {{ ref('cobrowser__hours') }})
     group by day
 ),
 
 found as (
     select account_id, cast(hour_begin_time_local as date) as day, count(*) as hours
-    from {{ ref('stg_accountspecshourly') }}
+    from {{ ref('stg_cobrowser__accountspecshourly') }}
     group by account_id, cast(hour_begin_time_local as date)
 )
 

@@ -2,7 +2,7 @@
 -- presets of `agentperformance` overstates it.
 with sessions as (
     select agent_id, session_id, max(online_duration) as online_seconds
-    from {{ ref('stg_agentperformance') }}
+    from {{ ref('stg_cobrowser__agentperformance') }}
     group by agent_id, session_id
 ),
 
@@ -14,7 +14,7 @@ once as (
 
 daily as (
     select agent_id, sum(session_online_seconds) as online_seconds
-    from {{ ref('agent_daily') }}
+    from {{ ref('cobrowser__agent_daily') }}
     group by agent_id
 )
 

@@ -58,6 +58,7 @@ class Text:
         is_damaged: Whether it has such bytes.
         has_nul: Whether it has NUL characters. They are left out.
         has_backslash: Whether it has a backslash.
+        has_escaped_nul: Whether it has a NUL character as `addslashes` writes it.
         end: Its last two characters, without blanks.
     """
 
@@ -68,6 +69,7 @@ class Text:
     is_damaged: bool = False
     has_nul: bool = False
     has_backslash: bool = False
+    has_escaped_nul: bool = False
     end: str = ""
 
     @property
@@ -157,14 +159,23 @@ def _scanned(text: Text) -> Text:
     Raises:
         UnicodeDecodeError: If it is not in its encoding.
     """
-    damaged = nul = backslash = False
+    damaged = nul = backslash = escaped_nul = False
     end = ""
     for piece in _decoded(text.chunks(), text.codec, text.errors):
         damaged = damaged or (text.errors == "replace" and "\ufffd" in piece)
         nul = nul or "\0" in piece
-        backslash = backslash or "\\" in piece
+        if "\\" in piece:
+            backslash = True
+            escaped_nul = escaped_nul or "\\0" in piece.replace("\\\\", "")
         end = (end + piece.rstrip(" \t"))[-2:]
-    return replace(text, is_damaged=damaged, has_nul=nul, has_backslash=backslash, end=end)
+    return replace(
+        text,
+        is_damaged=damaged,
+        has_nul=nul,
+        has_backslash=backslash,
+        has_escaped_nul=escaped_nul,
+        end=end,
+    )
 
 
 def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:

@@ -90,7 +90,12 @@ class Progress:
 
     @contextmanager
     def of(
-        self, stream: str, days: DateWindow | None = None, *, earlier: bool = False
+        self,
+        stream: str,
+        days: DateWindow | None = None,
+        *,
+        earlier: bool = False,
+        size: int = 0,
     ) -> Iterator[StreamProgress]:
         """Show the progress of the sync of a stream, and log a summary at its end.
 
@@ -98,11 +103,12 @@ class Progress:
             stream: The name of the stream.
             days: All days that are to be read; None for a whole table, and for files.
             earlier: Whether they are earlier days that are filled in, not the daily work.
+            size: The number of bytes of the files that are to be read, if any are.
         """
         progress = StreamProgress(self, stream, days, earlier=earlier)
         completed = False
         try:
-            with _progress_bar(progress.title, days) as progress.bar:
+            with _progress_bar(progress.title, days, size) as progress.bar:
                 yield progress
             completed = True
         finally:
@@ -186,19 +192,19 @@ class StreamProgress:
             share = self._days_read / max(_length(self._days or window), self._days_read)
             self._log_progress(share, f"window {window}", {"window": str(window)})
 
-    def done_in_file(
-        self, rows: int, *, read: int, whole: int, file: int = 1, files: int = 1
-    ) -> None:
-        """Count rows of a file that were emitted.
+    def done_in_file(self, *, read: int, whole: int, file: int = 1, files: int = 1) -> None:
+        """Show how much of the files is read. Their rows are counted in `rows`.
 
         Args:
-            rows: How many rows.
             read: How many bytes of all files of the stream were read so far.
             whole: How many bytes all files of the stream have.
             file: The number of the file, from 1.
             files: The number of files of the stream.
         """
-        self.rows += rows
+        if self.bar is not None:
+            self.bar.set_postfix(rows=self.rows, refresh=False)
+            self.bar.update(read - self.bar.n)
+            return
         fields = {"file": file, "files": files, "bytes": read}
         self._log_progress(read / max(whole, read, 1), f"file {file} of {files}", fields)
 
@@ -234,7 +240,7 @@ class StreamProgress:
         reached = f"bookmark {bookmark.day}" if bookmark else ""
         parts = [
             _count(self.rows, "row") + (f" of {read}" if read else ""),
-            _count(requests, "request"),
+            _count(requests, "request") if requests else "",
             _count(retries, "retry") if retries else "",
             f"{self._checks} to check responses" if self._checks else "",
             f"complete from {complete_from}" if complete_from else reached,
@@ -271,14 +277,15 @@ class _Warnings(logging.Handler):
 
 
 @contextmanager
-def _progress_bar(title: str, days: DateWindow | None) -> Iterator[Any]:
+def _progress_bar(title: str, days: DateWindow | None, of_files: int) -> Iterator[Any]:
     """Show a bar on a terminal, with log lines above it; None if there is none.
 
-    It needs the extra `progress`, and days to count.
+    It needs the extra `progress`, and days or bytes to count.
     """
     terminal = sys.__stderr__
+    total = _length(days) if days else of_files
     if (
-        days is None
+        not total
         or terminal is None
         or not terminal.isatty()
         or os.environ.get("CI")
@@ -295,8 +302,9 @@ def _progress_bar(title: str, days: DateWindow | None) -> Iterator[Any]:
     size = os.get_terminal_size(terminal.fileno())
     with tqdm(
         desc=title,
-        unit="day",
-        total=_length(days),
+        unit="day" if days else "B",
+        unit_scale=not days,
+        total=total,
         file=terminal,
         leave=False,
         ncols=size.columns or 80,  # some terminals of containers have no size

@@ -1,4 +1,4 @@
-"""One request of the API: every kind of response, retries and their bound, midnight at any moment."""
+"""One request of the API: every kind of response, retries, and midnight at any moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tap_cobrowser.errors import (
     TapCobrowserError,
 )
 from tap_cobrowser.settings import check
-from tests.expected import AMSTERDAM, NOW, STREAMS, TODAY, days_ago, expected, ordered
+from tests.expected import AMSTERDAM, COMMANDS, NOW, TODAY, days_ago, expected, ordered
 from tests.faults import AT_ONCE, NOTHING, RETRIED, UNDERSTOOD, WITHOUT_ROWS
 from tests.keys import shows_key
 from tests.made_up import MadeUp, Waits
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.retries import Retry
-    from tap_cobrowser.models import Command, Response
+    from tap_cobrowser.models import Response
 
 STREAM = "slotsactivity"
-COMMAND = STREAMS[STREAM].command
+COMMAND = COMMANDS[STREAM]
 DAY = DateWindow(days_ago(4), days_ago(4))
 WORLD = World(rows_per_day=30)
 ROWS = ordered(expected(WORLD, STREAM, DAY.first, DAY.last))
@@ -252,7 +252,7 @@ def test_a_server_that_never_ends_its_last_line_costs_one_request_more(
 def test_a_last_line_that_does_not_end_is_whole_if_more_rows_came_after_it(
     sandbox: Sandbox, client: Client
 ) -> None:
-    hourly, today = STREAMS["accountspecshourly"].command, DateWindow(TODAY, TODAY)
+    hourly, today = COMMANDS["accountspecshourly"], DateWindow(TODAY, TODAY)
     sandbox.readings = Readings(last_line_ended=False)
     times = [NOW.replace(hour=hour) for hour in (9, 14)]
     later = iter(times)
@@ -327,7 +327,7 @@ def test_no_body_is_kept_of_a_server_that_never_ends_its_last_line(
     tracemalloc.start()
     try:
         for _ in range(2):
-            assert len(api.fetch(STREAMS["hosts"].command).table) == 400
+            assert len(api.fetch(COMMANDS["hosts"]).table) == 400
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -368,7 +368,7 @@ def test_a_date_to_wait_for_counts_from_the_date_of_the_response(
 
 
 @pytest.mark.parametrize("kind", ["empty", "text"])
-def test_rows_with_retry_after_are_rows_and_nothing_with_it_is_not_an_answer(
+def test_a_response_without_rows_but_with_retry_after_is_retried(
     sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     def busy(reply: Any, path: str) -> None:

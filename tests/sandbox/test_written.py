@@ -1,35 +1,44 @@
-"""However the service writes its responses, the rows of all streams arrive, as records or files."""
+"""However the server writes its responses, the rows of all commands arrive."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Readings, Sandbox, World
-from sandbox.world import TABLES
-from tap_cobrowser.api.clock import Time
-from tests.expected import NOW, days_ago, expected, ordered
+from tap_cobrowser.api.fetch import Api
+from tap_cobrowser.days import DateWindow
+from tap_cobrowser.settings import check
+from tests.expected import COMMANDS, NOW, TODAY, days_ago, expected, ordered
+from tests.made_up import Waits
 from tests.outputs import run
+from tests.worlds import config_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WORLD = World(rows_per_day=10)
-# How responses are written, and a word of the warning that says so, if one does.
+DAYS = DateWindow(days_ago(2), TODAY)
+# How responses are written, and words of the one notice that says so, if one does.
 WRITTEN: dict[str, tuple[dict[str, Any], str]] = {
     "fputcsv": ({"quoting": "fputcsv"}, ""),
     "RFC 4180": ({"quoting": "rfc"}, ""),
-    "addslashes": ({"quoting": "slashes"}, ""),
-    "bare quotes": ({"quoting": "bare"}, "quotes that are not escaped"),
+    "addslashes": ({"quoting": "slashes"}, "addslashes"),
+    "bare quotes": ({"quoting": "bare"}, "without escaping the quotes in them"),
     "Dutch dates": ({"dates": "dutch"}, ""),
     "ISO 8601": ({"dates": "iso"}, ""),
     "Unix seconds": ({"dates": "unix"}, ""),
-    "decimal commas": ({"numbers": "comma"}, "decimal comma instead of a decimal point"),
+    "no offsets": ({"dates": "naive"}, ""),
+    "no offsets in RFC 2822": ({"dates": "naive_rfc2822"}, ""),
+    "decimal commas": ({"numbers": "comma"}, "decimal comma"),
     "blanks around numbers": ({"numbers": "blank"}, ""),
+    "NULL": ({"empty": "null"}, ""),
+    r"\N": ({"empty": "backslash_n"}, ""),
+    "NUL characters": ({"nul": True}, "NUL"),
     "UTF-16": ({"encoding": "utf-16"}, ""),
     "Windows-1252": ({"encoding": "windows-1252"}, ""),
     "broken bytes": ({"encoding": "broken-bytes"}, "invalid characters"),
@@ -37,9 +46,8 @@ WRITTEN: dict[str, tuple[dict[str, Any], str]] = {
     "no last line end": ({"last_line_ended": False}, ""),
     "sep= line": ({"sep_line": True}, ""),
     "trailing separators": ({"trailing_separator": True}, ""),
-    "no rows in words": ({"nothing": "text", "silent": "odd"}, "No results found"),
-    "no rows in Dutch": ({"nothing": "dutch_text", "silent": "odd"}, "Geen gegevens"),
-    "no rows, no byte": ({"nothing": "no_bytes", "silent": "odd"}, "is empty"),
+    "commas": ({"separator": "comma"}, "separates its cells with ','"),
+    "tabs": ({"separator": "tab"}, "separates its cells with"),
     "all at once": (
         {
             "quoting": "slashes",
@@ -59,7 +67,13 @@ WRITTEN: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def without_lost_characters(records: list[dict[str, Any]]) -> list[str]:
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(WORLD, clock=NOW, frozen=True, window_days=3) as server:
+        yield server
+
+
+def kept(records: list[dict[str, Any]]) -> list[str]:
     """Return records without what another encoding than UTF-8 has no place for."""
     return sorted(
         re.sub(r"[^\x00-\x7f]|\?", "", json.dumps(record, sort_keys=True, ensure_ascii=False))
@@ -67,36 +81,36 @@ def without_lost_characters(records: list[dict[str, Any]]) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("mode", ["RECORD", "BATCH"])
 @pytest.mark.parametrize("written", WRITTEN)
-def test_every_row_of_every_stream_arrives_however_it_is_written(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path, written: str, mode: str
+def test_every_row_of_every_command_arrives_however_it_is_written(
+    sandbox: Sandbox, written: str
 ) -> None:
-    readings, warning = WRITTEN[written]
-    caplog.set_level(logging.WARNING)
-    with Sandbox(WORLD, clock=NOW, frozen=True, readings=Readings(**readings)) as sandbox:
-        config = {
-            "user": sandbox.user,
-            "api_key": sandbox.api_key,
-            "api_url": sandbox.url,
-            "ccc_agent": True,
-            "start_date": days_ago(2).isoformat(),
-            "max_retries": 2,
-        }
-        if mode == "BATCH":
-            config["batch_config"] = {
-                "encoding": {"format": "jsonl", "compression": "gzip"},
-                "storage": {"root": tmp_path.as_uri()},
-            }
-        output = run(config, time=Time(lambda: NOW, lambda: 0.0, lambda _: None))
-    kept = without_lost_characters if "encoding" in readings else ordered
-    for stream in TABLES:
-        if not readings.get("silent"):
-            first = days_ago(2)
-            assert kept(output.records(stream)) == kept(expected(WORLD, stream, first)), stream
-    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    if warning:
-        assert any(warning in line for line in said)
-    quoting = [line for line in said if "way of quoting" in line]
-    assert len(quoting) <= len(TABLES)
-    assert bool(said) == bool(warning), said
+    readings, words = WRITTEN[written]
+    sandbox.readings = Readings(**readings)
+    api = Api(check({**config_for(sandbox), "max_retries": 0}), time=Waits().of_tap())
+    form = kept if "encoding" in readings else ordered
+    notices = set()
+    for name, command in COMMANDS.items():
+        table = api.fetch(command, DAYS if command.windowed else None).table
+        rows = [
+            dict(zip(table.names, row, strict=True)) for row in zip(*table.columns, strict=True)
+        ]
+        assert form(rows) == form(expected(WORLD, name, days_ago(2))), name
+        assert len({notice.kind for notice in table.notices}) == len(table.notices)
+        notices |= {notice.text for notice in table.notices}
+    assert any(words in text for text in notices) == bool(notices)
+    assert bool(notices) == bool(words), notices
+
+
+@pytest.mark.parametrize("written", ["all at once", "all of fputcsv"])
+def test_batches_have_the_same_rows(sandbox: Sandbox, tmp_path: Path, written: str) -> None:
+    sandbox.readings = Readings(**WRITTEN[written][0])
+    batches = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    more = {"start_date": days_ago(2).isoformat(), "ccc_agent": True, "batch_config": batches}
+    output = run({**config_for(sandbox), **more}, time=Waits().of_tap())
+    for stream in COMMANDS:
+        rows = expected(WORLD, stream, days_ago(2))
+        assert kept(output.records(stream)) == kept(rows), stream

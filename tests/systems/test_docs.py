@@ -6,19 +6,25 @@ import json
 import os
 import re
 import subprocess
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+from uv import find_uv_bin
 
-from sandbox import Sandbox, World
+from sandbox import Readings, Sandbox, World
+from sandbox.export import Export
 from tests.databases import latest
-from tests.expected import NOW, TODAY, days_ago, expected, ordered
+from tests.expected import AMSTERDAM, expected, ordered
 from tests.keys import shows_key
-from tests.projects import PROGRAMS, ROOT
+from tests.projects import PROGRAMS, ROOT, copy_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.databases import Database
+    from tests.projects import Project
 
 if not (ROOT / ".ci").is_dir():
     pytest.skip("only a checkout has these files", allow_module_level=True)
@@ -31,7 +37,7 @@ ELSEWHERE = {
     r"\.ci/run": "it runs these tests",
     r"python3 -m venv .* pytest": "`.ci/run` runs it",
     r"python3 -m venv .* meltano run demo": "test_meltano.py has the run, and `.ci/run` the rest",
-    r"python3 -m venv .* meltano run report": "test_report.py has the run",
+    r"python3 -m venv .* meltano run report": "test_models.py has the run",
     r"\.venv/bin/uv run --group dev ": "`.ci/run` runs the same",
     r"\.venv/bin/uv run --group benchmark ": "takes a quarter of an hour",
     r"timeout 3600 ": "takes an hour",
@@ -40,6 +46,7 @@ ELSEWHERE = {
         "test_workers.py runs the example"
     ),
     r"meltano add \S+ --from-ref ": "test_hub.py adds them",
+    r"meltano run tap-cobrowser target-(duckdb|jsonl)": "test_meltano.py runs them",
     r".*meltano run tap-cobrowser target-snowflake": "needs an account; test_meltano.py: its SQL",
     r"python -m sandbox --port 8800": "serves until it is stopped; tests/unit has it",
 }
@@ -50,6 +57,9 @@ SHORTER = {
 FAILS = "TAP_COBROWSER_MAX_RETRIES=0 python -m sandbox --fault status-503"
 # The days are those of the test, whatever `start_date` a page sets.
 CHANGES = "export |for |meltano config set (?!tap-cobrowser start_date )"
+# The real time, because `python -m sandbox` has no other.
+NOW = datetime.now(AMSTERDAM)
+START = NOW.date() - timedelta(days=3)
 SELECTED = ["accounts", "emails"]
 
 
@@ -118,15 +128,19 @@ def test_every_command_of_a_page_runs_in_its_order(
     with Sandbox(World(rows_per_day=1), clock=NOW, frozen=True, window_days=31) as sandbox:
         (block,) = blocks("README.md", "json")  # config.json, with the reader's own values
         config = {**json.loads(block), "user": sandbox.user, "api_key": sandbox.api_key}
-        config |= {"api_url": sandbox.url, "start_date": days_ago(3).isoformat()}
-        (project_folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        config |= {"api_url": sandbox.url, "start_date": f"{START}"}
+        _write_readme_s_files(project_folder, config)
+        if "HISTORY_FILES=history" in SCRIPTS[page]:
+            world = World(rows_per_day=1, most_days=None)
+            export = Export(world, Readings(), NOW, *HISTORY)
+            assert list(export.write(project_folder / "history"))
         (tmp_path / ".curlrc").write_text("fail\n", encoding="utf-8")
         environment |= {
             **sandbox.environment(),
             "CURL_HOME": str(tmp_path),
             "NO_COLOR": "1",
-            "PATH": f"{_programs(tmp_path, project_folder)}{os.pathsep}{os.environ['PATH']}",
-            "TAP_COBROWSER_START_DATE": days_ago(3).isoformat(),
+            "PATH": f"{_path(tmp_path, project_folder)}{os.pathsep}{os.environ['PATH']}",
+            "TAP_COBROWSER_START_DATE": f"{START}",
             "TAP_COBROWSER__SELECT": json.dumps([f"{stream}.*" for stream in SELECTED]),
         }
         own = {":8800/": f"{_port(sandbox)}/", "/tmp/cobrowser": str(tmp_path / "cobrowser")}
@@ -136,16 +150,29 @@ def test_every_command_of_a_page_runs_in_its_order(
         _run(script, project_folder, environment)
     if page in LOADED:
         for stream in SELECTED:
-            rows = [expected(sandbox.world, stream, first, last) for first, last in LOADED[page]]
+            rows = [
+                expected(sandbox.world, stream, first, last, NOW) for first, last in LOADED[page]
+            ]
             assert ordered(database.rows(stream)) == ordered(latest(stream, *rows)), stream
 
 
 # What is in PostgreSQL after the commands of a page, by first and last day.
+HISTORY = date(2023, 12, 1), date(2023, 12, 31)
 LOADED = {
-    "README.md": [(days_ago(3), TODAY)],
-    "docs/backfills.md": [(date(2024, 1, 1), date(2025, 12, 31)), (days_ago(3), TODAY)],
-    "docs/targets.md": [(days_ago(3), TODAY)],
+    "README.md": [(START, NOW.date())],
+    "docs/backfills.md": [HISTORY, (date(2024, 1, 1), date(2025, 12, 31)), (START, NOW.date())],
+    "docs/daily.md": [(START, NOW.date())],
+    "docs/targets.md": [(START, NOW.date())],
 }
+
+
+def _write_readme_s_files(folder: Path, config: dict[str, object]) -> None:
+    """Write `config.json`, and what README.md says to write beside it."""
+    (script,) = blocks("README.md", "sh")
+    (target,) = re.findall(r"`(\{.*do_timestamp_file.*\})`", PAGES["README.md"])
+    files = {"config.json": json.dumps(config), "target.json": target, "run.sh": script}
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 def _port(sandbox: Sandbox) -> str:
@@ -154,13 +181,13 @@ def _port(sandbox: Sandbox) -> str:
     return found[0]
 
 
-def _programs(folder: Path, project: Path) -> str:
-    """Return folders with the programs on a user's path, including target-jsonl."""
-    programs = folder / "programs"
-    programs.mkdir()
+def _path(folder: Path, project: Path) -> str:
+    """Return the folders with the programs on a user's path, including target-jsonl."""
     target = project / ".meltano" / "loaders" / "target-jsonl" / "venv" / "bin" / "target-jsonl"
-    (programs / "target-jsonl").symlink_to(target)
-    return f"{programs}{os.pathsep}{PROGRAMS}"
+    own = folder / "programs"
+    own.mkdir()
+    (own / target.name).symlink_to(target)
+    return os.pathsep.join(map(str, (own, PROGRAMS)))
 
 
 def _run(script: str, folder: Path, environment: dict[str, str]) -> None:
@@ -175,6 +202,140 @@ def _run(script: str, folder: Path, environment: dict[str, str]) -> None:
     )
     assert done.returncode == 0, f"{script}\n{done.stderr}"
     assert not shows_key(done.stderr)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the script is for a Unix shell")
+def test_the_script_for_pip_fails_if_a_part_does_and_keeps_the_last_whole_state(
+    sandbox: Sandbox, config: dict[str, object], tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "tap-cobrowser").symlink_to(PROGRAMS / "tap-cobrowser")
+
+    def run(target: str, **settings: object) -> int:
+        _write_readme_s_files(tmp_path, {**config, **settings})
+        (programs / "target-jsonl").write_text(f"#!/bin/sh\n{target}\n", encoding="utf-8")
+        (programs / "target-jsonl").chmod(0o755)
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "run.sh"],
+            check=False,
+            cwd=tmp_path,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path},
+        ).returncode
+
+    state = tmp_path / "state.json"
+    state.write_text("{}", encoding="utf-8")
+    all_states = """sed -n 's/^{"type":"STATE","value":\\(.*\\)}$/\\1/p'"""
+    assert run(all_states, api_key="a wrong key") == 1
+    assert json.loads(state.read_text(encoding="utf-8")) == {}
+    assert run(all_states) == 0
+    kept = json.loads(state.read_text(encoding="utf-8"))
+    assert kept["bookmarks"]["emails"]["replication_key_value"]
+    sandbox.requests.clear()
+    assert run("head -c 100; exit 3")
+    assert json.loads(state.read_text(encoding="utf-8")) == kept
+    assert run("cat > /dev/null; exit 3") == 3
+    assert json.loads(state.read_text(encoding="utf-8")) == kept
+    oldest = max(request.start or 0 for request in sandbox.requests)
+    assert oldest <= 4  # the run continued from the state
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_query_runs_in_postgresql(meltano: Project, database: Database) -> None:
+    with Sandbox(World(rows_per_day=5), clock=NOW, frozen=True) as sandbox:
+        meltano(
+            *("run", "tap-cobrowser", "target-postgres"),
+            **sandbox.environment(),
+            TAP_COBROWSER_START_DATE=f"{START}",
+            TAP_COBROWSER_EMIT_ACTIVATE_VERSION_MESSAGES="true",
+            TARGET_POSTGRES_SQLALCHEMY_URL=database.uri,
+        )
+    queries = [
+        query
+        for page in PAGES
+        for block in blocks(page, "sql")
+        for query in re.findall(r"[^;]+;", block)
+    ]
+    assert len(queries) > 10
+    for query in queries:
+        database.run(query)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_daily_run_prints_nothing_unless_it_fails(meltano: Project) -> None:
+    (command,) = re.findall(r"cd /srv/cobrowser && \.venv/bin/meltano (.*)", PAGES["docs/daily.md"])
+    words = command.replace("target-postgres", "target-jsonl").split()
+    with Sandbox(World(rows_per_day=1), clock=NOW, frozen=True) as sandbox:
+        environment = {**sandbox.environment(), "TAP_COBROWSER_START_DATE": f"{START}"}
+        meltano(*words, **environment)
+        done = meltano(*words, **environment)
+        assert done.stdout + done.stderr == ""
+        failed = meltano(*words, code=1, **{**environment, "TAP_COBROWSER_API_KEY": "wrong key"})
+    assert "The server returned 401" in failed.stdout + failed.stderr
+
+
+# The image, and examples in other languages
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.name == "nt", reason="the image has a Unix system")
+def test_the_commands_of_the_image_load_rows(tmp_path: Path, database: Database) -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    steps = [line.partition(" ")[::2] for line in lines if line and not line.startswith("#")]
+    base, *_ = [what for step, what in steps if step == "FROM"]
+    assert base.startswith("python:3.")
+    pip, install = [what for step, what in steps if step == "RUN"]
+    values = {step: what for step, what in steps if step in {"ENV", "ENTRYPOINT", "CMD"}}
+    project = tmp_path / "project"
+    project.mkdir()
+    copy_project(project)
+    variables = [each.partition("=")[::2] for each in values["ENV"].split()]
+    environment = {
+        **os.environ,
+        **{name: value.replace("/project", str(project)) for name, value in variables},
+        "PATH": f"{tmp_path}/venv/bin{os.pathsep}{os.environ['PATH']}",
+    }
+    del environment["UV_NO_CACHE"]  # only for the size of the image
+    uv = find_uv_bin()
+    packages = [word.strip("'") for word in pip.split() if word.startswith("'")]
+    assert pip.startswith("pip install ")
+    for command in (
+        [uv, "venv", "--quiet", str(tmp_path / "venv")],
+        [uv, "pip", "install", "--quiet", "--python", str(tmp_path / "venv"), *packages],
+        ["bash", "-euc", install],
+    ):
+        subprocess.run(command, check=True, cwd=project, env=environment, capture_output=True)
+    with Sandbox(World(rows_per_day=1), clock=NOW, frozen=True) as sandbox:
+        subprocess.run(
+            [*json.loads(values["ENTRYPOINT"]), *json.loads(values["CMD"])],
+            check=True,
+            cwd=project,
+            env={
+                **environment,
+                **sandbox.environment(),
+                "TAP_COBROWSER_START_DATE": f"{START}",
+                "TARGET_POSTGRES_SQLALCHEMY_URL": database.uri,
+            },
+        )
+        rows = expected(sandbox.world, "emails", START, NOW.date(), NOW)
+    assert ordered(database.rows("emails")) == ordered(rows)
+    assert list((project / "state").rglob("state.json"))
+
+
+def test_examples_in_python_and_yaml_are_valid_and_run_the_daily_command() -> None:
+    daily = "meltano --log-level=warning run"
+    page = "docs/daily.md"
+    for block in blocks(page, "python"):
+        compile(block, page, "exec")
+        assert daily in block
+    (workflow,) = blocks(page, "yaml")
+    steps = yaml.safe_load(workflow)["jobs"]["load"]["steps"]
+    assert daily in steps[-1]["run"]
 
 
 # Links

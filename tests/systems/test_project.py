@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,14 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "meltano run demo" in commands[0]
     assert commands[1].endswith("pytest")
     assert f"({commands[1]})" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_temporary_files_are_in_a_folder_that_is_removed_after_the_tests() -> None:
+    program = "import tempfile; print(tempfile.gettempdir())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout.strip() == tempfile.gettempdir() == os.environ["TESTS_TMPDIR"]
 
 
 def _table(heading: str) -> list[list[str]]:
@@ -67,6 +80,27 @@ def test_troubleshooting_lists_every_type_of_error() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.TapCobrowserError)
     } - {"TapCobrowserError", "RetriableError"}
     assert set(re.findall(r"`(\w+Error)`", page)) == kinds
+
+
+def test_the_page_on_checks_lists_every_kind_of_notice() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    listed = page.split("\n## Warnings\n")[1].split("\n## ")[0]
+    kinds = {
+        call.args[0].value
+        for path in (ROOT / "tap_cobrowser").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Notice"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert set(re.findall(r"^\| `([\w ]+)` \|", listed, re.MULTILINE)) == kinds
+
+
+def test_meltano_passes_days_as_text_so_that_the_tap_checks_them() -> None:
+    kinds = {setting["name"]: setting["kind"] for setting in TAP["settings"]}
+    assert kinds["start_date"] == kinds["end_date"] == "string"
+    assert "date_iso8601" not in kinds.values()
 
 
 def test_meltano_s_settings_are_those_that_the_hub_gets() -> None:

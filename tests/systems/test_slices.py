@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from datetime import date
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import Sandbox, World
 from sandbox.world import TABLES
-from tests.databases import rows_in_postgres
 from tests.expected import NOW, expected, ordered
 from tests.keys import shows_key
-from tests.projects import ROOT, Project
+from tests.projects import PROGRAMS, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.databases import Database
+    from tests.projects import Project
 
 if not (ROOT / "docs").is_dir():
     pytest.skip("only a checkout has the documentation", allow_module_level=True)
@@ -41,20 +44,18 @@ def _documented() -> str:
     return str(command)
 
 
-@pytest.mark.usefixtures("meltano")  # a state of its own
 def test_slices_side_by_side_load_each_row_once_and_the_command_fails_if_a_slice_does(
-    project_folder: Path, meltano: Project, postgres: Any
+    project_folder: Path, meltano: Project, database: Database
 ) -> None:
     with Sandbox(World(rows_per_day=20), clock=NOW, frozen=True) as sandbox:
         environment = {
             **sandbox.environment(),
             "TAP_COBROWSER_MAX_RETRIES": "0",
-            "TARGET_POSTGRES_SQLALCHEMY_URL": postgres.get_uri(),
-            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "slices",
+            "TARGET_POSTGRES_SQLALCHEMY_URL": database.uri,
         }
 
         def run_slices() -> subprocess.CompletedProcess[str]:
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
             return subprocess.run(
                 ["bash", "-c", _documented()],
                 capture_output=True,
@@ -81,5 +82,5 @@ def test_slices_side_by_side_load_each_row_once_and_the_command_fails_if_a_slice
         assert [each.command for each in sandbox.requests if each.start is None] == without_days
         for stream in TABLES:
             rows = expected(sandbox.world, stream, FIRST)
-            assert ordered(rows_in_postgres(postgres, stream, "slices")) == ordered(rows), stream
+            assert ordered(database.rows(stream)) == ordered(rows), stream
     assert not shows_key(failed.stdout + failed.stderr + done.stdout + done.stderr)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sandbox.server import Request
     from tests.databases import Database
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# Slices side by side are also in docs/backfills.md, whose commands test_docs.py runs.
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(600)]
 EXAMPLE = ROOT / "examples" / "dagster"
 STREAMS = ("conversations", "emails", "agentactivity")
 

@@ -13,15 +13,22 @@ from tests.tables import EVENTS, HOURS, days
 DAY = date(2026, 11, 1)
 
 
-def suspicious(*numbers: int, several_days: bool = True, hourly: bool = False) -> list[int]:
-    """Return the numbers of rows that may be a limit, as responses with them come in."""
-    counts, found = RowCounts(), []
-    for ago, rows in enumerate(numbers):
-        counts.add(rows, days(DAY + 2 * ago * ONE_DAY, 2 if several_days else 1))
-        command = HOURS if hourly else EVENTS
-        if counts.may_be_limit(rows, command, several_days=several_days):
+def suspicious(*numbers: int, hourly: bool = False) -> list[int]:
+    """Return the numbers of rows that may be a limit, as windows with them come in."""
+    counts, found, command = RowCounts(), [], HOURS if hourly else EVENTS
+    for at, rows in enumerate(numbers):
+        counts.add(rows, days(DAY + 2 * at * ONE_DAY, 2))
+        if counts.may_be_limit(rows, command):
             found.append(rows)
     return found
+
+
+def limit_of_days(*numbers: int, hourly: bool = False) -> int | None:
+    """Return the number at which single days seem to be cut off."""
+    counts = RowCounts()
+    for at, rows in enumerate(numbers):
+        counts.add(rows, days(DAY + at * ONE_DAY))
+    return counts.may_limit_days(HOURS if hourly else EVENTS)
 
 
 @pytest.mark.parametrize("rows", [100, 101, 500, 1000, 1001, 999, 1200, 65_000])
@@ -43,22 +50,29 @@ def test_a_number_is_no_limit_if_a_response_had_more() -> None:
 def test_a_multiple_of_ten_may_be_a_limit_when_it_comes_for_the_third_time() -> None:
     assert suspicious(50, 50, 49, 50, 50) == [50, 50]
     assert suspicious(51, 51, 51, 51) == []
-    assert suspicious(50, 50, 50, several_days=False) == [50]
 
 
 def test_numbers_of_hourly_rows_return_by_themselves() -> None:
     assert suspicious(*[240] * 5, hourly=True) == []
-    assert suspicious(*[1200] * 5, several_days=False, hourly=True) == []
+    assert limit_of_days(*[240] * 5, hourly=True) is None
 
 
-def test_a_round_number_of_a_single_day_is_not_enough() -> None:
-    assert suspicious(100, several_days=False) == []
+def test_single_days_seem_to_be_cut_off_if_their_largest_number_came_three_times() -> None:
+    assert limit_of_days(50, 49, 50, 20, 50) == 50
+    assert limit_of_days(50, 50, 50, 51) is None
+    assert limit_of_days(50, 50) is None
+    assert limit_of_days(100, 99) is None
+    assert limit_of_days(51, 51, 51) is None
+    assert limit_of_days() is None
 
 
 def test_a_number_that_was_shown_to_be_harmless_is_never_suspicious_again() -> None:
     counts = RowCounts(harmless={100})
     counts.add(100, days(DAY, 2))
-    assert not counts.may_be_limit(100, EVENTS, several_days=True)
+    assert not counts.may_be_limit(100, EVENTS)
+    for _ in range(3):
+        counts.add(100, days(DAY))
+    assert counts.may_limit_days(EVENTS) is None
 
 
 def test_only_single_days_and_full_tables_are_beyond_proof() -> None:

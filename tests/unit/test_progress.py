@@ -109,12 +109,13 @@ def test_the_progress_of_files_is_in_bytes(
 ) -> None:
     with progress.of("emails") as stream:
         clock.now += 60
-        stream.done_in_file(3_000_000, read=500, whole=2_000, file=2, files=5)
+        stream.rows += 3_000_000
+        stream.done_in_file(read=500, whole=2_000, file=2, files=5)
     line, summary = caplog.messages
     assert line == (
         "emails, file 2 of 5: 25 % done, 3,000,000 rows, 50,000 rows/s, about 3 min left"
     )
-    assert summary == "emails: 3,000,000 rows, 0 requests"
+    assert summary == "emails: 3,000,000 rows"
 
 
 def test_a_progress_line_is_due_every_ten_seconds(progress: Progress, clock: Clock) -> None:

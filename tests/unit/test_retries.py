@@ -14,15 +14,15 @@ from tap_cobrowser.errors import (
     ServerBusyError,
     TapCobrowserError,
 )
-from tests.expected import STREAMS
+from tests.expected import COMMANDS
 
-HOSTS, CCC = STREAMS["hosts"].command, STREAMS["cccagents"].command
+HOSTS, CCC = COMMANDS["hosts"], COMMANDS["cccagents"]
 
 
 def error_of(status: int, retry_after: float | None = None) -> type[TapCobrowserError] | None:
     """Return the type of the error that a status is."""
     error = status_error(HOSTS, Reply(status, "Some Reason", {}, b"Some text"), retry_after)
-    return error and type(error)
+    return type(error) if error else None
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,10 @@ def transport(sent: bytes) -> Iterator[Transport]:
     with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/csv.php"
-        yield Transport(url, user_agent="test", timeout=5)
-        server.shutdown()
+        try:
+            yield Transport(url, user_agent="test", timeout=5)
+        finally:
+            server.shutdown()
 
 
 def body_of(sent: bytes) -> bytes:

@@ -1,7 +1,7 @@
 {%- set days -%}
     select periods.weeks, periods.part, days.day
-    from {{ ref('periods') }} as periods
-    inner join (select distinct day from {{ ref('hours') }}) as days
+    from {{ ref('cobrowser__periods') }} as periods
+    inner join (select distinct day from {{ ref('cobrowser__hours') }}) as days
         on days.day between periods.first_day and periods.last_day
 {%- endset -%}
 with figures as (
@@ -13,4 +13,4 @@ select
     periods.last_day,
     figures.*
 from figures
-inner join {{ ref('periods') }} as periods on figures.weeks = periods.weeks and figures.part = periods.part
+inner join {{ ref('cobrowser__periods') }} as periods on figures.weeks = periods.weeks and figures.part = periods.part

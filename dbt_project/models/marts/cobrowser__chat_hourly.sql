@@ -18,6 +18,6 @@ select
     hourly.num_proactive_accepted as proactive_accepted,
     {{ ratio('hourly.num_proactive_accepted', 'hourly.num_proactive') }} as proactive_acceptance,
     coalesce(hourly.num_reactive_accepted, 0) + coalesce(hourly.num_proactive_accepted, 0) as chats
-from {{ ref('stg_hostspecshourly') }} as hourly
-left join {{ ref('stg_accounts') }} as accounts on hourly.account_id = accounts.id
-left join {{ ref('stg_hosts') }} as hosts on hourly.host_id = hosts.id
+from {{ ref('stg_cobrowser__hostspecshourly') }} as hourly
+left join {{ ref('stg_cobrowser__accounts') }} as accounts on hourly.account_id = accounts.id
+left join {{ ref('stg_cobrowser__hosts') }} as hosts on hourly.host_id = hosts.id

@@ -8,7 +8,7 @@ with limits as (
             min(first_row)
         ) as first_moment,
         max(last_row) as last_moment
-    from {{ ref('stream_status') }}
+    from {{ ref('cobrowser__stream_status') }}
     where stream <> 'cccslotsactivity'
 ),
 

@@ -6,7 +6,7 @@ with asked as (
         sum(reactive) as reactive,
         sum(reactive) - sum(reactive_accepted) as missed,
         sum(chats) as chats
-    from {{ ref('chat_hourly') }}
+    from {{ ref('cobrowser__chat_hourly') }}
     group by coalesce(account_id, ''), hour_begin
 ),
 
@@ -15,7 +15,7 @@ worked as (
         coalesce(account_id, '') as account_id,
         hour_begin,
         sum(online_seconds) as online_seconds
-    from {{ ref('agent_hours') }}
+    from {{ ref('cobrowser__agent_hours') }}
     group by coalesce(account_id, ''), hour_begin
 ),
 
@@ -40,7 +40,7 @@ select
     worked.online_seconds,
     {{ ratio('worked.online_seconds', '3600') }} as agents_online
 from pairs
-inner join {{ ref('hours') }} as hours on pairs.hour_begin = hours.hour_begin
+inner join {{ ref('cobrowser__hours') }} as hours on pairs.hour_begin = hours.hour_begin
 left join asked on pairs.account_id = asked.account_id and pairs.hour_begin = asked.hour_begin
 left join worked on pairs.account_id = worked.account_id and pairs.hour_begin = worked.hour_begin
-left join {{ ref('stg_accounts') }} as accounts on pairs.account_id = accounts.id
+left join {{ ref('stg_cobrowser__accounts') }} as accounts on pairs.account_id = accounts.id

@@ -25,7 +25,7 @@ with found as (
         min({{ moment or 'cast(null as timestamp)' }}) as first_row,
         max({{ moment or 'cast(null as timestamp)' }}) as last_row,
         max(loaded_at) as loaded_at
-    from {{ ref('stg_' ~ stream) }}
+    from {{ ref('stg_cobrowser__' ~ stream) }}
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -11,7 +11,7 @@
 with counted as (
     {%- for stream, moment in moments.items() %}
     select '{{ stream }}' as stream, cast({{ moment }} as date) as day, count(*) as row_count
-    from {{ ref('stg_' ~ stream) }}
+    from {{ ref('stg_cobrowser__' ~ stream) }}
     group by cast({{ moment }} as date)
     {%- if not loop.last %}
     union all
@@ -22,12 +22,12 @@ with counted as (
 -- A stream whose table is not there has no row here.
 streams as (
     select stream
-    from {{ ref('stream_status') }}
+    from {{ ref('cobrowser__stream_status') }}
     where is_loaded and stream in ({% for stream in moments %}'{{ stream }}'{{ ', ' if not loop.last }}{% endfor %})
 ),
 
 days as (
-    select distinct day from {{ ref('hours') }}
+    select distinct day from {{ ref('cobrowser__hours') }}
 )
 
 select

@@ -1,7 +1,7 @@
 -- Periods of whole weeks that end with the last complete day, each beside the one before it. The
 -- last day of the data may not be over. The shortest period is there even if the data are shorter.
 with bounds as (
-    select min(day) as first_day, max(day) as last_day from {{ ref('hours') }}
+    select min(day) as first_day, max(day) as last_day from {{ ref('cobrowser__hours') }}
 ),
 
 ends as (

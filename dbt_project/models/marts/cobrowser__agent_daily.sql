@@ -12,7 +12,7 @@ with sessions as (
         sum(num_chats) as chats,
         sum(num_ignored) as ignored,
         sum(num_abandoned) as abandoned
-    from {{ ref('stg_agentperformance') }}
+    from {{ ref('stg_cobrowser__agentperformance') }}
     group by agent_id, session_id
 ),
 
@@ -39,7 +39,7 @@ online_days as (
         sum(online_seconds) as online_seconds,
         sum(busy_seconds) as busy_seconds,
         sum(used_slot_seconds) as used_slot_seconds
-    from {{ ref('agent_hours') }}
+    from {{ ref('cobrowser__agent_hours') }}
     group by agent_id, day
 ),
 
@@ -72,4 +72,4 @@ select
 from agent_days
 left join session_days on agent_days.agent_id = session_days.agent_id and agent_days.day = session_days.day
 left join online_days on agent_days.agent_id = online_days.agent_id and agent_days.day = online_days.day
-left join {{ ref('stg_agents') }} as agents on agent_days.agent_id = agents.id
+left join {{ ref('stg_cobrowser__agents') }} as agents on agent_days.agent_id = agents.id

@@ -36,7 +36,7 @@ select
     accept_url,
     transcript_url,
     loaded_at
-from {{ ref('stg_conversations') }}
+from {{ ref('stg_cobrowser__conversations') }}
 {% if is_incremental() %}
 where
     loaded_at is null

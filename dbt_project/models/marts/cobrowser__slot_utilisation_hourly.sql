@@ -10,8 +10,8 @@ select
     sum(agent_hours.used_slot_seconds) as used_slot_seconds,
     sum(agent_hours.usable_slot_seconds) as usable_slot_seconds,
     {{ ratio('sum(agent_hours.used_slot_seconds)', 'sum(agent_hours.usable_slot_seconds)') }} as utilisation
-from {{ ref('agent_hours') }} as agent_hours
-left join {{ ref('stg_accounts') }} as accounts on agent_hours.account_id = accounts.id
+from {{ ref('cobrowser__agent_hours') }} as agent_hours
+left join {{ ref('stg_cobrowser__accounts') }} as accounts on agent_hours.account_id = accounts.id
 group by
     agent_hours.account_id,
     agent_hours.hour_begin,

@@ -13,6 +13,6 @@ select
         'sum(case when conversations.responded_within_target then 1 else 0 end)',
         'count(conversations.first_response_seconds)',
     ) }} as share_within_target
-from {{ ref('conversations') }} as conversations
-left join {{ ref('stg_accounts') }} as accounts on conversations.account_id = accounts.id
+from {{ ref('cobrowser__conversations') }} as conversations
+left join {{ ref('stg_cobrowser__accounts') }} as accounts on conversations.account_id = accounts.id
 group by conversations.account_id, conversations.day

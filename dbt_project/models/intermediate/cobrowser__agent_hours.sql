@@ -1,10 +1,10 @@
 -- Of each agent and hour: how long they were online, and what their slots did in that time.
 with moments as (
-    select max(time_start) as moment from {{ ref('stg_agentactivity') }}
+    select max(time_start) as moment from {{ ref('stg_cobrowser__agentactivity') }}
     union all
-    select max(time_end) as moment from {{ ref('stg_agentactivity') }}
+    select max(time_end) as moment from {{ ref('stg_cobrowser__agentactivity') }}
     union all
-    select max(time_start) as moment from {{ ref('stg_slotsactivity') }}
+    select max(time_start) as moment from {{ ref('stg_cobrowser__slotsactivity') }}
 ),
 
 -- What lasts is counted until the last moment that any row speaks of.
@@ -18,7 +18,7 @@ online as (
         coalesce(activity.account_id, '') as account_id,
         activity.time_start as began,
         coalesce(activity.time_end, present.moment) as ended
-    from {{ ref('stg_agentactivity') }} as activity
+    from {{ ref('stg_cobrowser__agentactivity') }} as activity
     cross join present
     where activity.state = 'online'
 ),
@@ -38,7 +38,7 @@ slots as (
         ) as ended,
         changes.numslots_used,
         changes.numslots_max
-    from {{ ref('stg_slotsactivity') }} as changes
+    from {{ ref('stg_cobrowser__slotsactivity') }} as changes
     cross join present
 ),
 
@@ -52,7 +52,7 @@ online_hours as (
         greatest(online.began, hours.hour_begin) as began,
         least(online.ended, hours.hour_end) as ended
     from online
-    inner join {{ ref('hours') }} as hours
+    inner join {{ ref('cobrowser__hours') }} as hours
         on online.began < hours.hour_end and online.ended > hours.hour_begin
 ),
 

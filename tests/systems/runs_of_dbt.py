@@ -1,4 +1,6 @@
-"""Runs dbt several times in one process. Runs in the environment of dbt.
+"""Runs dbt several times in one process, in the environment of dbt.
+
+dbt takes every module whose name begins with `dbt_` for a plugin of its own: this one does not.
 
 The argument is the URI of a PostgreSQL or the path of a DuckDB file. Standard input has a JSON list
 of steps: a text is SQL, a list has the arguments of dbt. Writes a JSON list of their results: rows,
@@ -26,7 +28,8 @@ def ask(database: str, statement: str) -> list[tuple]:
         connection.close()
         return found
     with duckdb.connect(database) as connection:
-        return connection.execute(statement).fetchall()
+        found = connection.execute(statement).fetchall()
+    return found if statement.startswith("SELECT") else []
 
 
 def run(dbt: dbtRunner, arguments: list[str]) -> dict[str, list[str]]:
@@ -54,5 +57,5 @@ def main(database: str) -> None:
     sys.stdout.write(json.dumps(found, default=str) + "\n")
 
 
-if __name__ == "__main__":  # dbt starts processes of its own, which import this file
+if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -12,7 +12,7 @@ with days as (
         sum(num_proactive_ignored) as ignored,
         sum(num_proactive_cancelled) as cancelled,
         sum(num_proactive_no_availability) as no_agent
-    from {{ ref('stg_filterstatshourly') }}
+    from {{ ref('stg_cobrowser__filterstatshourly') }}
     group by account_id, id, cast(hour_begin_time_local as date)
 )
 
@@ -33,4 +33,4 @@ select
     days.cancelled,
     days.no_agent
 from days
-left join {{ ref('stg_accounts') }} as accounts on days.account_id = accounts.id
+left join {{ ref('stg_cobrowser__accounts') }} as accounts on days.account_id = accounts.id

@@ -1,1 +1,0 @@
-{{ account_figures('select distinct day from ' ~ ref('hours'), ['day']) }}

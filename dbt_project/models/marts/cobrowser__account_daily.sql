@@ -1,0 +1,1 @@
+{{ account_figures('select distinct day from ' ~ ref('cobrowser__hours'), ['day']) }}
