@@ -107,6 +107,9 @@ class CobrowserStream(Stream, ABC):
     ccc_only: ClassVar[bool] = False
     """Whether only CCC agents may use the command."""
 
+    regular: ClassVar[bool] = False
+    """Whether days often have the same number of rows."""
+
     @property
     def _own_tap(self) -> _Tap:
         return cast("_Tap", self._tap)
@@ -136,6 +139,7 @@ class CobrowserStream(Stream, ABC):
             cls.windowed,
             cls.reaches_back,
             cls.ccc_only,
+            cls.regular,
         )
 
     @cached_property

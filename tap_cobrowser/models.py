@@ -51,6 +51,7 @@ class Command:
         windowed: Whether it accepts a range of days.
         reaches_back: Whether rows may begin before the requested days, and last into them.
         ccc_only: Whether only CCC agents may use it.
+        regular: Whether days often have the same number of rows, as that of agents times states.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Command:
     windowed: bool = False
     reaches_back: bool = False
     ccc_only: bool = False
+    regular: bool = False
 
     @property
     def hourly(self) -> bool:

@@ -211,6 +211,7 @@ class AgentActivity(CobrowserStream):
     replication_key = "time_start"
     windowed = True
     reaches_back = True
+    regular = True
     schema = columns(
         personal("agent_id", "Id of the agent; joins `agents.id`."),
         moment("time_start", "When the agent changed to this state.", required=True),

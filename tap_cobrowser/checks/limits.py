@@ -63,7 +63,7 @@ class RowCounts:
     def may_limit_days(self, command: Command) -> int | None:
         """Return a number at which single days seem to be cut off, at the end of a run."""
         rows = self.most
-        if command.hourly or rows in self.harmless or not self._returns(rows):
+        if command.hourly or command.regular or rows in self.harmless or not self._returns(rows):
             return None
         return rows if self.singles(rows) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -64,6 +65,13 @@ def test_single_days_seem_to_be_cut_off_if_their_largest_number_came_three_times
     assert limit_of_days(100, 99) is None
     assert limit_of_days(51, 51, 51) is None
     assert limit_of_days() is None
+
+
+def test_days_of_a_regular_stream_often_have_the_same_number() -> None:
+    counts = RowCounts()
+    for at in range(5):
+        counts.add(40, days(DAY + at * ONE_DAY))
+    assert counts.may_limit_days(replace(EVENTS, regular=True)) is None
 
 
 def test_a_number_that_was_shown_to_be_harmless_is_never_suspicious_again() -> None:
