@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-LOOK_BACK = 1
-FIRST, START = days_ago(8), days_ago(2)
+LOOK_BACK = 3  # the default
+FIRST, START = days_ago(8), days_ago(4)
 
 
 def test_files_between_two_daily_runs_make_the_tables_of_one_run_over_all_days(
@@ -31,14 +31,13 @@ def test_files_between_two_daily_runs_make_the_tables_of_one_run_over_all_days(
     world, tomorrow = World(rows_per_day=10), NOW + timedelta(days=1)
     readings = Readings(packed="zip", dates="iso", quoting="fputcsv", separator="comma")
     # days of the first run, too
-    list(Export(world, readings, NOW, FIRST, days_ago(1)).write(tmp_path / "old files"))
+    list(Export(world, readings, NOW, FIRST, days_ago(3)).write(tmp_path / "old files"))
     into = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.uri}
     with Sandbox(world, clock=NOW, frozen=True) as sandbox:
         daily = {
             **into,
             **sandbox.environment(),
             "TAP_COBROWSER_START_DATE": START.isoformat(),
-            "TAP_COBROWSER_LOOKBACK_DAYS": str(LOOK_BACK),
         }
         meltano("run", *targets, **daily)
         sandbox.requests.clear()
@@ -52,7 +51,7 @@ def test_files_between_two_daily_runs_make_the_tables_of_one_run_over_all_days(
         meltano("run", *targets, **daily)
         # the bookmarks are those of the first run
         asked = [each.start or 0 for each in sandbox.requests if each.command == "hostspecshourly"]
-        assert max(asked[-2:]) == 1 + LOOK_BACK
+        assert max(asked[-3:]) == 1 + LOOK_BACK
     output = project_folder / "output" / "cobrowser.duckdb"
     for stream in TABLES:
         rows = ordered(
