@@ -7,7 +7,10 @@ import io
 import json
 import subprocess
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 import yaml
@@ -21,7 +24,6 @@ from tests.projects import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 if not (ROOT / "report").is_dir():
     pytest.skip("only a checkout has the page", allow_module_level=True)
@@ -60,10 +62,20 @@ def write(path: Path, figures: dict[str, Any]) -> str:
     return path.as_uri()
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[browser.Browser]:
-    with browser.Browser(str(browser.find()), tmp_path / "profile") as opened:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
+    profile = tmp_path_factory.mktemp("profile")
+    with browser.Browser(str(browser.find()), profile) as opened:
         yield opened
+
+
+@pytest.fixture
+def page(opened: browser.Browser) -> browser.Browser:
+    """A page without the events of other tests."""
+    opened.call("Emulation.clearDeviceMetricsOverride")
+    opened.call("Page.navigate", url="about:blank")
+    opened.events.clear()
+    return opened
 
 
 def texts(page: browser.Browser, selector: str) -> list[str]:
@@ -231,7 +243,7 @@ def test_the_page_fits_a_phone_and_a_dark_screen(page: browser.Browser, url: str
 
 
 def test_the_page_says_what_is_there_if_no_stream_with_days_is_loaded(
-    page: browser.Browser, figures: dict[str, Any], tmp_path: Path
+    page: browser.Browser, url: str, figures: dict[str, Any], tmp_path: Path
 ) -> None:
     status = dict.fromkeys(figures["status"][0]) | {"made_up": 0}
     streams = [each for each in figures["streams"] if each["stream"] == "accounts"]
@@ -239,7 +251,19 @@ def test_the_page_says_what_is_there_if_no_stream_with_days_is_loaded(
         name: [] for name, rows in figures.items() if isinstance(rows, list)
     }
     figures = {**figures, **empty, "status": [status], "streams": streams}
-    show(page, write(tmp_path / "report.html", figures))
+    other = tmp_path / "report.html"
+    text = Path(url2pathname(urlsplit(url).path)).read_text(encoding="utf-8")
+    before, rest = text.split('type="application/json">', 1)
+    _, after = rest.split("</script>", 1)
+    packed = {
+        name: {"columns": [*value[0]] if value else [], "rows": [[*row.values()] for row in value]}
+        if isinstance(value, list)
+        else value
+        for name, value in figures.items()
+    }
+    content = f'{before}type="application/json">{json.dumps(packed)}</script>{after}'
+    other.write_text(content, encoding="utf-8")
+    show(page, other.as_uri())
     assert texts(page, "h1") == ["There are no data with dates"]
     assert page.value("document.getElementById('sandbox').hidden")
     shown = "[...document.querySelectorAll('section')].filter(each => !each.hidden).length"
