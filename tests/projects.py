@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.keys import shows_key
 
@@ -60,7 +61,7 @@ def link(installed: Path, folder: Path) -> Path:
 def run_meltano(
     folder: Path,
     *arguments: str,
-    code: int = 0,
+    code: Any = 0,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run Meltano in a project."""

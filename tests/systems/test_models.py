@@ -113,7 +113,7 @@ def test_meltano_goes_from_the_api_to_a_page_of_true_figures(demo: Demo, tmp_pat
     figures, wanted = json.loads(shown), Figures(WORLD, FIRST, NOW, (1, 4, 12, 52)).tables()
     assert figures.keys() == {*wanted, "timezone", "target_seconds", "goal"}
     # which has no range: the run of the day before has loaded older rows
-    (whole,) = [each for each in wanted["status"] if each["stream"] == "cccslotsactivity"]
+    (whole,) = [each for each in wanted["streams"] if each["stream"] == "cccslotsactivity"]
     whole["row_count"] = len(loaded_by_both_runs()["cccslotsactivity"])
     for name, rows in wanted.items():
         columns = figures[name]["columns"]
