@@ -45,10 +45,13 @@ def _overview(database: duckdb.DuckDBPyConnection, path: str) -> Iterator[str]:
     if examples := [table for (table,) in tables if table.endswith(".conversations")]:
         query = _EXAMPLE.format(schema=examples[0].rpartition(".")[0])
         run = _run()
-        yield from ("", f'{run}meltano invoke duckdb:query "{query}"', "")
+        # Meltano does not show blank lines.
+        yield "To run this query, or another one:"
+        yield f'{run}meltano invoke duckdb:query "{query}"'
+        yield "Its result:"
         yield from _result(database, query)
-        yield from ("", "Paste that command to run the query again, or another one. Next, charts:")
-        yield from ("", f"{run}python -m sandbox meltano run report")
+        yield "To draw charts of these tables:"
+        yield f"{run}python -m sandbox meltano run report"
 
 
 def _run() -> str:

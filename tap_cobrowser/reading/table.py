@@ -9,7 +9,7 @@ import logging
 import re
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from tap_cobrowser.errors import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_FEW_ROWS, _MOST_KNOWN = 10_000, 50_000
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
@@ -110,7 +109,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Table(nothing=True, form=Form(text.encoding))
-        way, rows = self.fit(layout, _all)
+        way, rows = self.fit(layout, _all, keeps=True)
         return self.table(layout, way, rows)
 
     def cells(self, body: bytes, charset: str | None = None) -> tuple[Form, Rows]:
@@ -123,7 +122,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Form(text.encoding), []
-        way, rows = self.fit(layout, _all)
+        way, rows = self.fit(layout, _all, keeps=True)
         return layout.form(way), [list(layout.names), *rows] if layout.names else rows
 
     # The steps of `read`, which files take one by one
@@ -202,7 +201,9 @@ class TableReader:
             )
         return positions, notices
 
-    def fit(self, layout: Layout, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
+    def fit(
+        self, layout: Layout, use: Callable[[Iterator[Rows]], _T], *, keeps: bool = False
+    ) -> tuple[str, _T]:
         """Return the way of quoting, and what is made of the rows; see `quoting.fit`.
 
         Raises:
@@ -211,7 +212,7 @@ class TableReader:
             MissingColumnError: If it has no header, where a row could not be told from one.
         """
         try:
-            way, used = fit(layout.block, use)
+            way, used = fit(layout.block, use, keeps=keeps)
         except Misfit as misfit:
             raise _misfit_error(layout, misfit) from None
         if not layout.names and not any(
@@ -321,17 +322,7 @@ class TableReader:
 
 
 def _all(batches: Iterator[Rows]) -> Rows:
-    """Return all rows. If there are many, equal cells become one object, to save memory."""
-    rows: Rows = []
-    known: dict[str, str] = {}
-    for batch in batches:
-        if len(rows) < _FEW_ROWS:
-            rows += batch
-            continue
-        if len(known) > _MOST_KNOWN:
-            known.clear()
-        rows += [[known.setdefault(cell, cell) for cell in row] for row in batch]
-    return rows
+    return list(chain.from_iterable(batches))
 
 
 def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import random
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,7 +22,6 @@ from tests.databases import latest
 from tests.expected import NOW, STREAMS, TODAY, WINDOWED, days_ago, expected, ordered
 from tests.keys import shown_pieces
 from tests.outputs import Output, run, select
-from tests.sandbox.test_written import without_lost_characters
 
 if TYPE_CHECKING:
     from datetime import date
@@ -32,6 +32,14 @@ WORLD = World(rows_per_day=10)
 FIRST, LAST = days_ago(4), days_ago(1)
 EMAILS = select("emails")
 Logs = pytest.LogCaptureFixture
+
+
+def without_lost_characters(records: list[dict[str, Any]]) -> list[str]:
+    """Return records without what another encoding than UTF-8 has no place for."""
+    return sorted(
+        re.sub(r"[^\x00-\x7f]|\?", "", json.dumps(record, sort_keys=True, ensure_ascii=False))
+        for record in records
+    )
 
 
 def export(
@@ -214,7 +222,7 @@ def test_files_of_ccc_streams_need_the_setting(files: Path, caplog: Logs) -> Non
     caplog.set_level(logging.INFO)
     output = run(settings(files, ccc_agent=False))
     assert {message["stream"] for message in output.messages} == {
-        name for name, stream in STREAMS.items() if not stream.ccc_only
+        name for name in STREAMS if not name.startswith("ccc")
     }
     assert any(line.startswith("cccagents: the stream is not sel") for line in caplog.messages)
 
@@ -241,7 +249,7 @@ def test_days_and_files_that_come_twice_are_named(tmp_path: Path, caplog: Logs) 
     assert any(line.endswith(f"x.csv': {rows[0]} rows of {days[0]}") for line in said), said
     again = f"{rows[1]} rows of {days[1]}, 2 of whose 3 days were in files before"
     assert any(line.endswith(again) for line in said), said
-    assert f"{stream}: {sum(rows)} rows, 0 requests" in said
+    assert f"{stream}: {sum(rows)} rows" in said
     assert any("read me.txt' is not a CSV file, and is left out" in line for line in said)
 
 
@@ -424,10 +432,8 @@ def try_cuts(folder: Path, seed: int, number: int) -> None:
         (path,) = export(folder / "export", **written).glob("emails*")
         body = path.read_bytes()
         for at in chance.sample(range(len(body) - 2), number):
-            cut = body[:at]
-            if written.get("packed") or not cut.endswith((b"\n", b"\r")):
-                # without its last line end, the file is still whole
-                whole_or_error(folder / path.name, cut, rows)
+            if written.get("packed") or not {*body[at - 1 : at + 1]}.intersection(b"\r\n"):
+                whole_or_error(folder / path.name, body[:at], rows)
         shutil.rmtree(folder / "export")
 
 
