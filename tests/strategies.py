@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -22,6 +22,8 @@ def examples(most: int, **more: Any) -> Callable[[Test], Test]:
     """
     if settings.get_current_profile_name() != "project":
         most = settings().max_examples
+    else:  # a smaller example of the same failure may take minutes
+        more["phases"] = set(Phase) - {Phase.shrink, Phase.explain}
 
     def decorate(test: Test) -> Test:
         searched: Any = settings(max_examples=most, **more)(test)
