@@ -26,6 +26,7 @@ from urllib.request import urlopen
 from benchmarks.cases import (
     DLT,
     FLOOR,
+    HISTORY,
     IN_FLIGHT,
     LARGE,
     LARGE_ROWS,
@@ -39,6 +40,7 @@ from benchmarks.cases import (
     Case,
     into,
     length,
+    of_history,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +71,12 @@ def main() -> int:
     # Not a round number: a row limit is one, so the tap reads such windows day by day at first.
     parser.add_argument("--rows", type=int, default=2003, help="rows per window (default: 2003)")
     parser.add_argument(
-        "--short", action="store_true", help="measure only cost per row, start-up and large windows"
+        "--megabytes", type=int, default=200, help="size of the history file (default: 200)"
+    )
+    parser.add_argument(
+        "--short",
+        action="store_true",
+        help="measure only cost per row, start-up, large windows and a history file",
     )
     options = parser.parse_args()
     if not hasattr(os, "wait4"):
@@ -93,6 +100,7 @@ def main() -> int:
         else:
             cases = [*_cases(backfills, stack.enter_context(_postgres(folder))), daily]
         cases += large.of_large_windows()
+        cases.append(of_history(folder / "history.csv", options.megabytes, catalog))
         for number in range(options.rounds):
             for case in cases:
                 if number < case.rounds:
@@ -173,7 +181,14 @@ def _bars_of_a_row(cases: Cases, backfills: Backfills) -> Iterator[Bar]:
     yield Bar("dlt's CPU per row, extract alone, ÷ ours", _ratio(dlt, own), least=1.0)
     empty, start = (cases["--discover", n].median("cpu") for n in ("empty SDK tap", TAP))
     yield Bar("start-up (--discover) ÷ an empty SDK tap's, CPU", start / empty, most=1.25)
-    yield Bar(f"peak memory of {LARGE}, MB", cases[LARGE, TAP].median("peak"), most=250)
+    large = cases[LARGE, TAP]
+    yield Bar(f"peak memory of {LARGE}, MB", large.median("peak"), most=250)
+    (history,) = (case for (group, _), case in cases.items() if group == HISTORY)
+    what = f"a history file of {history.name}"
+    yield Bar(f"peak memory of {what}, MB", history.median("peak"), most=250)
+    ratio = large.rows * history.median("cpu") / (history.rows * large.median("cpu"))
+    # each of its rows is parsed twice
+    yield Bar(f"{what}, CPU per row ÷ that of {LARGE}", ratio, most=1.4)
 
 
 def _bars_of_time_and_memory(cases: Cases, backfills: Backfills, requests: int) -> Iterator[Bar]:
@@ -189,6 +204,11 @@ def _bars_of_time_and_memory(cases: Cases, backfills: Backfills, requests: int) 
             (case.median("wall") - start_up) / least,
             most=most,
         )
+    api = length(backfills.windows, LATENCY)
+    run = cases[api, TAP]
+    (history,) = (case for (group, _), case in cases.items() if group == HISTORY)
+    ratio = run.rows * history.median("wall") / (history.rows * run.median("wall"))
+    yield Bar(f"a history file of {history.name}, time per row ÷ that of {api}", ratio, most=1.0)
     month, years = (cases["backfill", name].median("peak") for name in ("one month", "ten years"))
     yield Bar("peak memory of ten years ÷ one month's", years / month, most=1.15)
     yield Bar("peak memory of ten years, MB", years, most=90)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ LATENCY = 200  # milliseconds, of a server that is not near
 IN_FLIGHT = 4
 TAP, FLOOR, USUAL, DLT = "tap-cobrowser", "floor", "usual SDK tap", "dlt"
 SHIPPED, STOCK = f"{TAP}, settings of meltano.yml", f"{TAP}, stock settings"
+HISTORY = "history file"
 LARGE = f"{LARGE_WINDOWS} windows of {LARGE_ROWS} rows"
 # The metadata columns of target-duckdb are needed: without them it loses rows.
 STOCK_SETTINGS: Mapping[str, Mapping[str, object]] = {
@@ -226,6 +228,26 @@ class Backfills:
             settings,
             rounds=1,
         )
+
+
+def of_history(path: Path, megabytes: int, catalog: str) -> Case:
+    """Write a file, and return the run that reads it instead of the API.
+
+    Args:
+        path: The file.
+        megabytes: Its size.
+        catalog: Path of a catalog that selects only conversations.
+    """
+    write = _module("benchmarks.history", str(path), str(megabytes))
+    rows = subprocess.run(write, check=True, stdout=subprocess.PIPE).stdout
+    return Case(
+        HISTORY,
+        f"{megabytes} MB",
+        _module("tap_cobrowser", "--config", "ENV", "--catalog", catalog),
+        int(rows),
+        {"TAP_COBROWSER_HISTORY_FILES": str(path)},
+        rounds=1,
+    )
 
 
 WINDOWED = (

@@ -101,7 +101,7 @@ const TILES = [
   ["Requests accepted", "share", (each) => ratio(each.reactive_accepted, each.reactive), 1],
   ["Invitations accepted", "share", (each) => ratio(each.proactive_accepted, each.proactive), 1],
   ["Median first response", "seconds", (each) => each.first_response_p50, -1],
-  [`Response within ${figures.target_seconds} s`, "share", (each) => ratio(each.within_target, each.responded), 1],
+  [`Response within ${figures.target_seconds}\u00a0s`, "share", (each) => ratio(each.within_target, each.responded), 1],
   ["Occupancy of agents", "share", (each) => ratio(each.busy_seconds, each.online_seconds), 0],
 ];
 

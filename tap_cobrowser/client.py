@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.api.preflight import Preflight
     from tap_cobrowser.api.windows import Windows
     from tap_cobrowser.models import Table
-    from tap_cobrowser.reading.files import Source
+    from tap_cobrowser.reading.files import HistoryFile, Source
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.singer.messages import LineWriter
     from tap_cobrowser.singer.progress import Progress, StreamProgress
@@ -314,39 +314,57 @@ class CobrowserStream(Stream, ABC):
         elif version is not None:
             self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
 
-    def emit_files(self, files: Sequence[Source], zone: ZoneInfo) -> None:
+    def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
         """Emit the SCHEMA, then the rows of files, in their order. The bookmark does not move.
 
         Args:
             files: The files, all of this stream.
             zone: The zone of date-times without an offset, and of days.
+            most: The number of rows of each file; None for all.
 
         Raises:
             TapCobrowserError: If a file cannot be read to its end.
         """
         self._write_schema_message()
-        batch_config = self.get_batch_config(self.config)
         whole = 2 * sum(file.size for file in files)  # each is read twice
         before = 0
         seen: set[date] = set()
         with self._own_tap.progress.of(self.name, size=whole) as progress:
-            for number, source in enumerate(files, 1):
-                place = {"whole": whole, "file": number, "files": len(files)}
-                counting = _counting(progress, before, place)
-                checked = check_file(source, self.command, zone, counting)
-                before += source.size
-                days: set[date] = set()
-                for table in checked.tables(_counting(progress, before, place)):
-                    self._log_notices(*table.notices)
-                    if shared := shared_keys(self.command, table):
-                        self._log_notices(shared)
-                    extracted = datetime.now(timezone.utc)
-                    progress.rows += self._emit(table, extracted, None, batch_config)
-                    days |= days_of(table.moments(self.command), zone)
-                before += source.size
-                self._log_file(source, checked.rows, days, seen)
-                seen |= days
-        self._flush()
+            try:
+                for number, source in enumerate(files, 1):
+                    place = {"whole": whole, "file": number, "files": len(files)}
+                    counting = _counting(progress, before, place)
+                    file = check_file(source, self.command, zone, counting)
+                    counting = _counting(progress, before + source.size, place)
+                    days = self._emit_file(file, zone, most, progress, counting)
+                    self._log_file(source, file.rows, days, seen)
+                    seen |= days
+                    before += 2 * source.size
+            finally:
+                self._flush()
+
+    def _emit_file(
+        self,
+        file: HistoryFile,
+        zone: ZoneInfo,
+        most: int | None,
+        progress: StreamProgress,
+        on_bytes: Callable[[int], None],
+    ) -> set[date]:
+        """Emit the rows of a file, and return their days."""
+        batch_config = self.get_batch_config(self.config)
+        days: set[date] = set()
+        for table in file.tables(on_bytes):
+            self._log_notices(*table.notices)
+            if shared := shared_keys(self.command, table):
+                self._log_notices(shared)
+            extracted = datetime.now(timezone.utc)
+            if most is not None:
+                progress.rows += self._emit(table.first(most), extracted, None, None)
+                break
+            progress.rows += self._emit(table, extracted, None, batch_config)
+            days |= days_of(table.moments(self.command), zone)
+        return days
 
     def _flush(self) -> None:
         """Send what the writer has gathered, because no STATE follows that would do it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
@@ -40,6 +40,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
 
     from tap_cobrowser.api.clock import Time
@@ -204,12 +205,12 @@ class TapCobrowser(CommandLineTap):
         failed: dict[str, TapCobrowserError] = {}
         try:
             for stream in self._selected:
-                self._try(stream, failed, earlier=False)
+                self._try(stream.name, stream.sync, failed)
             for stream in self._selected:
                 if stream.name in failed:
                     run.windows.drop((stream.command, True))
                 else:
-                    self._try(stream, failed, earlier=True)
+                    self._try(stream.name, stream.fill_in, failed)
         finally:
             for name, notice in run.windows.at_end():
                 self.log_notice(name, notice)
@@ -218,11 +219,7 @@ class TapCobrowser(CommandLineTap):
             raise _summary(failed, len(self._selected))
 
     def _try(
-        self,
-        stream: CobrowserStream,
-        failed: dict[str, TapCobrowserError],
-        *,
-        earlier: bool,
+        self, name: str, read: Callable[[], None], failed: dict[str, TapCobrowserError]
     ) -> None:
         """Read a stream. If it fails, keep the error, so that the others are read.
 
@@ -230,15 +227,12 @@ class TapCobrowser(CommandLineTap):
             TapCobrowserError: If it concerns every stream.
         """
         try:
-            if earlier:
-                stream.fill_in()
-            else:
-                stream.sync()
+            read()
         except TapCobrowserError as error:
             if self._ends_run(error) or len(self._selected) == 1:
                 raise
             # Without its traceback, which keeps the rows of the window that failed.
-            failed[stream.name] = error.with_traceback(None)
+            failed[name] = error.with_traceback(None)
             self.logger.error("%s", error)  # noqa: TRY400 - in one line
 
     def _ends_run(self, error: TapCobrowserError) -> bool:
@@ -274,40 +268,52 @@ class TapCobrowser(CommandLineTap):
             text = f"{stream}: {notice.text}" if stream else notice.text
             self.logger.log(notice.level, "%s", _sentence(text))
 
-    def _read_files(self) -> None:
+    def _read_files(self, most: int | None = None) -> None:
         """Read `history_files` instead of the API.
+
+        Args:
+            most: The number of records of each file; None for all.
 
         Raises:
             TapCobrowserError: At once, if a file is of no stream; otherwise at the end.
+        """
+        zone = self.settings.timezone
+        files = self._files()
+        failed: dict[str, TapCobrowserError] = {}
+        try:
+            for stream in self._selected:
+                if stream.name in files:
+                    emit = partial(stream.emit_files, files[stream.name], zone, most)
+                    self._try(stream.name, emit, failed)
+        finally:
+            self.progress.finish(failed)
+        if failed:
+            raise _summary(failed, sum(stream.name in files for stream in self._selected))
+
+    def _files(self) -> dict[str, list[Source]]:
+        """Return the files of `history_files` by stream, and log which are left out.
+
+        Raises:
+            HistoryFileError: If one is of no stream, or cannot be read.
         """
         found = find_files(self.settings.history_files)
         for name in found.left_out:
             self.logger.info("%s is not a CSV file, and is left out.", quote(name))
         for source, other in found.duplicates.items():
             self.logger.info("%s has the content of %s, and is left out.", source, other)
-        selected = {stream.name: stream for stream in self._selected}
+        selected = {stream.name for stream in self._selected}
         commands = [stream.documented() for stream in STREAMS]
         files: dict[str, list[Source]] = {}
         for source in found.sources:
             files.setdefault(recognize(source, commands).name, []).append(source)
-        for name in files.keys() - selected.keys():
-            named = ", ".join(map(str, files[name]))
-            self.logger.info("%s: the stream is not selected; left out: %s.", name, named)
-        failed: dict[str, TapCobrowserError] = {}
+        for name, sources in files.items():
+            if name not in selected:
+                named = ", ".join(map(str, sources))
+                self.logger.info("%s: the stream is not selected; left out: %s.", name, named)
         for stream in self._selected:
             if stream.name not in files:
                 self.logger.info("%s: no file.", stream.name)
-                continue
-            try:
-                stream.emit_files(files[stream.name], self.settings.timezone)
-            except TapCobrowserError as error:
-                if error.ends_run:
-                    raise
-                failed[stream.name] = error.with_traceback(None)
-                self.logger.error("%s", error)  # noqa: TRY400 - in one line
-        self.progress.finish(failed)
-        if failed:
-            raise _summary(failed, len(files))
+        return files
 
     @override
     def discover_streams(self) -> list[CobrowserStream]:
@@ -335,6 +341,8 @@ class TapCobrowser(CommandLineTap):
             StateError: If one cannot.
         """
         known = bookmarks_of(state, {stream.name for stream in STREAMS})
+        for name in known:  # also an empty one, which the SDK leaves out
+            self.state.setdefault("bookmarks", {}).setdefault(name, {})
         super().load_state({"bookmarks": known})
         # Streams use the catalog as soon as they are created, and the SDK passes an empty state
         # before there is a catalog.
@@ -347,6 +355,10 @@ class TapCobrowser(CommandLineTap):
 
     @override
     def try_streams(self) -> None:
+        if self.settings.history_files:
+            self._read_files(most=1)
+            self.logger.info("The files can be read.")
+            return
         failed: dict[str, TapCobrowserError] = {}
         _ = self.run  # whose first request may be rejected
         for stream in self.streams.values():

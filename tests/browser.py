@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_OPTIONS = "--headless --no-sandbox --disable-gpu --no-first-run --remote-debugging-pipe"
+_OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --remote-debugging-pipe "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
 
 
 def find() -> str | None:

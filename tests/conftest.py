@@ -7,6 +7,7 @@ import os
 import tempfile
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from tests.shared import Roll, made_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.projects import Project
 
@@ -113,9 +113,12 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def plugins(of_all_workers: Path) -> Path:
-    """The project with its plugins, installed by the worker that is here first."""
-    return made_once(of_all_workers / "plugins", projects.install)
+def plugins() -> Path:
+    """The project with its plugins, installed by the worker that is here first.
+
+    Half a gigabyte: it goes with the session.
+    """
+    return made_once(Path(os.environ["TESTS_TMPDIR"]) / "plugins", projects.install)
 
 
 @pytest.fixture

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import Sandbox, World
 from sandbox.world import TABLES
+from tests.databases import latest
 from tests.expected import AMSTERDAM, expected
 from tests.projects import link, run_meltano
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST, NOW = date(2026, 10, 24), datetime(2026, 10, 27, 14, 30, tzinfo=AMSTERDAM)
+FIRST, NOW = date(2026, 10, 13), datetime(2026, 10, 27, 14, 30, tzinfo=AMSTERDAM)
 DAY_BEFORE = NOW - timedelta(days=1)
 WORLD = World(rows_per_day=30)
-LOOK_BACK = 1
+LOOK_BACK = 3  # the default
 Tables = dict[str, list[dict[str, Any]]]
 
 
@@ -31,10 +32,13 @@ def loaded_by_the_first_run() -> Tables:
     return {name: expected(WORLD, name, FIRST, DAY_BEFORE.date(), DAY_BEFORE) for name in TABLES}
 
 
-def loaded_by_the_second_run() -> Tables:
+def loaded_by_both_runs() -> Tables:
     """Return the rows of each stream: those of the look-back come again."""
     first = DAY_BEFORE.date() - timedelta(days=LOOK_BACK)
-    return {name: expected(WORLD, name, first, NOW.date(), NOW) for name in TABLES}
+    return {
+        name: latest(name, rows, expected(WORLD, name, first, NOW.date(), NOW))
+        for name, rows in loaded_by_the_first_run().items()
+    }
 
 
 class Demo:
@@ -63,10 +67,9 @@ def run_both(plugins: Path, folder: Path) -> None:
     project.mkdir()
     link(plugins, project)
     with Sandbox(WORLD, clock=DAY_BEFORE, frozen=True) as sandbox:
-        environment = {
+        environment: dict[str, Any] = {
             **sandbox.environment(),
             "TAP_COBROWSER_START_DATE": FIRST.isoformat(),
-            "TAP_COBROWSER_LOOKBACK_DAYS": str(LOOK_BACK),
         }
         run = partial(run_meltano, project, "run")
         done = [run("demo", **environment)]

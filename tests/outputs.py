@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import os
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -22,6 +23,8 @@ from tests.keys import shows_key
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
+
+    import pytest
 
 
 @dataclass
@@ -77,6 +80,11 @@ class Output:
     def last_line(self) -> str:
         """The last line of the log."""
         return self.stderr.strip().splitlines()[-1]
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings of runs in this process."""
+    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
 
 def select(*streams: str, but: dict[str, list[str]] | None = None) -> dict[str, Any]:

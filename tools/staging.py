@@ -61,7 +61,7 @@ def snake_case(name: str) -> str:
 def files() -> dict[Path, str]:
     """Return the text of each file, by its path."""
     streams = [_STREAMS[each.name] for each in STREAMS]
-    found = {FOLDER / f"stg_{stream.name}.sql": _view(stream) for stream in streams}
+    found = {FOLDER / f"stg_cobrowser__{stream.name}.sql": _view(stream) for stream in streams}
     found[FOLDER / "staging.yml"] = _properties(streams)
     return found
 
@@ -150,7 +150,7 @@ def _text(stream: Stream) -> str:
 
 def _model(stream: Stream) -> dict[str, Any]:
     keys = [snake_case(key) for key in stream.primary_keys]
-    model: dict[str, Any] = {"name": f"stg_{stream.name}", "description": _text(stream)}
+    model: dict[str, Any] = {"name": f"stg_cobrowser__{stream.name}", "description": _text(stream)}
     if len(keys) > 1:
         model["data_tests"] = [{"unique_key": {"arguments": {"columns": keys}}}]
     model["columns"] = [*_columns(stream)]
@@ -190,7 +190,7 @@ def _tests(stream: Stream, name: str) -> Iterator[str | dict[str, Any]]:
     for table, column, other, others in joins():
         # A stream of days has those of the run alone: what it points to may be of a day before.
         if (table, column) == (stream.name, name) and not _STREAMS[other].replication_key:
-            arguments = {"to": f"ref('stg_{other}')", "field": snake_case(others)}
+            arguments = {"to": f"ref('stg_cobrowser__{other}')", "field": snake_case(others)}
             yield {"refers_to": {"arguments": arguments, **_WARN}}
 
 

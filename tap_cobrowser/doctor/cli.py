@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.api.clock import Time
 
 _NAME = "tap-cobrowser-doctor"
+_QUOTES_ROWS = (errors.BrokenResponseError, errors.CellError, errors.NotCsvError)
 _HELP = (
     "Find out how a CoBrowser.net account's CSV exports work, and which settings fit. It makes at "
     f"most {examination.MOST_REQUESTS} requests. The report has no customer data and no "
@@ -46,6 +47,8 @@ def report_of(
     except examination.StoppedError as stopped:
         failure = stopped.args[0]
         why = reason_of(failure) if api.works else ""
+        if isinstance(failure, _QUOTES_ROWS):
+            failure.what = reason_of(failure)
         if not api.works and not isinstance(failure, errors.CredentialsError):
             raise failure from None
     report = Report(settings.version(), findings_of(made), api.requests, why, days_of(made))

@@ -187,7 +187,7 @@ class RecordingApi(Api):
         for column in command.columns:
             if column.kind == "date-time" and column.name in table.names:
                 at = names.index(column.name.lower())
-                for style, offset in set(map(style_of, {row[at] for row in rows})):
+                for style, offset in set(map(style_of, {row[at] for row in rows})) - {("", "")}:
                     found.setdefault("dates", set()).add(style)
                     found.setdefault("stamp_offset", set()).add(offset)
             elif column.kind in {"number", "integer"} and any(table.values(column.name)):

@@ -88,7 +88,7 @@ class Report:
 def _said(finding: Finding) -> str:
     answer, sure = finding.answer, ", likely" if finding.confidence == LIKELY else ""
     if isinstance(answer, dict):
-        parts = [f"{name} {value}" for name, value in answer.items() if value != "unique"]
+        parts = [f"{name}: {value}" for name, value in answer.items() if value != "unique"]
         answer = ", ".join(parts) or "unique"
     said = [f" {answer}{sure}.", finding.evidence, finding.recommendation]
     return " ".join(filter(None, said))

@@ -15,7 +15,9 @@ All errors are `HistoryFileError`, or `CellError` for a cell; they name the file
 from __future__ import annotations
 
 import gzip
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
+from zoneinfo import ZoneInfo
 
 from tap_cobrowser.errors import CellError, HistoryFileError, TapCobrowserError
 from tap_cobrowser.reading.quoting import Misfit, batches
@@ -34,7 +37,6 @@ from tap_cobrowser.redaction import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from zoneinfo import ZoneInfo
 
     from tap_cobrowser.models import Command, Form, Notice, Table
     from tap_cobrowser.reading.quoting import Rows
@@ -45,9 +47,13 @@ if TYPE_CHECKING:
 _ENDINGS = (".csv", ".csv.gz", ".zip")
 _PACKED = (".zip", ".gz", ".7z", ".rar")
 _UNPACK = "Unpack it, and run again."
+_CHANGED = "It has changed while it was read"
 _GZIP = b"\x1f\x8b"
-# `gzip.BadGzipFile` is an OSError.
-_UNREADABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError)
+# What the system, gzip and zipfile raise, for damaged names and numbers in an archive, too.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, RuntimeError, OverflowError),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile, struct.error),
+)
 
 
 def _ignore(_: int) -> None:
@@ -134,15 +140,33 @@ def _fail(what: str, where: object, advice: str | None = None) -> NoReturn:
 
 def _paths(setting: str) -> list[Path]:
     """Return the files that a setting names, without hidden ones."""
-    named = Path(setting).expanduser()
-    matches = [named] if named.exists() else map(Path, glob(str(named), recursive=True))  # noqa: PTH207
-    found = {}
-    for match in matches:
-        for path in match.rglob("*") if match.is_dir() else [match]:
-            inner = path.relative_to(match).parts
-            if path.is_file() and not any(part.startswith(".") for part in inner):
-                found[path.resolve()] = path
+    found: dict[Path, Path] = {}
+    with _readable(f"`history_files`, {quote(setting)}"):
+        named = Path(setting).expanduser()
+        is_there = named.exists()
+        for match in [named] if is_there else map(Path, glob(str(named), recursive=True)):  # noqa: PTH207
+            for path in _below(match) if match.is_dir() else [match]:
+                if path.is_file():
+                    found.setdefault(path.resolve(), path)
     return sorted(found.values(), key=str)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder and its subfolders, also in linked ones, without hidden ones.
+
+    Raises:
+        HistoryFileError: If one of them cannot be read: its files would be missing.
+    """
+    waiting, seen = [folder], set[Path]()
+    while waiting:
+        current = waiting.pop()
+        if (real := current.resolve()) in seen:
+            continue
+        seen.add(real)
+        with _readable(f"folder {quote(current)}"):
+            inner = [path for path in current.iterdir() if not path.name.startswith(".")]
+        waiting += (path for path in inner if path.is_dir())
+        yield from inner
 
 
 def _members(path: Path) -> tuple[list[Source], list[str]]:
@@ -225,7 +249,7 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
     Of the commands whose key columns are all named, it is the one with most columns named.
 
     Raises:
-        HistoryFileError: If there is none, or more than one.
+        HistoryFileError: If there is none, or more than one, or the header is no usable one.
     """
     text = open_text(lambda: islice(source.chunks(), 1))
     start = next(text.pieces(), "")
@@ -239,12 +263,14 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
         if all(column.name.lower() in header for column in command.columns if column.key):
             counts.setdefault(count_named(header, documented), []).append(command)
     if not counts:
-        line = start.splitlines()[0]
+        line = start.strip("\ufeff \t\r\n").splitlines()[0]
         _fail(f"Its first line is not the header of an export: {quote(line)}", source)
     best = counts[max(counts)]
     if len(best) > 1:
         names = ", ".join(f"'{command.name}'" for command in best)
         _fail(f"Its header fits several commands equally well: {names}", source)
+    with _named(source):
+        TableReader(best[0], ";", ZoneInfo("UTC")).layout(text)
     return best[0]
 
 
@@ -275,9 +301,9 @@ class HistoryFile:
 
         Raises:
             CellError: If a cell does not fit its column.
+            HistoryFileError: If the file has changed.
         """
-        text = replace(self._layout.block.text, chunks=lambda: self.source.chunks(on_bytes))
-        block = replace(self._layout.block, text=text)
+        block = _with_chunks(self._layout, lambda: self.source.chunks(on_bytes)).block
         way = self.form.quoting
         first = 0
         with _named(self.source):
@@ -286,6 +312,8 @@ class HistoryFile:
                 table = self._reader.table(self._layout, way, rows, first)
                 yield replace(table, notices=_notices_of_file(table))
                 first += count
+            if first != self.rows:
+                _fail(_CHANGED, self.source)
 
 
 def check(
@@ -297,19 +325,20 @@ def check(
         source: The file.
         command: Its command.
         zone: The zone of date-times without an offset.
-        on_bytes: Called with the number of bytes, of `source.size`, that are read so far. It starts
-            again if the file is not written as it seemed.
+        on_bytes: Called with the number of bytes, of `source.size`, whose rows are read so far. It
+            starts again if the file is not written as it seemed.
 
     Raises:
         HistoryFileError: If it is not complete, or not CSV.
     """
     reader = TableReader(command, ";", zone)
     with _named(source):
-        text = open_text(lambda: source.chunks(on_bytes))
+        text = open_text(source.chunks)
         layout = reader.layout(text)
         if not layout:
             _fail("It is empty", source)
-        way, (rows, has_quotes) = reader.fit(layout, _survey)
+        counted = _with_chunks(layout, lambda: source.chunks(on_bytes))
+        way, (rows, has_quotes) = reader.fit(counted, _survey)
     is_quoted = text.end.endswith('"') and text.end != '\\"' and way != "bare"
     if not text.is_ended and (has_quotes or not is_quoted):
         _fail(
@@ -318,6 +347,12 @@ def check(
             "If it is complete, add a line end; if not, replace it. Then run again.",
         )
     return HistoryFile(source, rows, layout.form(way), reader, layout)
+
+
+def _with_chunks(layout: Layout, chunks: Callable[[], Iterator[bytes]]) -> Layout:
+    """Return a layout whose text is read from other chunks."""
+    text = replace(layout.block.text, chunks=chunks)
+    return replace(layout, block=replace(layout.block, text=text))
 
 
 def _survey(found: Iterator[Rows]) -> tuple[int, bool]:
@@ -338,7 +373,7 @@ def _named(source: Source) -> Iterator[None]:
     try:
         yield
     except (Misfit, UnicodeDecodeError):  # which the first reading would have found
-        problem = HistoryFileError("It has changed while it was read", where=str(source))
+        problem = HistoryFileError(_CHANGED, where=str(source))
     except CellError as error:
         error.where = f"{source}, {error.where}"
         raise

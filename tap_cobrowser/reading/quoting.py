@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_cobrowser.reading.text import Text
 
 Rows = list[list[str]]
 _T = TypeVar("_T")
 
+_FEW, _MOST_KNOWN = 10_000, 50_000
 # A batch has at most so many rows, and begins with at most so many characters of text.
 _MOST_ROWS, _MOST_TEXT, _FEW_ROWS = 2_000, 4 * 2**20, 250
 # A quote that is not closed must not take all the memory. No cell of the API is as long.
@@ -72,12 +73,15 @@ class Block:
     is_quoted: bool = False
 
 
-def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
+def fit(
+    block: Block, use: Callable[[Iterator[Rows]], _T], *, keeps: bool = False
+) -> tuple[str, _T]:
     """Return the first way of quoting that fits, and what is made of its rows.
 
     Args:
         block: The rows.
         use: Called with the rows in each way, in batches, until a way fits.
+        keeps: Whether all rows are kept in memory, so that equal cells have to be one object.
 
     Raises:
         Misfit: If the text is incomplete, or no way fits.
@@ -85,9 +89,9 @@ def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
     misfits: dict[str, Misfit] = {}
     for way in _WAYS if block.text.has_backslash else ("doubled", "bare"):
         try:
-            return way, use(batches(block, way))
+            return way, use(batches(block, way, keeps=keeps))
         except Misfit as misfit:
-            misfits[way] = misfit
+            misfits[way] = misfit.with_traceback(None)  # which would keep all rows
         is_cut = any(misfit.is_cut for misfit in misfits.values())
         # A backslash at the end of a last cell looks like a cut in `addslashes`, too.
         if is_cut and not (
@@ -99,14 +103,15 @@ def fit(block: Block, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
     raise usual
 
 
-def batches(block: Block, way: str) -> Iterator[Rows]:
-    """Yield the rows in batches, without blank lines.
+def batches(block: Block, way: str, *, keeps: bool = False) -> Iterator[Rows]:
+    """Yield the rows in batches, without blank lines; see `fit`.
 
     Raises:
         Misfit: If the text is not written in this way.
     """
     seen = _Seen(all_quoted=block.is_quoted or way == "addslashes")
-    rows = filter(None, _reader(block, way, seen))
+    rows: Iterator[list[str]] = filter(None, _reader(block, way, seen))
+    rows = _sparing(rows) if keeps else rows
     count = width = 0
     while True:
         batch, error = _next_batch(rows, seen)
@@ -122,10 +127,20 @@ def batches(block: Block, way: str) -> Iterator[Rows]:
         if width > block.width and not block.has_more and any(row[-1] for row in batch):
             raise Misfit(count)
         if seen.all_quoted:
-            seen.expect([cell for row in batch for cell in row[: block.width]])
+            seen.expect(batch, block.width)
         count += len(batch)
         yield batch
     seen.check(count - 1, escaped=way == "addslashes")
+
+
+def _sparing(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield rows; behind the first ones, equal cells are one object, to save memory."""
+    known: dict[str, str] = {}
+    yield from islice(rows, _FEW)
+    for row in rows:
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        yield [known.setdefault(cell, cell) for cell in row]
 
 
 def _next_batch(rows: Iterator[list[str]], seen: _Seen) -> tuple[Rows, str]:
@@ -170,11 +185,13 @@ class _Seen:
                 self.quotes += piece.count('"')
             yield piece
 
-    def expect(self, cells: Sequence[str]) -> None:
-        """Count the quotes that cells need if all are quoted."""
-        self._cells += len(cells)
-        self._inner += sum(cell.count('"') for cell in cells)
-        self._last = cells[-1]
+    def expect(self, rows: Rows, width: int) -> None:
+        """Count the cells of rows, and raise an error if there were too few quotes for them."""
+        self._cells += len(rows) * width + sum(bool(row[width:] and row[width]) for row in rows)
+        self._inner += sum("".join(row).count('"') for row in rows)
+        self._last = rows[-1][width - 1]
+        if self.quotes < 2 * (self._cells + self._inner - 1):  # one may be cut off
+            raise Misfit
 
     def check(self, row: int, *, escaped: bool) -> None:
         """Raise an error if a cell has no quotes, or not those of `addslashes`."""

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_LARGE = 8 * 2**20  # bytes of a body
-_MOST_KNOWN = 100_000  # cells
 _HTML = re.compile(r"\s*<")
 _JSON = re.compile(r"\s*[{\[]")
 _PHP_ERROR = re.compile(r"(?:Fatal error|Parse error|Warning|Notice|Deprecated|Exception)\b")
@@ -78,15 +76,6 @@ class Layout:
         return Form(self.block.text.encoding, self.block.separator, way)
 
 
-def _shared(batches: Iterator[Rows]) -> Iterator[Rows]:
-    """Yield rows in which equal cells are one object: half of the memory, a little more time."""
-    known: dict[str, str] = {}
-    for batch in batches:
-        if len(known) > _MOST_KNOWN:
-            known.clear()
-        yield [[known.setdefault(cell, cell) for cell in row] for row in batch]
-
-
 class TableReader:
     """Reads the responses to one command. Safe to use from many threads."""
 
@@ -120,8 +109,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Table(nothing=True, form=Form(text.encoding))
-        share = _shared if len(body) > _LARGE else iter
-        way, rows = self.fit(layout, lambda batches: list(chain.from_iterable(share(batches))))
+        way, rows = self.fit(layout, _all, keeps=True)
         return self.table(layout, way, rows)
 
     def cells(self, body: bytes, charset: str | None = None) -> tuple[Form, Rows]:
@@ -134,7 +122,7 @@ class TableReader:
         layout = self.layout(text)
         if not layout:
             return Form(text.encoding), []
-        way, rows = self.fit(layout, lambda batches: list(chain.from_iterable(batches)))
+        way, rows = self.fit(layout, _all, keeps=True)
         return layout.form(way), [list(layout.names), *rows] if layout.names else rows
 
     # The steps of `read`, which files take one by one
@@ -213,7 +201,9 @@ class TableReader:
             )
         return positions, notices
 
-    def fit(self, layout: Layout, use: Callable[[Iterator[Rows]], _T]) -> tuple[str, _T]:
+    def fit(
+        self, layout: Layout, use: Callable[[Iterator[Rows]], _T], *, keeps: bool = False
+    ) -> tuple[str, _T]:
         """Return the way of quoting, and what is made of the rows; see `quoting.fit`.
 
         Raises:
@@ -222,7 +212,7 @@ class TableReader:
             MissingColumnError: If it has no header, where a row could not be told from one.
         """
         try:
-            way, used = fit(layout.block, use)
+            way, used = fit(layout.block, use, keeps=keeps)
         except Misfit as misfit:
             raise _misfit_error(layout, misfit) from None
         if not layout.names and not any(
@@ -329,6 +319,10 @@ class TableReader:
                 line = layout.line + line_of(layout.block, way, first + row)
                 msg = "The response repeats its header, as if several exports were joined"
                 raise BrokenResponseError(msg, where=f"line {line}")
+
+
+def _all(batches: Iterator[Rows]) -> Rows:
+    return list(chain.from_iterable(batches))
 
 
 def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:

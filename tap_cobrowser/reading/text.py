@@ -164,8 +164,9 @@ def _scanned(text: Text) -> Text:
     for piece in _decoded(text.chunks(), text.codec, text.errors):
         damaged = damaged or (text.errors == "replace" and "\ufffd" in piece)
         nul = nul or "\0" in piece
-        backslash = backslash or "\\" in piece
-        escaped_nul = escaped_nul or "\\0" in piece.replace("\\\\", "")
+        if "\\" in piece:
+            backslash = True
+            escaped_nul = escaped_nul or "\\0" in piece.replace("\\\\", "")
         end = (end + piece.rstrip(" \t"))[-2:]
     return replace(
         text,

@@ -22,7 +22,7 @@ from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import ClockError, StateError
 from tests.expected import AMSTERDAM, NOW, TODAY, WINDOWED, days_ago, expected, ordered
 from tests.made_up import MadeUp
-from tests.outputs import Output, run, select
+from tests.outputs import Output, run, select, warnings_of
 from tests.strategies import examples
 from tests.worlds import FewRows, config_for, serve
 
@@ -287,7 +287,7 @@ def test_a_bookmark_in_the_server_s_future_is_a_warning_and_stays(
     assert {each["bookmarks"]["emails"]["replication_key_value"] for each in output.states} == {
         "2031-01-01"
     }
-    (line,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    (line,) = warnings_of(caplog)
     assert line.startswith("emails: the bookmark (2031-01-01) is after the server's today")
 
 
@@ -431,4 +431,4 @@ def test_days_at_the_clock_change_are_whole_and_no_warning(
     for stream in WINDOWED:
         rows = expected(world, stream, first, now.date(), now)
         assert ordered(output.records(stream)) == ordered(rows)
-    assert not [each for each in caplog.records if each.levelname == "WARNING"]
+    assert not warnings_of(caplog)

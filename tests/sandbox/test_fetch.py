@@ -368,7 +368,7 @@ def test_a_date_to_wait_for_counts_from_the_date_of_the_response(
 
 
 @pytest.mark.parametrize("kind", ["empty", "text"])
-def test_rows_with_retry_after_are_rows_and_nothing_with_it_is_not_an_answer(
+def test_a_response_without_rows_but_with_retry_after_is_retried(
     sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     def busy(reply: Any, path: str) -> None:

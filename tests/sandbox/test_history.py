@@ -14,7 +14,7 @@ from tap_cobrowser.days import ONE_DAY, midnight, parse_day
 from tap_cobrowser.errors import TapCobrowserError
 from tests.expected import AMSTERDAM, NOW, TODAY, days_ago, expected, ordered
 from tests.made_up import MadeUp
-from tests.outputs import run, select
+from tests.outputs import run, select, warnings_of
 from tests.strategies import examples
 from tests.worlds import FewRows, config_for, serve
 
@@ -47,7 +47,7 @@ def starting(config: dict[str, Any], days: int, end: int | None = None) -> dict[
     return {**config, "start_date": days_ago(days).isoformat(), **until}
 
 
-def asked(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
+def requested(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
     """Return the requests of a run after its preflight: command, and the range in days ago."""
     made = [(each.command, each.start, each.stop) for each in sandbox.requests]
     sandbox.requests.clear()
@@ -80,11 +80,11 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
 ) -> None:
     caplog.set_level(logging.INFO)
     first = run(starting(config, 4), catalog=TWO)
-    asked(sandbox)
+    requested(sandbox)
     caplog.clear()
     second = run(starting(config, 9), catalog=TWO, state=first.states[-1])
     earlier = [(6, 5), (8, 7), (9, 9)]
-    assert asked(sandbox) == [
+    assert requested(sandbox) == [
         *[(stream, 1, 0) for stream in NAMES],
         *[(stream, *days) for stream in NAMES for days in earlier],
     ]
@@ -106,7 +106,7 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     assert said[-1].startswith("emails (earlier days): ")
     assert " rows of 2026-11-13..2026-11-17, 3 requests, complete from 2026-11-13" in said[-1]
     run(starting(config, 9), catalog=TWO, state=second.states[-1])
-    assert asked(sandbox) == [(stream, 1, 0) for stream in NAMES]
+    assert requested(sandbox) == [(stream, 1, 0) for stream in NAMES]
 
 
 @given(
@@ -155,10 +155,10 @@ def test_an_interrupted_run_goes_on_where_it_was(sandbox: Sandbox, config: dict[
     with pytest.raises(TapCobrowserError, match=r"window 2026-11-12\.\.2026-11-13"):
         run(starting(config, 12), catalog=EMAILS, state=state, output=output)
     assert complete_from(output[0].states[-1]) == 8
-    asked(sandbox)
+    requested(sandbox)
     sandbox.faults.clear()
     last = run(starting(config, 12), catalog=EMAILS, state=output[0].states[-1])
-    made = asked(sandbox)  # what the run before had requested ahead may still come in
+    made = requested(sandbox)  # what the run before had requested ahead may still come in
     assert made[-3:] == [("emails", *days) for days in ((1, 0), (10, 9), (12, 11))]
     assert complete_from(last.states[-1]) == 12
 
@@ -167,14 +167,14 @@ def test_a_stream_whose_daily_work_fails_has_no_earlier_days_in_this_run(
     sandbox: Sandbox, config: dict[str, Any]
 ) -> None:
     state = run(starting(config, 2), catalog=TWO).states[-1]
-    asked(sandbox)
+    requested(sandbox)
     sandbox.fail("text", "emails", start=1)
     output: list[Output] = []
     with pytest.raises(TapCobrowserError, match="1 of 2 streams failed: 'emails'"):
         run(starting(config, 6), catalog=TWO, state=state, output=output)
     assert complete_from(output[0].states[-1], "agentactivity") == 6
     assert complete_from(output[0].states[-1]) == 2
-    assert ("emails", 4, 3) not in asked(sandbox)
+    assert ("emails", 4, 3) not in requested(sandbox)
 
 
 def test_a_later_start_keeps_what_is_complete_unless_it_leaves_a_gap(
@@ -185,10 +185,10 @@ def test_a_later_start_keeps_what_is_complete_unless_it_leaves_a_gap(
     assert complete_from(state) == 9
     state = run(starting(config, 1), catalog=EMAILS, state=state).states[-1]
     assert complete_from(state) == 1
-    asked(sandbox)
+    requested(sandbox)
     state = run(starting(config, 9), catalog=EMAILS, state=state).states[-1]
     days = [(1, 0), (3, 2), (5, 4), (7, 6), (9, 8)]
-    assert asked(sandbox) == [("emails", *each) for each in days]
+    assert requested(sandbox) == [("emails", *each) for each in days]
 
 
 @pytest.mark.parametrize(("end", "complete"), [(5, 9), (6, 4)])
@@ -200,14 +200,14 @@ def test_a_slice_before_the_complete_days_is_read_and_kept_in_the_state_if_it_le
     complete: int,
 ) -> None:
     state = run(starting(config, 4), catalog=EMAILS).states[-1]
-    asked(sandbox)
+    requested(sandbox)
     output = run(starting(config, 9, end=end), catalog=EMAILS, state=state)
     rows = expected(sandbox.world, "emails", days_ago(9), days_ago(end))
     assert ordered(output.records("emails")) == ordered(rows)
-    assert len(asked(sandbox)) == (10 - end + 1) // 2
+    assert len(requested(sandbox)) == (10 - end + 1) // 2
     assert complete_from(output.states[-1]) == complete
     assert output.bookmark("emails") == state["bookmarks"]["emails"]["replication_key_value"]
-    warned = [each for each in caplog.messages if "`end_date` to 2026-11-17 or later" in each]
+    warned = [each for each in warnings_of(caplog) if "`end_date` to 2026-11-17 or later" in each]
     assert len(warned) == (complete == 4)
 
 
@@ -225,16 +225,16 @@ def test_a_slice_is_whole_where_only_its_own_requests_show_the_servers_day(
     rows = expected(sandbox.world, "emails", days_ago(14), days_ago(9))
     assert ordered(output.records("emails")) == ordered(rows)
     assert complete_from(output.states[-1]) == 14
-    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert not warnings_of(caplog)
 
 
 def test_a_stream_that_is_added_later_is_complete_from_its_own_start_on(
     sandbox: Sandbox, config: dict[str, Any]
 ) -> None:
     state = run(starting(config, 3), catalog=EMAILS).states[-1]
-    asked(sandbox)
+    requested(sandbox)
     state = run(starting(config, 5), catalog=TWO, state=state).states[-1]
-    assert asked(sandbox) == [
+    assert requested(sandbox) == [
         *[("agentactivity", *days) for days in ((5, 4), (3, 2), (1, 0))],
         ("emails", 1, 0),
         ("emails", 5, 4),
@@ -248,7 +248,7 @@ def test_states_without_that_day_count_as_complete_from_the_start_that_meets_the
     entry = {"replication_key_value": midnight(days_ago(1), AMSTERDAM).isoformat()}
     old = {"bookmarks": {"emails": entry, "agentactivity": entry}}
     output = run(starting(config, 6), catalog=TWO, state=old)
-    assert asked(sandbox) == [(name, *days) for name in NAMES for days in ((2, 1), (0, 0))]
+    assert requested(sandbox) == [(name, *days) for name in NAMES for days in ((2, 1), (0, 0))]
     # from the first window on, also for the stream whose turn is still to come
     _, state = cut(output, 2)
     assert complete_from(state) == complete_from(state, "agentactivity") == 6
@@ -282,9 +282,13 @@ def test_what_has_no_bookmark_or_no_days_has_no_earlier_days(
             if not item["breadcrumb"] and stream["stream"] == "emails":
                 item["metadata"]["forced-replication-method"] = "FULL_TABLE"
     first = run(starting(config, 1), catalog=catalog)
-    asked(sandbox)
+    requested(sandbox)
     second = run(starting(config, 3), catalog=catalog, state=first.states[-1])
-    assert asked(sandbox) == [("cccslotsactivity", None, None), ("emails", 3, 2), ("emails", 1, 0)]
+    assert requested(sandbox) == [
+        ("cccslotsactivity", None, None),
+        ("emails", 3, 2),
+        ("emails", 1, 0),
+    ]
     for state in (first.states[-1], second.states[-1]):
         assert not any("complete_from" in entry for entry in state["bookmarks"].values())
     # a bookmark of earlier runs has no part in such a run
@@ -299,7 +303,7 @@ def test_without_a_start_date_nothing_is_filled_in(
     sandbox: Sandbox, config: dict[str, Any]
 ) -> None:
     state = run(starting(config, 2), catalog=EMAILS).states[-1]
-    asked(sandbox)
+    requested(sandbox)
     del config["start_date"]
     run(config, catalog=EMAILS, state=state)
-    assert asked(sandbox) == [("emails", 1, 0)]
+    assert requested(sandbox) == [("emails", 1, 0)]

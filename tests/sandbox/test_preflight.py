@@ -61,7 +61,7 @@ def ask(
     )
 
 
-def asked(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
+def requested(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
     """Return command, `start` and `stop` of each request; those at the same time by `stop`."""
     made = [(each.command, each.start, each.stop) for each in sandbox.requests]
     for at in range(1, len(made) - 1):
@@ -75,7 +75,7 @@ def test_a_busy_account_takes_three_requests_the_first_of_which_goes_alone(
 ) -> None:
     result = ask(sandbox)
     assert (result.today, result.ranges, result.notice) == (TODAY, True, None)
-    assert asked(sandbox) == [(HOURLY[0], 1, 1), (HOURLY[0], 2, 2), (HOURLY[0], 2, 1)]
+    assert requested(sandbox) == [(HOURLY[0], 1, 1), (HOURLY[0], 2, 2), (HOURLY[0], 2, 1)]
     assert result.sizes[HOURLY[0]] > 0
     assert not result.errors
 
@@ -101,7 +101,7 @@ def test_days_alone_need_no_proof_of_ranges(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("span", [2, 3, 31])
 def test_the_longest_window_of_the_run_is_tried(sandbox: Sandbox, span: int) -> None:
     assert ask(sandbox, span=span).ranges
-    assert asked(sandbox)[1:] == [(HOURLY[0], span, span), (HOURLY[0], span, 1)]
+    assert requested(sandbox)[1:] == [(HOURLY[0], span, span), (HOURLY[0], span, 1)]
 
 
 DO_NOT_WORK: dict[str, dict[str, Any]] = {
@@ -139,7 +139,7 @@ def test_either_order_works(sandbox: Sandbox) -> None:
 
 
 def test_rows_that_arrive_between_two_requests_are_no_lack(sandbox: Sandbox) -> None:
-    """The window is asked for before a row comes, its days after that."""
+    """The window is requested before a row comes, its days after that."""
     ranges: list[Any] = []
 
     def per_day(_: str, day: date) -> int:
@@ -169,7 +169,7 @@ def test_if_days_are_silent_others_are_taken(
     sandbox.readings = Readings(silent=",".join(str(days_ago(ago)) for ago in silent))
     result = ask(sandbox, "emails")
     assert (result.today, result.ranges, result.notice) == (TODAY, True, None)
-    assert asked(sandbox) == [("emails", 1, 1), *(("emails", *days) for days in then)]
+    assert requested(sandbox) == [("emails", 1, 1), *(("emails", *days) for days in then)]
 
 
 def test_if_a_stream_is_silent_another_one_is_taken(sandbox: Sandbox) -> None:

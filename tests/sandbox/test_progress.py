@@ -14,6 +14,7 @@ import pytest
 
 from tap_cobrowser.api.clock import Time
 from tests.expected import NOW, STREAMS, TODAY, days_ago
+from tests.made_up import Waits
 from tests.outputs import Command, run, select
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def test_a_summary_says_what_a_stream_took(
 ) -> None:
     caplog.set_level(logging.INFO)
     sandbox.fail("status-503", command="hosts", times=1)
-    output = run({**config, "max_retries": 2}, catalog=select("emails", "hosts"))
+    output = run(
+        {**config, "max_retries": 2}, catalog=select("emails", "hosts"), time=Waits().of_tap()
+    )
     requests = dict.fromkeys(("emails", "hosts"), 0)
     for each in sandbox.requests:
         requests[each.command] += 1

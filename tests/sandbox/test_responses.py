@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 from datetime import datetime, timezone
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.expected import NOW, TODAY, WINDOWED, days_ago, expected, ordered
 from tests.faults import AT_ONCE, RETRIED
 from tests.keys import shows_key
 from tests.made_up import Waits
-from tests.outputs import Output, run, select
+from tests.outputs import Output, run, select, warnings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +46,6 @@ def settings(config: dict[str, Any], tmp_path: Path, mode: str) -> dict[str, Any
 def midnight(day: int) -> str:
     day_begins = datetime.combine(days_ago(day), datetime.min.time(), NOW.tzinfo)
     return day_begins.astimezone(timezone.utc).isoformat()
-
-
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
 
 # Errors
@@ -185,19 +182,31 @@ def test_a_cell_that_does_not_fit_is_passed_by_deselecting_its_column(
     assert ordered(output.records(stream)) == ordered(without)
 
 
-@pytest.mark.parametrize("nothing", ["text", "no_bytes"])
+@pytest.mark.parametrize("words", ["", "No data for request {}", "Geen gegevens ({})"])
 def test_days_of_nothing_are_one_warning_at_the_end_of_their_stream(
-    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture, nothing: str
+    sandbox: Sandbox,
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
 ) -> None:
-    sandbox.readings = Readings(silent=f"{days_ago(7)}..{days_ago(4)}", nothing=nothing)
+    numbers = count()
+
+    def say(reply: Any, _: str) -> None:
+        reply.body = words.format(next(numbers)).encode()
+
+    monkeypatch.setitem(KINDS, "words", say)
+    for ago in (7, 6, 5):
+        sandbox.fail("words", "emails", start=ago)
     caplog.set_level(logging.INFO)
-    run({**config, "window_days": 1}, catalog=select("emails", "agents"), time=Waits().of_tap())
+    settings = {**config, "window_days": 1, "max_concurrent_requests": 1}
+    run(settings, catalog=select("emails", "agents"), time=Waits().of_tap())
     (line,) = warnings_of(caplog)
-    days = ", ".join(str(days_ago(ago)) for ago in (7, 6, 5, 4))
+    days = ", ".join(str(days_ago(ago)) for ago in (7, 6, 5))
     assert line.startswith(f"emails: The response to {days} was empty, twice")
-    assert caplog.messages.index(line) > max(
-        number for number, said in enumerate(caplog.messages) if "once more" in said
-    )
+    once_more = [at for at, said in enumerate(caplog.messages) if "once more" in said]
+    assert len(once_more) == 3
+    assert caplog.messages.index(line) > max(once_more)
 
 
 def test_a_warning_is_logged_once_per_stream(

@@ -16,7 +16,7 @@ import pytest
 from sandbox import Sandbox, World
 from sandbox.world import CCC_ONLY, TABLES, WITHOUT_RANGE
 from tests.expected import NOW, STREAMS, TODAY, WINDOWED, days_ago, expected, ordered
-from tests.outputs import Output, run, select
+from tests.outputs import Output, run, select, warnings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -261,9 +261,7 @@ def test_a_wrong_command_line_is_an_error_of_one_line(
     assert "Traceback" not in output.stderr
 
 
-def test_a_configuration_that_is_no_object_is_not_taken_for_an_empty_one(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_configuration_that_is_no_object_is_rejected(command: Command, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("null", encoding="utf-8")
     output = command(None, "--config", str(tmp_path / "settings.json"), "--config", "ENV")
     assert output.code == 1
@@ -357,7 +355,7 @@ def test_nothing_left_to_read_is_a_warning_and_leaves_the_state_as_it_was(
     assert not output.records("emails")
     assert [(each.start, each.stop) for each in sandbox.requests] == [(1, 1)]
     assert all(each == state for each in output.states)
-    (line,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    (line,) = warnings_of(caplog)
     assert "the first day (2026-11-18) is after the last one (2026-11-10)" in line
 
 

@@ -58,7 +58,7 @@ def lost(found: Extracted, sandbox: Sandbox, first: date, last: date = TODAY) ->
     return {days_ago((TODAY - TODAY.fromisoformat(str(name)[:10])).days) for name in names}
 
 
-def asked(sandbox: Sandbox, command: str = STREAM) -> list[tuple[int | None, int | None]]:
+def requested(sandbox: Sandbox, command: str = STREAM) -> list[tuple[int | None, int | None]]:
     return [(each.start, each.stop) for each in sandbox.requests if each.command == command]
 
 
@@ -74,7 +74,7 @@ def test_each_window_is_requested_once_and_every_row_arrives_once(
     assert len(set(rows)) == len(rows) == 8 * 7 + 5  # today is not over
     assert not lost(found, sandbox, days_before(9))
     assert rows == sorted(rows)
-    assert sorted(asked(sandbox), reverse=True) == [
+    assert sorted(requested(sandbox), reverse=True) == [
         (min(begin, 8), max(begin - size + 1, 0)) for begin in range(8, -1, -size)
     ]
     assert (found.requests, found.checks) == (2 * -(-9 // size) + 1, 0)
@@ -83,7 +83,7 @@ def test_each_window_is_requested_once_and_every_row_arrives_once(
 
 def test_without_ranges_each_day_is_requested_alone(sandbox: Sandbox) -> None:
     found = extract(sandbox, STREAM, first=days_before(9), ranges=False)
-    assert sorted(asked(sandbox)) == [(ago, ago) for ago in range(9)]
+    assert sorted(requested(sandbox)) == [(ago, ago) for ago in range(9)]
     assert not lost(found, sandbox, days_before(9))
     assert found.rows[STREAM] == sorted(found.rows[STREAM])
     assert not found.words
@@ -191,7 +191,7 @@ def test_a_limit_that_one_stream_shows_holds_for_the_others(sandbox: Sandbox) ->
         last=days_ago(2),
         max_concurrent_requests=1,
     )
-    made = asked(sandbox, "agentactivity")
+    made = requested(sandbox, "agentactivity")
     # no window of several days but those that were under way
     assert sum(start != stop for start, stop in made) <= 1
     assert {(ago, ago) for ago in range(2, 10)} <= set(made)

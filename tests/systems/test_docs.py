@@ -37,7 +37,7 @@ ELSEWHERE = {
     r"\.ci/run": "it runs these tests",
     r"python3 -m venv .* pytest": "`.ci/run` runs it",
     r"python3 -m venv .* meltano run demo": "test_meltano.py has the run, and `.ci/run` the rest",
-    r"python3 -m venv .* meltano run report": "test_report.py has the run",
+    r"python3 -m venv .* meltano run report": "test_models.py has the run",
     r"\.venv/bin/uv run --group dev ": "`.ci/run` runs the same",
     r"\.venv/bin/uv run --group benchmark ": "takes a quarter of an hour",
     r"timeout 3600 ": "takes an hour",

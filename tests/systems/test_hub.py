@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -86,7 +86,7 @@ def test_two_commands_in_an_empty_project_define_a_tap_and_a_target_that_run(
         (project / ".meltano" / kind).symlink_to(plugins / ".meltano" / kind)
 
     with Sandbox(World(rows_per_day=10), clock=NOW, frozen=True) as sandbox:
-        environment = {
+        environment: dict[str, Any] = {
             **sandbox.environment(),
             "TAP_COBROWSER_START_DATE": days_ago(1).isoformat(),
         }

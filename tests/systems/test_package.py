@@ -82,7 +82,7 @@ def test_the_wheel_holds_the_package_and_the_sdist_its_tests_and_the_sandbox(bui
     }
 
 
-def test_the_installed_tap_works_without_what_only_tests_need(
+def test_the_installed_tap_works_without_the_packages_that_only_tests_need(
     installed: Callable[..., str],
 ) -> None:
     assert re.match(r"tap-cobrowser v\d", installed("tap-cobrowser", "--version"))

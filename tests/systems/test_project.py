@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,14 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "meltano run demo" in commands[0]
     assert commands[1].endswith("pytest")
     assert f"({commands[1]})" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_temporary_files_are_in_a_folder_that_is_removed_after_the_tests() -> None:
+    program = "import tempfile; print(tempfile.gettempdir())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout.strip() == tempfile.gettempdir() == os.environ["TESTS_TMPDIR"]
 
 
 def _table(heading: str) -> list[list[str]]:

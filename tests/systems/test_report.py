@@ -235,7 +235,9 @@ def test_the_page_says_what_is_there_if_no_stream_with_days_is_loaded(
 ) -> None:
     status = dict.fromkeys(figures["status"][0]) | {"made_up": 0}
     streams = [each for each in figures["streams"] if each["stream"] == "accounts"]
-    empty = {name: [] for name, rows in figures.items() if isinstance(rows, list)}
+    empty: dict[str, list[Row]] = {
+        name: [] for name, rows in figures.items() if isinstance(rows, list)
+    }
     figures = {**figures, **empty, "status": [status], "streams": streams}
     show(page, write(tmp_path / "report.html", figures))
     assert texts(page, "h1") == ["There are no data with dates"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +70,19 @@ def test_imports_between_folders_point_down(level: int) -> None:
 
 def test_every_folder_and_module_has_its_level() -> None:
     assert {part_of(path) for path in MODULES} == set().union(*LEVELS)
+
+
+def test_the_api_client_loads_nothing_of_singer() -> None:
+    program = (
+        "import sys, tap_cobrowser.api.preflight, tap_cobrowser.api.windows;"
+        "sys.exit(any(name.startswith('singer') for name in sys.modules))"
+    )
+    assert not subprocess.run([sys.executable, "-c", program], check=False).returncode
+
+
+def test_what_only_older_pythons_have_is_imported_for_them_alone() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "typing_extensions"), (
+                path
+            )

@@ -30,6 +30,7 @@ from tests.unit.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 COMMANDS = (COMMAND, TEXTS)
@@ -74,6 +75,23 @@ def test_a_file_a_folder_with_subfolders_or_a_glob_is_read_in_the_order_of_names
     assert len(find(str(tmp_path / "**" / "*.csv*")).sources) == 2
     assert len(find(str(tmp_path / "b")).sources) == 3
     assert len(find(str(tmp_path / "2.csv")).sources) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "x.csv").write_text(csv_of(ROW))
+    list_folder = type(tmp_path).iterdir
+
+    def iterdir(path: Path) -> Any:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return list_folder(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", iterdir)
+    with pytest.raises(HistoryFileError, match=r"closed': It cannot be read: 'Permission denied'"):
+        find(str(tmp_path))
 
 
 @pytest.mark.parametrize("setting", ["nowhere", "nowhere/*.csv", ""])
@@ -293,6 +311,39 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path) -> Non
     path.write_text(csv_of(ROW, ROW[:5]))
     with pytest.raises(HistoryFileError, match="has changed"):
         list(file.tables())
+
+
+def test_a_file_that_becomes_shorter_by_whole_rows_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(csv_of(ROW, ROW))
+    (source,) = find(str(path)).sources
+    file = check(source, COMMAND, AMSTERDAM)
+    path.write_text(csv_of(ROW))
+    with pytest.raises(HistoryFileError, match="has changed"):
+        list(file.tables())
+
+
+def test_the_number_of_times_that_a_file_is_read_does_not_depend_on_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quoting_module, "_MOST_ROWS", 250)
+    texts = [(str(at), 'a "b"', "\0c", "d") for at in range(2_000)]
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"".join(csv_lines(TEXT_NAMES, ";", texts, Readings(quoting="slashes"))))
+    (source,) = find(str(path)).sources
+    reads = 0
+    chunks = Source.chunks
+
+    def counted(source: Source, *arguments: Any) -> Iterator[bytes]:
+        nonlocal reads
+        reads += 1
+        return chunks(source, *arguments)
+
+    monkeypatch.setattr(Source, "chunks", counted)
+    tables = list(check(source, TEXTS, AMSTERDAM).tables())
+    assert len(tables) == 8
+    assert reads < 10
+    assert {notice.kind for notice in tables[0].notices} == {"quoting", "NUL"}
 
 
 def test_memory_does_not_grow_with_a_quote_that_is_not_closed(tmp_path: Path) -> None:
