@@ -15,6 +15,7 @@ from uv import find_uv_bin
 
 from sandbox import Readings, Sandbox, World
 from sandbox.export import Export
+from tap_cobrowser.days import midnight
 from tests.databases import latest
 from tests.expected import AMSTERDAM, expected, ordered
 from tests.keys import shows_key
@@ -261,6 +262,17 @@ def test_every_query_runs_in_postgresql(meltano: Project, database: Database) ->
     assert len(queries) > 10
     for query in queries:
         database.run(query)
+
+    day = START + timedelta(days=1)
+    begin, end = (midnight(each, AMSTERDAM) for each in (day, day + timedelta(days=1)))
+    database.run(
+        'DELETE FROM cobrowser.accountspecshourly WHERE "hourBegin_time" '
+        f"BETWEEN '{begin:%F %T}' AND '{end - timedelta(seconds=1):%F %T}';"
+    )
+    for page in ("docs/daily.md", "docs/backfills.md"):
+        (query,) = (each for each in blocks(page, "sql") if "missing_day" in each)
+        missing = {"first_missing_day": f"{day}", "last_missing_day": f"{day}"}
+        assert database.ask(query.rstrip().rstrip(";")) == [missing]
 
 
 @pytest.mark.slow
