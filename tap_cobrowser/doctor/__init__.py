@@ -1,4 +1,1 @@
-"""The doctor: asks with the tap's client and preflight, reads with its reader, and uses its checks.
-
-Only what the tap does not need to know has requests of its own.
-"""
+"""The doctor: a page that asks the tap's own preflight, checks and reader."""

@@ -71,8 +71,10 @@ def read_report(path: str) -> dict[str, Any]:
         days = parse_json(Path(path).read_bytes())["days"]
         found = {name: str(days[name]) for name in ("salt", "timezone", "today", "user")}
         streams = {str(name): {**of_stream} for name, of_stream in days["streams"].items()}
-        every = [found["today"], *(day for of_stream in streams.values() for day in of_stream)]
-        if all(date.fromisoformat(day).year in _CALENDAR for day in every):
+        items = [item for of_stream in streams.values() for item in of_stream.items()]
+        is_text = all(isinstance(digest, str) for _, digest in items)  # not in earlier versions
+        years = {date.fromisoformat(day).year for day in (found["today"], *dict(items))}
+        if is_text and years <= {*_CALENDAR}:
             return {**found, "streams": streams}
     except OSError as error:
         reason = error.strerror or "there is no such file"

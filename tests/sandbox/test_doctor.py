@@ -562,7 +562,10 @@ def test_days_without_rows_and_days_of_the_future_are_not_compared(tmp_path: Pat
 def test_what_is_no_earlier_report_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     old = {"salt": "x", "timezone": "x", "today": "0001-01-01", "user": "", "streams": {}}
+    count = {**old, "today": "2026-11-20"}
+    count["streams"] = {"emails": {"2026-11-19": {"count": 10, "digest": "x"}}}
     for text in (
+        json.dumps({"version": 1, "days": count}),  # of an earlier version of the doctor
         *("", "[]", '{"version": 1}', '{"version": 1, "days": null}', '{"version": 2}'),
         *("[" * 100_000, json.dumps({"version": 1, "days": old})),
     ):
