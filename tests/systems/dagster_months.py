@@ -1,4 +1,7 @@
-"""Materializes months of the example, all at once. Runs in an environment that has Dagster."""
+"""Materializes the example: the tables without days, then months, all at once.
+
+Runs in an environment that has Dagster.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,8 @@ from functools import partial
 import dagster as dg
 
 
-def materialize(asset: dg.AssetsDefinition, month: str) -> bool:
-    """Return whether a month was loaded, in the end."""
-    key = dg.MultiPartitionKey({"account": "main", "month": month})
+def materialize(asset: dg.AssetsDefinition, key: str) -> bool:
+    """Return whether a partition was loaded, in the end."""
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize([asset], partition_key=key, instance=instance, raise_on_error=False)
         return done.success
@@ -20,6 +22,9 @@ def materialize(asset: dg.AssetsDefinition, month: str) -> bool:
 
 if __name__ == "__main__":
     definitions, *months = sys.argv[1:]
-    asset = runpy.run_path(definitions)["cobrowser"]
+    example = runpy.run_path(definitions)
+    keys = [dg.MultiPartitionKey({"account": "main", "month": month}) for month in months]
     with ThreadPoolExecutor() as pool:
-        sys.exit(not all(pool.map(partial(materialize, asset), months)))
+        loaded = [materialize(example["cobrowser_tables"], "main")]
+        loaded += pool.map(partial(materialize, example["cobrowser"]), keys)
+    sys.exit(not all(loaded))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Slices side by side are also in docs/backfills.md, whose commands test_docs.py runs.
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(600)]
 EXAMPLE = ROOT / "examples" / "dagster"
-STREAMS = ("conversations", "emails", "agentactivity")
+STREAMS = ("accounts", "cccslotsactivity", "conversations", "emails", "agentactivity")
 
 if not EXAMPLE.is_dir():
     pytest.skip("only a checkout has the example", allow_module_level=True)
