@@ -1,7 +1,7 @@
 """What all streams share: windows become records, then the bookmark moves, then a STATE goes out.
 
-A window is one or more whole days. Its responses are read and checked whole before the first record
-is emitted, so a bookmark never runs ahead of records.
+A window is one or more whole days. Each of its responses is read and checked whole before its first
+record is emitted, and the bookmark moves when all are emitted, so it never runs ahead of records.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ class CobrowserStream(Stream, ABC):
                     continue
                 if since is None and part.window:
                     since = part.window.first
-                # A table without days that said nothing at all may have rows that were not sent.
+                # Without a window, nothing at all does not show that there are no rows.
                 if self.is_incremental and today and (part.window or not nothing):
                     self._move_bookmark(part.window, since, today, earlier=earlier)
                 self._write_state()

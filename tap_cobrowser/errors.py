@@ -143,7 +143,7 @@ class CertificateError(TapCobrowserError):
 
 
 class ServerBusyError(RetriableError):
-    """The server cannot respond now (408, 425, 429 and 5xx)."""
+    """The server cannot respond now: 408, 425, 429, 5xx, or any status with `Retry-After`."""
 
     advice = (
         "Run again later to continue where this run stopped; a lower `max_concurrent_requests` "
@@ -156,7 +156,7 @@ class BrokenResponseError(RetriableError):
 
 
 class ClockError(RetriableError):
-    """The server's day changed during a request, so its rows may be of another day."""
+    """The server's day changed during a request, or is not known: rows may be of another day."""
 
     advice = (
         "Run again with `max_retries` of 1 or more; if the error persists, the server's clock or "

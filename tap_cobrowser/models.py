@@ -51,7 +51,7 @@ class Command:
         windowed: Whether it accepts a range of days.
         reaches_back: Whether rows may begin before the requested days, and last into them.
         ccc_only: Whether only CCC agents may use it.
-        regular: Whether days often have the same number of rows, as that of agents times states.
+        regular: Whether many days have the same number of rows, as those of agents' states do.
     """
 
     name: str

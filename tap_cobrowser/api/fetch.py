@@ -196,9 +196,11 @@ class Api:
                 error.where = ", ".join(filter(None, [where, error.where]))
                 confirms = isinstance(error, _UnconfirmedError)
                 number += not confirms
-                if not isinstance(error, RetriableError) or number > most:
+                if not isinstance(error, RetriableError):
                     raise
-                wait = backoff(error, max(number, 1))
+                wait = backoff(error, max(number, 1))  # too long a pause ends the run in any case
+                if number > most:
+                    raise
                 name, counted = request.command.name, 0 if confirms else number
                 self._on_retry(Retry(name, where, error, wait, counted, most))
                 if isinstance(error, ClockError):
@@ -317,7 +319,8 @@ class Api:
                 msg = "The response is empty, without even a header"
                 raise _UnconfirmedError(msg)
             return
-        # Where another command's last rows have no line ends, this one's need not have them either.
+        # Whether this command's last rows have line ends. While that is unknown, those of another
+        # command count if they have none.
         usual = habits.ends_lines.get(name, None if all(habits.ends_lines.values()) else False)
         if ended and len(table):
             habits.ends_lines[name] = True

@@ -35,7 +35,7 @@ class Preflight:
 
     Attributes:
         today: The server's day, which fixes the days of the run; None if no request succeeded.
-        ranges: Whether several days may be requested at once.
+        ranges: Whether ranges of days were seen to work. If not, each day is requested alone.
         notice: What is wrong with ranges, if anything is.
         errors: Why requests of a command failed, by its name.
         sizes: The largest body of each command that was seen, in bytes.

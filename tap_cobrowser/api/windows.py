@@ -197,8 +197,8 @@ class Windows:
     ) -> list[DateWindow]:
         """Return the days of a window whose rows its response may lack.
 
-        All of them, if its number of rows may be a limit; one, if none of the windows so far has
-        had rows of its oldest, or of its newest day.
+        All days, if the number of rows may be a limit. The newest day, if no window so far has had
+        rows of its own newest day; the oldest day likewise.
         """
         if self._counts[command].may_be_limit(len(response.table), command):
             return window.days

@@ -54,7 +54,7 @@ class RowCounts:
 
         Args:
             rows: The number, which was counted already.
-            command: The command. The numbers of hourly commands return by themselves.
+            command: The command. An hourly one often has the same number by itself.
         """
         if not rows or rows < self.most or rows in self.harmless:
             return False

@@ -127,7 +127,11 @@ def test_commands_that_other_tests_run_are_in_the_documentation() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name == "nt", reason="the documentation's commands are for a Unix shell")
-@pytest.mark.parametrize("page", SCRIPTS)
+@pytest.mark.parametrize(
+    "page",
+    # `.ci/run` runs the other pages, too
+    [pytest.param(each, marks=[pytest.mark.long] * (each != "README.md")) for each in SCRIPTS],
+)
 def test_every_command_of_a_page_runs_in_its_order(
     page: str, project_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -293,6 +297,7 @@ def test_a_daily_run_prints_nothing_unless_it_fails(meltano: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name == "nt", reason="the image has a Unix system")
 def test_the_commands_of_the_image_load_rows(tmp_path: Path, database: Database) -> None:

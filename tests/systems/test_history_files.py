@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.databases import Database
     from tests.projects import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 LOOK_BACK = 3  # the default
 FIRST, START = days_ago(8), days_ago(4)
 

@@ -367,6 +367,7 @@ def on_postgres(database: Database) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_postgresql_builds_the_models_of_a_plain_agent(
     meltano: Project, on_postgres: dict[str, str]
 ) -> None:

@@ -27,6 +27,7 @@ if not (ROOT / "docs").is_dir():
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     pytest.mark.skipif(os.name == "nt", reason="the command is for a Unix shell"),
 ]

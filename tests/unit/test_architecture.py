@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -86,3 +87,16 @@ def test_what_only_older_pythons_have_is_imported_for_them_alone() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.module == "typing_extensions"), (
                 path
             )
+
+
+def test_the_table_of_rules_names_functions_and_tests_that_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("### Where the rules live")[2].partition("##")[0]
+    sources = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    tests = {path.name for path in ROOT.glob("tests/*/test_*.py")}
+    rows = [row.split("|")[2:4] for row in table.splitlines() if row.startswith("| ")][1:]
+    assert rows
+    for code, test in rows:
+        for name in re.findall(r"`([\w.]+)`", code):
+            assert re.search(rf"\bdef {name.rpartition('.')[2]}\(", sources), name
+        assert set(re.findall(r"`(\w+\.py)`", test)) <= tests, test

@@ -302,10 +302,11 @@ def test_decimal_commas_are_read_and_noted_where_a_number_proves_them() -> None:
 
 
 def test_nul_characters_are_left_out_and_noted() -> None:
+    with_nul = csv_of(replaced("text", "a@b")).replace("a@b", "a\0b")  # Python 3.10 writes none
     for body in (
-        csv_of(replaced("text", "a\0b")),
+        with_nul,
         csv_of(replaced("text", "a\\0b")).replace("\\\\0", "\\0"),
-        csv_of(replaced("text", "a\0b")).encode("utf-16"),
+        with_nul.encode("utf-16"),
     ):
         table = read(body)
         assert table.values("text")[0] == "ab"
