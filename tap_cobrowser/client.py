@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -19,7 +20,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
 from tap_cobrowser.checks.keys import shared_keys
-from tap_cobrowser.checks.silence import no_reach, said_nothing
+from tap_cobrowser.checks.silence import bookmark_ahead, no_reach, said_nothing
 from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.reading.files import check as check_file
@@ -38,7 +39,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.preflight import Preflight
     from tap_cobrowser.api.windows import Windows
-    from tap_cobrowser.models import Table
+    from tap_cobrowser.models import Response, Table
     from tap_cobrowser.reading.files import HistoryFile, Source
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.singer.messages import LineWriter
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 
 _NOTHING = "No ACTIVATE_VERSION: the response was empty, without even a header."
 _NOT_ALL = (
-    "No ACTIVATE_VERSION: without `start_date`, or with an `end_date`, the target may have rows "
-    "that this run does not read, and would delete them."
+    "No ACTIVATE_VERSION: without `start_date`, with an `end_date`, or without a range of days, "
+    "the target may have rows that this run does not read, and would delete them."
 )
 
 
@@ -162,10 +163,17 @@ class CobrowserStream(Stream, ABC):
             return Column(name, kind, key=column.key or name in keys, wanted=wants)
 
         command = self.documented()
+        names = {column.name for column in command.columns}
+        outgoing = {tuple(each.transformed_key_properties or ()) for each in self.stream_maps}
+        merged: tuple[str, ...] | None = None
+        if outgoing != {tuple(self.primary_keys)}:
+            only = outgoing.pop() if len(outgoing) == 1 else ()
+            merged = only if {*only} <= names else ()
         return replace(
             command,
             columns=tuple(map(selected, command.columns)),
             keys=tuple(self.primary_keys),
+            target_keys=merged,
         )
 
     # Days
@@ -281,10 +289,10 @@ class CobrowserStream(Stream, ABC):
         days: DateWindow | None = None
         if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
-        nothing: list[str] = []
         since: date | None = None
-        rows = 0
+        rows, completed = 0, False
         with (
+            self._naming_nothing() as nothing,
             self._own_tap.progress.of(self.name, days, earlier=earlier) as progress,
             self.get_record_counter() as counter,
             self.get_sync_timer(),
@@ -292,7 +300,7 @@ class CobrowserStream(Stream, ABC):
             for part in self._run.windows.of((self.command, earlier)):
                 self._log_notices(*part.notices)
                 if part.response:
-                    recent, extracted = self._recent(part.response.table), part.response.extracted
+                    recent, extracted = self._recent(part.response), part.response.extracted
                     rows += self._emit(recent, extracted, version, batch_config)
                     if part.response.table.nothing:
                         nothing.append(str(part.response.window or "the full table"))
@@ -307,16 +315,24 @@ class CobrowserStream(Stream, ABC):
                 self._write_state()
                 counter.increment(rows)
                 progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
-                rows = 0
-        if nothing:
-            self._log_notices(said_nothing(nothing))
-        if version is not None and not nothing:
+                rows, completed = 0, True
+        if version is not None and not nothing and completed:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None:
             self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
+
+    @contextmanager
+    def _naming_nothing(self) -> Iterator[list[str]]:
+        """Collect windows whose responses had nothing at all; log them, at an error, too."""
+        nothing: list[str] = []
+        try:
+            yield nothing
+        finally:
+            if nothing:
+                self._log_notices(said_nothing(nothing))
 
     def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
         """Emit the SCHEMA, then the rows of files, in their order. The bookmark does not move.
@@ -417,10 +433,13 @@ class CobrowserStream(Stream, ABC):
             raise RuntimeError(msg)
         return emitted
 
-    def _recent(self, table: Table) -> Table:
+    def _recent(self, response: Response) -> Table:
         """Skip rows before the bookmark and look-back, which a command without a range repeats."""
-        bookmark = None if self.windowed else self.bookmark
+        table, bookmark = response.table, None if self.windowed else self.bookmark
         if not bookmark or not len(table):
+            return table
+        if bookmark.day > response.today + ONE_DAY:
+            self._log_notices(bookmark_ahead(bookmark.day, response.today))
             return table
         zone = self._settings.timezone
         reached, oldest = midnight(bookmark.day, zone).isoformat(), min(table.moments(self.command))
@@ -474,8 +493,12 @@ class CobrowserStream(Stream, ABC):
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
         today, settings = self._run.today, self._settings
-        if self.windowed and (
-            settings.start_date is None or today is None or self.daily_days(today).last < today
+        if self.replication_key and (
+            # A command without a range may reach back less far than the target's rows.
+            not self.windowed
+            or settings.start_date is None
+            or today is None
+            or self.daily_days(today).last < today
         ):
             self.log(_NOT_ALL, level=logging.WARNING)
             return None

@@ -51,6 +51,8 @@ class Command:
         windowed: Whether it accepts a range of days.
         reaches_back: Whether rows may begin before the requested days, and last into them.
         ccc_only: Whether only CCC agents may use it.
+        target_keys: The columns by which a target merges rows, where that is another key: that of a
+            stream map. Empty if they are not known.
         regular: Whether many days have the same number of rows, as those of agents' states do.
     """
 
@@ -62,6 +64,7 @@ class Command:
     reaches_back: bool = False
     ccc_only: bool = False
     regular: bool = False
+    target_keys: tuple[str, ...] | None = None
 
     @property
     def hourly(self) -> bool:

@@ -275,7 +275,7 @@ class Api:
             ServerBusyError: If it is not a table, but says when to retry.
             TapCobrowserError: If it is not a table.
         """
-        if reply.status == HTTPStatus.NO_CONTENT:
+        if reply.status == HTTPStatus.NO_CONTENT and retry_after is None:
             return Table(nothing=True)
         try:
             with self._reading:

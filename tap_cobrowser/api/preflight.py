@@ -124,7 +124,7 @@ class _Asking:
             try:
                 response = self.api.fetch_ago(command, 1, 1)
             except TapCobrowserError as error:  # noqa: PERF203 - each request has its own
-                if isinstance(error, CredentialsError) and not self.result.errors:
+                if isinstance(error, CredentialsError):
                     raise  # whoever sends a wrong key again and again is locked out
                 self.keep(command, error)
             else:

@@ -44,7 +44,10 @@ def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice
         return None
     first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)
     begins, ends = datetime.fromisoformat(begin), datetime.fromisoformat(end)
-    if first > ends + _A_DAY or (not command.reaches_back and last < begins - _A_DAY):
+    earliest, latest = (begins - _A_DAY).isoformat(), (ends + _A_DAY).isoformat()
+    if not any(
+        moment <= latest and (command.reaches_back or moment >= earliest) for moment in moments
+    ):
         raise _wrong_days(response, first, last, zone)
     before = 0 if command.reaches_back else sum(moment < begin for moment in moments)
     after = sum(moment > end for moment in moments)

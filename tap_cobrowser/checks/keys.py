@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def keys_shared(command: Command, table: Table) -> list[Row]:
     """Return the keys of rows that share their key and differ elsewhere."""
-    rows = len(table)
-    if not rows or not command.keys or not {*command.keys} <= {*table.names}:
+    rows, keys = len(table), _keys(command)
+    if not rows or not keys or not {*keys} <= {*table.names}:
         return []
-    if len(set(zip(*map(table.values, command.keys), strict=True))) == rows:
+    if len(set(zip(*map(table.values, keys), strict=True))) == rows:
         return []
     variants: defaultdict[Row, set[Row]] = defaultdict(set)
-    of_keys = zip(*map(table.values, command.keys), strict=True)
+    of_keys = zip(*map(table.values, keys), strict=True)
     for key, row in zip(of_keys, zip(*table.columns, strict=True), strict=True):
         variants[key].add(row)
     return [key for key, of_key in variants.items() if len(of_key) > 1]
@@ -35,9 +35,9 @@ def shared_keys(command: Command, table: Table) -> Notice | None:
     if not shared:
         return None
     example = ", ".join(
-        f"{name} {quote(value, 60)}" for name, value in zip(command.keys, shared[0], strict=True)
+        f"{name} {quote(value, 60)}" for name, value in zip(_keys(command), shared[0], strict=True)
     )
-    columns = ", ".join(f"`{name}`" for name in command.keys)
+    columns = ", ".join(f"`{name}`" for name in _keys(command))
     several = "s are" if len(shared) > 1 else " is"
     return Notice(
         "keys",
@@ -46,3 +46,8 @@ def shared_keys(command: Command, table: Table) -> Notice | None:
         "rows, set a longer key: `table-key-properties` in the catalog (Meltano: `metadata`), or "
         "`__key_properties__` in a stream map.",
     )
+
+
+def _keys(command: Command) -> tuple[str, ...]:
+    """Return the columns by which a target merges rows."""
+    return command.keys if command.target_keys is None else command.target_keys

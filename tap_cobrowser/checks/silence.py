@@ -8,6 +8,7 @@ from tap_cobrowser.models import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from tap_cobrowser.days import DateWindow
 
@@ -57,4 +58,13 @@ def said_nothing(what: Sequence[str]) -> Notice:
         "nothing",
         f"The response to {named} was empty, twice, without even a header, and counts as no rows. "
         "If there should be rows, read these days again.",
+    )
+
+
+def bookmark_ahead(bookmark: date, today: date) -> Notice:
+    """Return the notice that the bookmark of a stream without windows is after the server's day."""
+    return Notice(
+        "bookmark",
+        f"The bookmark ({bookmark}) is after the server's today ({today}), so all rows are "
+        "emitted. Set it back or remove it.",
     )

@@ -21,6 +21,7 @@ from tests.outputs import Command, Output, run, select, warnings_of
 from tests.strategies import JSON, examples, mutated
 
 if TYPE_CHECKING:
+    from datetime import date
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -537,6 +538,55 @@ def test_a_version_is_activated_only_where_the_run_covers_what_the_target_may_ha
     assert {"version" in message for message in output.of_type("RECORD")} == {activated}
     said = [line for line in warnings_of(caplog) if "No ACTIVATE_VERSION" in line]
     assert len(said) == (not activated)
+
+
+@pytest.mark.parametrize(
+    ("stream", "start"), [("emails", days_ago(-30)), ("cccslotsactivity", days_ago(8))]
+)
+def test_no_version_is_activated_where_nothing_is_read_or_no_range_says_how_far_back(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture, stream: str, start: date
+) -> None:
+    config |= {"emit_activate_version_messages": True, "start_date": start.isoformat()}
+    output = run(config, catalog=full_table(stream))
+    assert not output.of_type("ACTIVATE_VERSION")
+    assert warnings_of(caplog)
+
+
+def test_a_bookmark_after_today_drops_no_row_of_a_table_without_windows(
+    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    state = {"bookmarks": {"cccslotsactivity": {"replication_key_value": "2027-11-22"}}}
+    output = run(config, catalog=select("cccslotsactivity"), state=state)
+    assert ordered(output.records("cccslotsactivity")) == ordered(
+        expected(sandbox.world, "cccslotsactivity", NOW.date())
+    )
+    (said,) = warnings_of(caplog)
+    assert "after the server's today" in said
+
+
+def test_days_of_nothing_are_named_although_the_stream_fails_later(
+    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    config["window_days"] = 1
+    sandbox.fail("empty", "emails", start=7)
+    sandbox.fail("status-400", "emails", start=5)
+    with pytest.raises(TapCobrowserError, match="400"):
+        run(config, catalog=select("emails"), time=Waits().of_tap())
+    (said,) = (line for line in warnings_of(caplog) if "without even a header" in line)
+    assert days_ago(7).isoformat() in said
+
+
+@pytest.mark.parametrize(("keys", "warned"), [(["id", "account_id"], 0), (["account_id"], 1)])
+def test_the_check_of_keys_goes_by_the_key_of_a_stream_map(
+    config: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    keys: list[str],
+    warned: int,
+) -> None:
+    config["stream_maps"] = {"emails": {"__key_properties__": keys, "__else__": None}}
+    config["stream_maps"]["emails"] |= {name: name for name in (*keys, "timestamp")}
+    run(config, catalog=select("emails"))
+    assert len(warnings_of(caplog)) == warned
 
 
 @pytest.mark.parametrize("fault", ["status-204", "empty"])

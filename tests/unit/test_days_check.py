@@ -72,6 +72,11 @@ def test_a_response_whose_rows_are_all_of_other_days_is_an_error_with_both_days(
         said_of(moment(other), moment(other + ONE_DAY), command=command)
 
 
+def test_rows_more_than_a_day_outside_on_both_sides_are_of_other_days() -> None:
+    with pytest.raises(WrongDaysError):
+        said_of(moment(DAY - 9 * ONE_DAY), moment(DAY + 9 * ONE_DAY))
+
+
 def test_states_that_all_began_long_before_are_not_rows_of_other_days() -> None:
     assert not said_of(moment(DAY - 30 * ONE_DAY), command=STATES)
 
