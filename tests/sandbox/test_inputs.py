@@ -21,8 +21,8 @@ from tests.outputs import Command, Output, run, select, warnings_of
 from tests.strategies import JSON, examples, mutated
 
 if TYPE_CHECKING:
-    from datetime import date
     from collections.abc import Iterator
+    from datetime import date
     from pathlib import Path
 
     from sandbox.faults import Reply
