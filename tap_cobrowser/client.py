@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
@@ -39,59 +38,26 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context
 
-    from tap_cobrowser.api.preflight import Preflight
-    from tap_cobrowser.api.windows import Windows
     from tap_cobrowser.models import Response, Table
     from tap_cobrowser.reading.files import HistoryFile, Source
     from tap_cobrowser.settings import Settings
     from tap_cobrowser.singer.messages import LineWriter
-    from tap_cobrowser.singer.progress import Progress, StreamProgress
+    from tap_cobrowser.singer.progress import StreamProgress
+    from tap_cobrowser.tap import TapCobrowser
 
+_TESTED_WINDOWS = 3
 _NOTHING = "No ACTIVATE_VERSION: the response was empty, without even a header."
 _NOT_ALL = (
     "No ACTIVATE_VERSION: without `start_date`, with an `end_date`, or without a range of days, "
     "the target may have rows that this run does not read, and would delete them."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What the streams of one run share.
-
-    Attributes:
-        settings: The checked settings.
-        start: What the preflight has shown.
-        windows: The windows of all streams, in order.
-    """
-
-    settings: Settings
-    start: Preflight
-    windows: Windows
-
-    @property
-    def today(self) -> date | None:
-        """The server's day when the run began; None if no stream has windows."""
-        return self.start.today
-
-
-class _Tap(Protocol):
-    @property
-    def run(self) -> Run: ...
-
-    @property
-    def settings(self) -> Settings: ...
-
-    @property
-    def progress(self) -> Progress: ...
-
-    def log_notice(self, stream: str, notice: Notice) -> None: ...
 
 
 class CobrowserStream(Stream, ABC):
@@ -112,16 +78,21 @@ class CobrowserStream(Stream, ABC):
     """Whether days often have the same number of rows."""
 
     @property
-    def _own_tap(self) -> _Tap:
-        return cast("_Tap", self._tap)
-
-    @property
-    def _run(self) -> Run:
-        return self._own_tap.run
+    def _own_tap(self) -> TapCobrowser:
+        return cast("TapCobrowser", self._tap)
 
     @property
     def _settings(self) -> Settings:
         return self._own_tap.settings
+
+    @property
+    def _today(self) -> date | None:
+        """The server's day when the run began; None for a stream without windows."""
+        return self._own_tap.preflight.today if self.windowed else None
+
+    @property
+    def _writer(self) -> LineWriter:
+        return cast("LineWriter", self._tap.message_writer)
 
     @classmethod
     def documented(cls) -> Command:
@@ -147,8 +118,7 @@ class CobrowserStream(Stream, ABC):
     def command(self) -> Command:
         """The command, with its columns as the catalog selects them.
 
-        Key columns are those of the SCHEMA that goes out, so that their empty texts stay empty
-        texts: a null would not be a key.
+        Key columns are those of the SCHEMA that goes out: their empty texts stay empty texts.
         """
         maps = self.config.get("stream_maps") or {}
         keys = {*self.primary_keys, *key_columns(self.name, self.stream_maps, maps)}
@@ -219,27 +189,23 @@ class CobrowserStream(Stream, ABC):
         """Return the windows of a run, in the order in which they are read.
 
         Args:
-            today: The server's day.
+            today: The server's day; None if it is not known, and nothing can be planned.
             earlier: Whether the earlier days are meant, newest first, rather than the daily work.
         """
         if not self.windowed:
             return [] if earlier else [None]
-        if today is None:
+        days = today and (self.earlier_days(today) if earlier else self.daily_days(today))
+        if not days:
             return []
-        days = self.earlier_days(today) if earlier else self.daily_days(today)
-        if days is None:
-            return []
-        paginator = WindowPaginator(
-            days.first, days.last, self._settings.window_days, newest_first=earlier
-        )
-        return list(paginator.windows())
+        size = self._settings.window_days
+        return [*WindowPaginator(days.first, days.last, size, newest_first=earlier).windows()]
 
     # Records
 
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
         """Yield the records, without bookmarks. A run emits them through `sync`."""
-        for part in self._run.windows.of((self.command, False)):
+        for part in self._own_tap.windows.of((self.command, False)):
             if part.response:
                 yield from records_of(part.response.table)
 
@@ -251,9 +217,8 @@ class CobrowserStream(Stream, ABC):
         Raises:
             TapCobrowserError: If it cannot be read to its end.
         """
-        start = self._run.start
-        if self.windowed and start.today is None:  # the preflight has tried this stream, too
-            raise start.errors[self.name]
+        if self.windowed and self._today is None:  # the preflight has tried this stream, too
+            raise self._own_tap.preflight.errors[self.name]
         self._write_schema_message()
         if self.ABORT_AT_RECORD_COUNT is None:
             self._emit_windows(earlier=False)
@@ -262,60 +227,58 @@ class CobrowserStream(Stream, ABC):
 
     def fill_in(self) -> None:
         """Emit the days from `start_date` to the complete ones, if there are any."""
-        today = self._run.today
-        days = self.earlier_days(today) if today and self.windowed else None
-        if today and days:
+        if self._today and (days := self.earlier_days(self._today)):
             self._announce(days)
             self._emit_windows(earlier=True)
 
     def _emit_first_records(self, most: int) -> None:
-        """Emit a few records, and no bookmark past the others: `--test` needs no more."""
-        source = (self.command, False)
-        for window in self.plan(self._run.today, earlier=False):
-            for part in self._run.windows.read(source, window):
+        """Emit a few records of the last days, and no bookmark: `--test` needs no more."""
+        for window in self.plan(self._today, earlier=False)[-_TESTED_WINDOWS:]:
+            for part in self._own_tap.windows.read(self.command, window):
                 self._log_notices(*part.notices)
-                if not part.response:
-                    continue
-                table = part.response.table.first(most)
-                if self._emit(table, part.response.extracted, None, None):
-                    self._flush()
+                if part.response and len(part.response.table):
+                    table = part.response.table.first(most)
+                    self._emit(table, part.response.extracted, None, None)
+                    self._writer.flush()
                     return
 
     def _emit_windows(self, *, earlier: bool) -> None:
         """Emit each window, then move the bookmark past it."""
-        version = self._new_version()
-        batch_config = self.get_batch_config(self.config)
-        today = self._run.today if self.windowed else None
-        days: DateWindow | None = None
+        version, batch_config = self._new_version(), self.get_batch_config(self.config)
+        today, days = self._today, None
         if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
-        since: date | None = None
+        since: date | None = None  # the first day of this pass
+        nothing: list[str] = []
         rows, completed = 0, False
-        with (
-            self._naming_nothing() as nothing,
-            self._own_tap.progress.of(self.name, days, earlier=earlier) as progress,
-            self.get_record_counter() as counter,
-            self.get_sync_timer(),
-        ):
-            for part in self._run.windows.of((self.command, earlier)):
-                self._log_notices(*part.notices)
-                if part.response:
-                    recent, extracted = self._recent(part.response), part.response.extracted
-                    rows += self._emit(recent, extracted, version, batch_config)
-                    if part.response.table.nothing:
-                        nothing.append(str(part.response.window or "the full table"))
-                    today = today or part.response.today  # of a table without windows
-                    del part, recent  # whose rows may take much memory, before more are requested
-                    continue
-                if since is None and part.window:
-                    since = part.window.first
-                # Without a window, nothing at all does not show that there are no rows.
-                if self.is_incremental and today and (part.window or not nothing):
-                    self._move_bookmark(part.window, since, today, earlier=earlier)
-                self._write_state()
-                counter.increment(rows)
-                progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
-                rows, completed = 0, True
+        try:
+            with (
+                self._own_tap.progress.of(self.name, days, earlier=earlier) as progress,
+                self.get_record_counter() as counter,
+                self.get_sync_timer(),
+            ):
+                for part in self._own_tap.windows.of((self.command, earlier)):
+                    self._log_notices(*part.notices)
+                    if part.response:
+                        recent, extracted = self._recent(part.response), part.response.extracted
+                        rows += self._emit(recent, extracted, version, batch_config)
+                        if part.response.table.nothing:
+                            nothing.append(str(part.response.window or "the full table"))
+                        today = today or part.response.today  # of a table without windows
+                        del part, recent  # before the next ones take as much memory
+                        continue
+                    if part.window and since is None:
+                        since = part.window.first
+                    # Without a window, nothing at all does not show that there are no rows.
+                    if self.is_incremental and today and (part.window or not nothing):
+                        self._move_bookmark(part.window, since, today, earlier=earlier)
+                    self._write_state()
+                    counter.increment(rows)
+                    progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
+                    rows, completed = 0, True
+        finally:
+            if nothing:
+                self._log_notices(said_nothing(nothing))
         if version is not None and not nothing and completed:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
@@ -323,16 +286,6 @@ class CobrowserStream(Stream, ABC):
             self._write_state()
         elif version is not None:
             self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
-
-    @contextmanager
-    def _naming_nothing(self) -> Iterator[list[str]]:
-        """Collect windows whose responses had nothing at all; log them, at an error, too."""
-        nothing: list[str] = []
-        try:
-            yield nothing
-        finally:
-            if nothing:
-                self._log_notices(said_nothing(nothing))
 
     def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
         """Emit the SCHEMA, then the rows of files, in their order. The bookmark does not move.
@@ -361,7 +314,7 @@ class CobrowserStream(Stream, ABC):
                     seen |= days
                     before += 2 * source.size
             finally:
-                self._flush()
+                self._writer.flush()
 
     def _emit_file(
         self,
@@ -386,10 +339,6 @@ class CobrowserStream(Stream, ABC):
             days |= days_of(table.moments(self.command), zone)
         return days
 
-    def _flush(self) -> None:
-        """Send what the writer has gathered, because no STATE follows that would do it."""
-        cast("LineWriter", self._tap.message_writer).flush()
-
     def _log_file(self, source: Source, rows: int, days: set[date], seen: set[date]) -> None:
         again = len(days & seen)
         self.log(
@@ -408,17 +357,7 @@ class CobrowserStream(Stream, ABC):
         version: int | None,
         batch_config: BatchConfig | None,
     ) -> int:
-        """Emit the rows of a table, and return their number.
-
-        Args:
-            table: The rows.
-            extracted: When they were received, in UTC.
-            version: The version of the table, if ACTIVATE_VERSION will follow.
-            batch_config: How to write files; None for RECORDs.
-
-        Raises:
-            RuntimeError: If a row was not emitted. No bookmark may move past it.
-        """
+        """Emit the rows of a table, as files with a `batch_config`, and return their number."""
         maps = self.stream_maps
         if batch_config:
             send, tap = self._tap.message_writer.write_message, self.tap_name
@@ -426,9 +365,8 @@ class CobrowserStream(Stream, ABC):
                 batch_config, send, tap, maps, table, extracted, version=version
             )
         else:
-            writer = cast("LineWriter", self._tap.message_writer)
-            emitted = write_records(writer, maps, table, extracted, version=version)
-        if emitted != len(table):
+            emitted = write_records(self._writer, maps, table, extracted, version=version)
+        if emitted != len(table):  # no bookmark may move past a row that was not emitted
             msg = f"Of {len(table)} rows of stream '{self.name}', {emitted} were emitted"
             raise RuntimeError(msg)
         return emitted
@@ -453,14 +391,7 @@ class CobrowserStream(Stream, ABC):
     def _move_bookmark(
         self, window: DateWindow | None, since: date | None, today: date, *, earlier: bool
     ) -> None:
-        """Move the bookmark past a window whose rows were emitted.
-
-        Args:
-            window: The window; None for a stream without windows.
-            since: The first day of this pass.
-            today: The server's day.
-            earlier: Whether the window is one of the earlier days.
-        """
+        """Move the bookmark past a window whose rows were emitted; see `bookmarks.advance`."""
         bookmark = self.bookmark
         if earlier and bookmark and window:
             bookmark = bookmarks.extend(bookmark, window)
@@ -492,7 +423,7 @@ class CobrowserStream(Stream, ABC):
         """Return the version of the full table that this run makes, None if it makes none."""
         if self.is_incremental or not self.config.get("emit_activate_version_messages"):
             return None
-        today, settings = self._run.today, self._settings
+        today, settings = self._today, self._settings
         if self.replication_key and (
             # A command without a range may reach back less far than the target's rows.
             not self.windowed

@@ -14,10 +14,9 @@ from singer_sdk.singerlib import Catalog, StateMessage
 from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.api.fetch import Api
-from tap_cobrowser.api.preflight import Preflight, preflight
-from tap_cobrowser.api.windows import Windows, longest
+from tap_cobrowser.api.preflight import Preflight
+from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.cli import CommandLineTap
-from tap_cobrowser.client import CobrowserStream, Run
 from tap_cobrowser.days import ONE_DAY
 from tap_cobrowser.errors import (
     CredentialsError,
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.clock import Time
     from tap_cobrowser.api.retries import Retry
-    from tap_cobrowser.days import DateWindow
-    from tap_cobrowser.models import Command, Notice
+    from tap_cobrowser.client import CobrowserStream
+    from tap_cobrowser.models import Notice
     from tap_cobrowser.reading.files import Source
 
 
@@ -131,52 +130,60 @@ class TapCobrowser(CommandLineTap):
         return Progress(self.logger, self.settings.timezone, self.time.monotonic)
 
     @cached_property
-    def run(self) -> Run:
-        """What the streams of this run share. The first use makes the first requests.
+    def preflight(self) -> Preflight:
+        """The first requests of this run, which the first use makes.
 
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        progress = self.progress
+        api = Api(
+            self.settings,
+            time=self.time,
+            on_request=self.progress.requested,
+            on_retry=self._log_retry,
+        )
+        commands = [stream.command for stream in self._selected if stream.windowed]
+        preflight = Preflight(api, commands, self.settings)
+        preflight.ask_for_today()
+        return preflight
 
-        def retried(retry: Retry) -> None:
-            if retry.number:
-                progress.retried(retry.command)
-            what = "Retrying" if retry.number else "Asking once more"
-            count = f" ({retry.number} of {retry.most})" if retry.number else ""
-            self.logger.log(
-                # A retry without a wait (midnight, a missing line end) is no failure of the server.
-                logging.WARNING if retry.number and retry.wait else logging.INFO,
-                "%s: %s %s in %.1f s%s.",
-                *(retry.place, _sentence(retry.error.what), what, retry.wait, count),
-            )
+    @cached_property
+    def windows(self) -> Windows:
+        """The windows of this run, as planned. The first use makes the first requests.
 
-        api = Api(self.settings, time=self.time, on_request=progress.requested, on_retry=retried)
-        start = Preflight()
-        if commands := [stream.command for stream in self._selected if stream.windowed]:
-            start = preflight(
-                api,
-                commands,
-                zone=self.settings.timezone,
-                longest_window=lambda today: longest([each for _, each in self._plan(today)]),
-                threads=self.settings.max_concurrent_requests,
-            )
-        if start.notice:
-            self.logger.log(start.notice.level, "%s", start.notice.text)
+        Raises:
+            TapCobrowserError: If the first request is rejected, or the server cannot be reached.
+        """
+        start = self.preflight
         if start.today:
             for stream in self._selected:
                 stream.meet(start.today)
-        plan = self._plan(start.today)
-        return Run(self.settings, start, Windows(api, self.settings, plan, start))
-
-    def _plan(self, today: date | None) -> list[tuple[tuple[Command, bool], DateWindow | None]]:
-        """Return the windows of the run: the daily work of all streams, then earlier days."""
-        return [
+        # The daily work of all streams comes first, then earlier days.
+        plan = [
             ((stream.command, earlier), window)
             for earlier in (False, True)
             for stream in self._selected
-            for window in stream.plan(today, earlier=earlier)
+            for window in stream.plan(start.today, earlier=earlier)
         ]
+        planned = [window for _, window in plan if window]
+        if start.today:
+            self._warn_of_days(start.today, is_empty=not planned)
+        start.ask_for_ranges(max((len(window.days) for window in planned), default=0))
+        if start.notice:
+            self.log_notice("", start.notice)
+        return Windows(self.settings, plan, start)
+
+    def _log_retry(self, retry: Retry) -> None:
+        if retry.number:
+            self.progress.retried(retry.command)
+        what = "Retrying" if retry.number else "Asking once more"
+        count = f" ({retry.number} of {retry.most})" if retry.number else ""
+        self.logger.log(
+            # A retry without a wait (midnight, a missing line end) is no failure of the server.
+            logging.WARNING if retry.number and retry.wait else logging.INFO,
+            "%s: %s %s in %.1f s%s.",
+            *(retry.place, _sentence(retry.error.what), what, retry.wait, count),
+        )
 
     @property
     def _selected(self) -> list[CobrowserStream]:
@@ -194,25 +201,23 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: At once, if it concerns every stream; otherwise at the end.
         """
-        run = None if self.settings.history_files else self.run
+        windows = None if self.settings.history_files else self.windows
         if self.state:
             self.write_message(StateMessage(value=self.state))
-        if run is None:
+        if windows is None:
             self._read_files()
             return
-        if run.start.today:
-            self._warn_of_days(run.start.today)
         failed: dict[str, TapCobrowserError] = {}
         try:
             for stream in self._selected:
                 self._try(stream.name, stream.sync, failed)
             for stream in self._selected:
                 if stream.name in failed:
-                    run.windows.drop((stream.command, True))
+                    windows.drop((stream.command, True))
                 else:
                     self._try(stream.name, stream.fill_in, failed)
         finally:
-            for name, notice in run.windows.at_end():
+            for name, notice in windows.at_end():
                 self.log_notice(name, notice)
             self.progress.finish(failed)
         if failed:
@@ -237,11 +242,11 @@ class TapCobrowser(CommandLineTap):
 
     def _ends_run(self, error: TapCobrowserError) -> bool:
         """Return whether an error of a stream is one of all: no other is worth trying then."""
-        rejected = isinstance(error, CredentialsError) and not self.run.windows.responded
+        rejected = isinstance(error, CredentialsError) and not self.windows.responded
         return error.ends_run or rejected
 
-    def _warn_of_days(self, today: date) -> None:
-        """Log what is odd about the days that are to be read."""
+    def _warn_of_days(self, today: date, *, is_empty: bool) -> None:
+        """Log what is odd about the days that are to be read; `is_empty` if there are none."""
         windowed = [stream for stream in self._selected if stream.windowed]
         is_ahead = False
         for stream in windowed:
@@ -252,8 +257,7 @@ class TapCobrowser(CommandLineTap):
                     "not read, unless you set it back or remove it.",
                     *(stream.name, bookmark.day, today),
                 )
-        plans = [stream.plan(today, earlier=each) for stream in windowed for each in (False, True)]
-        if windowed and not any(plans) and not is_ahead:
+        if windowed and is_empty and not is_ahead:
             days = windowed[0].daily_days(today)
             self.logger.warning(
                 "No stream with days has anything to read: the first day (%s) is after the last "
@@ -360,7 +364,7 @@ class TapCobrowser(CommandLineTap):
             self.logger.info("The files can be read.")
             return
         failed: dict[str, TapCobrowserError] = {}
-        _ = self.run  # whose first request may be rejected
+        _ = self.windows  # whose first request may be rejected
         for stream in self.streams.values():
             try:
                 self.run_sync_dry_run(streams=[stream])

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.api.fetch import Api
-from tap_cobrowser.api.preflight import Preflight, preflight
-from tap_cobrowser.api.windows import Windows, longest
+from tap_cobrowser.api.preflight import Preflight
+from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.settings import check
@@ -100,19 +100,16 @@ def extract(
             for window in (windows if command.windowed else [None])
         ]
 
+    start = Preflight(api, ranged, settings)
     if ranges is None:
-        start = preflight(
-            api,
-            ranged,
-            zone=settings.timezone,
-            longest_window=lambda today: longest([window for _, window in plan(today)]),
-            threads=settings.max_concurrent_requests,
-        )
-        result.said += [("", start.notice)] if start.notice else []
+        start.ask_for_today()
     else:
-        start = Preflight(time.now.astimezone(AMSTERDAM).date(), ranges)
+        start.today, start.ranges = time.now.astimezone(AMSTERDAM).date(), ranges
     planned = plan(start.today) if start.today else []
-    windows = Windows(api, settings, planned, start)
+    if ranges is None:
+        start.ask_for_ranges(max((len(each.days) for _, each in planned if each), default=0))
+        result.said += [("", start.notice)] if start.notice else []
+    windows = Windows(settings, planned, start)
     for command in commands:
         rows = result.rows.setdefault(command.name, [])
         with suppress(TapCobrowserError):

@@ -1,7 +1,8 @@
 """The API client: a command and a window of days become a response that was read.
 
-It knows nothing of Singer. All retries of a request are made in one loop with one bound,
-`max_retries`, whatever the reason: a server error, a broken response, midnight.
+It knows nothing of Singer. A request has two steps: to download a body, which threads may do ahead,
+and to read it, which only the thread does that uses the rows. All retries of a request, whatever
+the step and the reason, have one bound, `max_retries`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from http import HTTPStatus
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.clock import SYSTEM_TIME, Pause, ServerClock, Time
 from tap_cobrowser.api.retries import Retry, backoff, status_error
@@ -26,6 +26,7 @@ from tap_cobrowser.errors import (
 )
 from tap_cobrowser.models import Response, Table
 from tap_cobrowser.reading.table import TableReader
+from tap_cobrowser.reading.text import is_nothing
 from tap_cobrowser.redaction import protect
 
 if TYPE_CHECKING:
@@ -38,53 +39,32 @@ if TYPE_CHECKING:
 _CALENDAR = range(2000, 9000)
 _LINE_ENDS = {b"", b"\n", b"\r", b"\0"}  # a line end of UTF-16 may begin with a zero
 _LONGEST_BLANK_LINE = 100
+_LACKS_HEADER = "The response is empty, though other responses without rows have a header"
 
 
 class _UnconfirmedError(RetriableError):
-    """What a response says is true only if the server says it twice."""
+    """What a response says counts only if the server says it twice. Not one of the retries."""
 
 
 @dataclass(slots=True)
 class _Request:
-    """A request, and what its responses have said so far that has to be said twice.
-
-    Attributes:
-        command: The command.
-        window: The days, if they are fixed.
-        ago: Otherwise `start` and `stop`; empty for a command without days.
-        said_nothing: Whether a response was nothing at all.
-        unended: Size and digest of the last body whose last row had no line end.
-    """
+    """A request, and what its responses so far have shown."""
 
     command: Command
+    where: str
     window: DateWindow | None = None
-    ago: Mapping[str, int] = field(default_factory=dict)
+    ago: Mapping[str, int] = field(default_factory=dict)  # `start` and `stop`, without a window
+    retries: int = 0
     said_nothing: bool = False
-    unended: tuple[int, bytes] | None = None
+    unended: tuple[int, bytes] | None = None  # size and digest of a body without a last line end
 
-    def repeats(self, body: bytes) -> bool | None:
-        """Return whether a body is the unended one before, perhaps with more lines after it.
-
-        None if there was none before.
-        """
+    def repeats(self, body: bytes) -> bool:
+        """Return whether the body before was the same, or the same without its last lines."""
         before, self.unended = self.unended, (len(body), _digest(body))
         if before is None:
-            return None
+            return False
         size, digest = before
         return _digest(memoryview(body)[:size]) == digest and body[size : size + 1] in _LINE_ENDS
-
-
-@dataclass(slots=True)
-class _Habits:
-    """What the responses of a run have shown about how the server writes.
-
-    Attributes:
-        header_alone: Whether a response without rows has had a header, so that nothing is broken.
-        ends_lines: By command, whether its last rows have line ends.
-    """
-
-    header_alone: bool = False
-    ends_lines: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +88,29 @@ class Exchange:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A body that may be a table of the days that were requested, not read yet.
+
+    Attributes:
+        request: What was requested.
+        exchange: The reply, and when it came.
+        window: The days; None for a command without days.
+        today: The server's day when it picked the rows.
+    """
+
+    request: _Request
+    exchange: Exchange
+    window: DateWindow | None
+    today: date
+
+
 def _ignore(_: object) -> None:
     pass
 
 
 class Api:
-    """The API, for one run. Safe to use from many threads.
+    """The API, for one run. Threads may share it, except for `read` and `fetch`.
 
     Example:
         >>> api = Api(settings)
@@ -151,16 +148,13 @@ class Api:
         )
         self._pause = Pause(time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
-        # Two threads that parse at once need more time, and the memory of two tables.
-        self._reading = threading.Lock()
         self._readers: dict[Command, TableReader] = {}
-        self._habits = _Habits()
+        # What is usual for this server: a header without rows, and a last row without a line end.
+        self._header_alone = self._unended = False
+        self._ended: set[str] = set()  # commands with line ends after last rows
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window of days, or a whole table, and return the response.
-
-        Days ago are counted when a request is sent, and again for each retry, by the server's day
-        at that moment.
 
         Args:
             command: The command.
@@ -169,8 +163,7 @@ class Api:
         Raises:
             TapCobrowserError: If there is no response that can be read. It names stream and window.
         """
-        where = f"Stream '{command.name}'" + (f", window {window}" if window else "")
-        return self._fetch(_Request(command, window), where)
+        return self.read(self.download(command, window))
 
     def fetch_ago(self, command: Command, start: int, stop: int) -> Response:
         """Request numbers of days ago, as they are, and return the response.
@@ -182,40 +175,65 @@ class Api:
             TapCobrowserError: If there is no response that can be read. It names stream and days.
         """
         where = f"Stream '{command.name}', start={start}, stop={stop}"
-        return self._fetch(_Request(command, ago={"start": start, "stop": stop}), where)
+        request = _Request(command, where, ago={"start": start, "stop": stop})
+        return self.read(self._download(request))
 
-    def _fetch(self, request: _Request, where: str) -> Response:
-        """Request until there is a response, with at most `max_retries` retries."""
-        most, number = self._settings.max_retries, 0
+    def download(self, command: Command, window: DateWindow | None = None) -> Download:
+        """Request a window of days, or a whole table, and return what is to be read.
+
+        Days ago are counted when a request is sent, and again for each retry, by the server's day
+        at that moment.
+
+        Raises:
+            TapCobrowserError: If the server does not send a body of the days that were requested.
+        """
+        where = f"Stream '{command.name}'" + (f", window {window}" if window else "")
+        return self._download(_Request(command, where, window))
+
+    def read(self, download: Download) -> Response:
+        """Read what was downloaded; if it is broken, request it again.
+
+        Raises:
+            TapCobrowserError: If there is no response that can be read. It names stream and window.
+        """
+        request = download.request
+        while True:
+            try:
+                return self._read(download)
+            except TapCobrowserError as error:
+                self._prepare_retry(request, error)
+            download = self._download(request)
+
+    def _download(self, request: _Request) -> Download:
         while True:
             try:
                 return self._once(request)
             except TapCobrowserError as error:  # noqa: PERF203 - the loop is that of retries
-                # What it was made from quotes cells and URLs as they are.
-                error.__cause__ = error.__context__ = None
-                error.where = ", ".join(filter(None, [where, error.where]))
-                confirms = isinstance(error, _UnconfirmedError)
-                number += not confirms
-                if not isinstance(error, RetriableError):
-                    raise
-                wait = backoff(error, max(number, 1))  # too long a pause ends the run in any case
-                if number > most:
-                    raise
-                name, counted = request.command.name, 0 if confirms else number
-                self._on_retry(Retry(name, where, error, wait, counted, most))
-                if isinstance(error, ClockError):
-                    self.clock.wait_for_midnight()
-                if isinstance(error, ServerBusyError):
-                    self._pause.hold(wait)
-                elif wait:
-                    self._time.sleep(wait)
+                self._prepare_retry(request, error)
 
-    def _once(self, request: _Request) -> Response:
-        """Send a request once, and return its response.
+    def _prepare_retry(self, request: _Request, error: TapCobrowserError) -> None:
+        """Wait for the next try of a request, or raise the error if there is none."""
+        # What it was made from quotes cells and URLs as they are.
+        error.__cause__ = error.__context__ = None
+        error.where = ", ".join(filter(None, [request.where, error.where]))
+        confirms, most = isinstance(error, _UnconfirmedError), self._settings.max_retries
+        request.retries += not confirms
+        if not isinstance(error, RetriableError):
+            raise error
+        wait = backoff(error, max(request.retries, 1))  # too long a pause ends the run in any case
+        if request.retries > most:
+            raise error
+        name, number = request.command.name, 0 if confirms else request.retries
+        self._on_retry(Retry(name, request.where, error, wait, number, most))
+        if isinstance(error, ClockError):
+            self.clock.wait_for_midnight()
+        if isinstance(error, ServerBusyError):
+            self._pause.hold(wait)
+        elif wait:
+            self._time.sleep(wait)
 
-        Raises:
-            TapCobrowserError: If the response cannot be used, or has to be confirmed.
-        """
+    def _once(self, request: _Request) -> Download:
+        """Send a request once, and return its reply if it may be a table of the right days."""
         window = request.window
         with self._in_flight:
             self._pause.wait()
@@ -224,9 +242,9 @@ class Api:
                 msg = f"The server's clock went back to {today}"
                 raise ClockError(msg)
             numbers = window.days_ago(today) if window else request.ago
-            reply, days = self._send(request.command, numbers)
-        now = self._time.now()
-        retry_after = reply.retry_after(now)
+            exchange, days = self._send(request.command, numbers)
+        reply = exchange.reply
+        retry_after = reply.retry_after(exchange.received)
         if error := status_error(request.command, reply, retry_after):
             raise error
         if reply.date and reply.date.year not in _CALENDAR:
@@ -235,18 +253,25 @@ class Api:
         if numbers and (len(days) > 1 or (window and days != {today})):
             msg = "The server's day changed while it responded"
             raise ClockError(msg, retry_after=0.0)
+        if is_nothing(reply.body, reply.charset):
+            if retry_after is not None:
+                msg = "The response is empty"
+                raise ServerBusyError(msg, retry_after=retry_after)
+            if self._header_alone:
+                raise BrokenResponseError(_LACKS_HEADER)
+            if not request.said_nothing:
+                # A server that stumbles also sends nothing.
+                request.said_nothing = True
+                msg = "The response is empty, without even a header"
+                raise _UnconfirmedError(msg)
         today = min(days)
         if numbers and not window:
             start, stop = numbers["start"] * ONE_DAY, numbers["stop"] * ONE_DAY
             window = DateWindow(today - max(start, stop), today - min(start, stop))
-        ended = _ends_line(reply.body)
-        repeated = None if ended else request.repeats(reply.body)
-        table = self._read(request.command, reply, retry_after)
-        self._confirm(request, table, ended=ended, repeated=repeated)
-        return Response(request.command.name, window, table, today, now, len(reply.body))
+        return Download(request, exchange, window, today)
 
-    def _send(self, command: Command, numbers: Mapping[str, int]) -> tuple[Reply, set[date]]:
-        """Send a request, and return the reply and the server's days on which it may be made."""
+    def _send(self, command: Command, numbers: Mapping[str, int]) -> tuple[Exchange, set[date]]:
+        """Send a request, and return the days on which the server may have picked the rows, too."""
         parameters = {
             "user": self._settings.user,
             "apiKey": self._settings.api_key,
@@ -258,8 +283,9 @@ class Api:
         sent, begun = self._time.now(), self._time.monotonic()
         reply = self._transport.get(parameters)
         received, took = self._time.now(), self._time.monotonic() - begun
-        self._on_reply(Exchange(command.name, numbers, reply, sent, received, took))
-        return reply, self.clock.settle(sent, took, reply.date)
+        exchange = Exchange(command.name, numbers, reply, sent, received, took)
+        self._on_reply(exchange)
+        return exchange, self.clock.settle(sent, took, reply.date)
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""
@@ -268,79 +294,54 @@ class Api:
             self._readers[command] = TableReader(command, settings.csv_separator, settings.timezone)
         return self._readers[command]
 
-    def _read(self, command: Command, reply: Reply, retry_after: float | None) -> Table:
-        """Read a reply.
-
-        Raises:
-            ServerBusyError: If it is not a table, but says when to retry.
-            TapCobrowserError: If it is not a table.
-        """
-        if reply.status == HTTPStatus.NO_CONTENT and retry_after is None:
-            return Table(nothing=True)
+    def _read(self, download: Download) -> Response:
+        """Read what was downloaded, once."""
+        request, reply, received = (
+            download.request,
+            download.exchange.reply,
+            download.exchange.received,
+        )
+        retry_after = reply.retry_after(received)
         try:
-            with self._reading:
-                table = self.reader(command).read(reply.body, reply.charset)
+            table = self.reader(request.command).read(reply.body, reply.charset)
         except (NotCsvError, BrokenResponseError) as error:
             if retry_after is None:
                 raise
             busy = ServerBusyError(error.what, retry_after=retry_after)
         else:
-            if not table.nothing or retry_after is None:
-                return table
-            busy = ServerBusyError("The response is empty", retry_after=retry_after)
+            self._check_end(request, reply.body, table)
+            name, size = request.command.name, len(reply.body)
+            return Response(name, download.window, table, download.today, received, size)
         raise busy
 
-    def _confirm(
-        self, request: _Request, table: Table, *, ended: bool, repeated: bool | None
-    ) -> None:
+    def _check_end(self, request: _Request, body: bytes, table: Table) -> None:
         """Check that a response is whole, as far as its end shows it.
 
-        A server that stumbles also sends nothing, and a script that is stopped may leave a body
-        that ends after a quote inside a text, which is valid CSV. So the server has to say it
-        twice, unless other responses of the run have shown what is usual.
-
-        Args:
-            request: The request.
-            table: What was read.
-            ended: Whether the last line of the body has an end.
-            repeated: Otherwise, whether the body repeats the one before; None if it is the first.
+        A script that is stopped may leave a body that ends after a quote inside a text, which is
+        valid CSV. A body without a last line end therefore has to come twice, unless that is known
+        to be usual.
 
         Raises:
             BrokenResponseError: If it is not whole.
             _UnconfirmedError: If the request has to be sent once more to show it.
         """
-        habits, name = self._habits, request.command.name
-        if table.nothing:
-            if habits.header_alone:
-                msg = "The response is empty, though other responses without rows have a header"
-                raise BrokenResponseError(msg)
-            if not request.said_nothing:
-                request.said_nothing = True
-                msg = "The response is empty, without even a header"
-                raise _UnconfirmedError(msg)
-            return
-        # Whether this command's last rows have line ends. While that is unknown, those of another
-        # command count if they have none.
-        usual = habits.ends_lines.get(name, None if all(habits.ends_lines.values()) else False)
-        if ended and len(table):
-            habits.ends_lines[name] = True
-        elif ended:
-            habits.header_alone = True
-        elif not len(table):
-            if not repeated:
-                self._ask_again(first=repeated is None)
-            habits.header_alone = True
-        elif usual is not False:
-            if usual or not repeated:
-                self._ask_again(first=repeated is None and not usual)
-            habits.ends_lines[name] = False
-
-    @staticmethod
-    def _ask_again(*, first: bool) -> NoReturn:
+        name, rows = request.command.name, len(table)
         msg = "The response ends without a line feed, so it may be cut short"
-        if first:
-            raise _UnconfirmedError(msg, retry_after=0.0)
-        raise BrokenResponseError(msg, retry_after=0.0)
+        if table.nothing:
+            if self._header_alone:  # since it was downloaded
+                raise BrokenResponseError(_LACKS_HEADER)
+            return
+        if _ends_line(body):
+            if rows:
+                self._ended.add(name)
+        elif name in self._ended:
+            raise BrokenResponseError(msg, retry_after=0.0)
+        elif not (rows and self._unended):
+            is_first = request.unended is None
+            if not request.repeats(body):
+                raise (_UnconfirmedError if is_first else BrokenResponseError)(msg, retry_after=0.0)
+            self._unended = self._unended or rows > 0
+        self._header_alone = self._header_alone or not rows
 
 
 def _digest(body: bytes | memoryview) -> bytes:

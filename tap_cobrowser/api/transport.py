@@ -11,6 +11,7 @@ import re
 import ssl
 import threading
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -186,17 +187,17 @@ class Transport:
         response = session.get_adapter(self._url).send(
             request, timeout=self._timeout, **self._options
         )
-        chunks = _decompressed(
-            response.raw.stream(_CHUNK, decode_content=False),
-            response.headers.get("Content-Encoding", ""),
-        )
-        body = next(chunks, b"")
-        if response.status_code == HTTPStatus.OK and not _is_page(body):
-            body = b"".join([body, *chunks])
-            response.raw.release_conn()
-        else:  # an error of PHP's own in a loop may go on for gigabytes
-            body = body[:_MOST_OF_AN_ERROR]
-            response.raw.close()
+        with closing(response.raw) as raw:
+            chunks = _decompressed(
+                raw.stream(_CHUNK, decode_content=False),
+                response.headers.get("Content-Encoding", ""),
+            )
+            body = next(chunks, b"")
+            if response.status_code == HTTPStatus.OK and not _is_page(body):
+                body = b"".join([body, *chunks])
+                raw.release_conn()
+            else:  # an error of PHP's own in a loop may go on for gigabytes
+                body = body[:_MOST_OF_AN_ERROR]
         return Reply(response.status_code, response.reason or "", response.headers, body)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""The windows of a run, in order: fetched ahead, checked, and completed where a check asks for it.
+"""The windows of a run, in order: downloaded ahead, read, checked, and completed if a check asks.
 
-Requests that are made ahead run in threads. Everything here runs in the thread that emits the rows,
-one window after another, so nothing that the checks count is shared.
+Only downloads run in threads. Everything here runs in the thread that emits the rows, one window
+after another, so nothing that the checks count is shared.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
-    from tap_cobrowser.api.fetch import Api
+    from tap_cobrowser.api.fetch import Download
     from tap_cobrowser.api.preflight import Preflight
     from tap_cobrowser.models import Command, Notice, Response, Row
     from tap_cobrowser.settings import Settings
 
     Source: TypeAlias = tuple[Command, bool]
     """A command, and whether its earlier days are meant rather than the daily work."""
-
-    Responses: TypeAlias = tuple[Response, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,6 @@ class Windows:
 
     def __init__(
         self,
-        api: Api,
         settings: Settings,
         plan: Sequence[tuple[Source, DateWindow | None]],
         start: Preflight,
@@ -69,28 +66,28 @@ class Windows:
         """Prepare; nothing is requested yet.
 
         Args:
-            api: The API.
             settings: The settings.
             plan: The windows of each command in the order in which they will be read, daily work
                 first; None is a full table.
             start: What the preflight has shown.
         """
-        self._api, self._zone = api, settings.timezone
+        self._api, self._zone = start.api, settings.timezone
         self.responded = start.today is not None
         self._days_alone = not start.ranges
         self._counts: defaultdict[Command, RowCounts] = defaultdict(RowCounts)
-        self._ends: defaultdict[str, Ends] = defaultdict(Ends)
+        self._ends: defaultdict[Command, Ends] = defaultdict(Ends)
         self._limits: set[int] = set()
         self._read: DateWindow | None = None
         self._rows = 0
-        sources = {source for source, _ in plan}
         self._ahead = Prefetch(
             plan,
-            lambda source, window: self._fetch(source[0], window),
-            size=lambda responses: sum(response.size for response in responses),
+            lambda source, window: self._download(source[0], window),
+            size=lambda downloads: sum(len(each.exchange.reply.body) for each in downloads),
             threads=settings.max_concurrent_requests,
             sizes={
-                each: start.sizes[each[0].name] for each in sources if each[0].name in start.sizes
+                source: start.sizes[source[0].name]
+                for source, _ in plan
+                if source[0].name in start.sizes
             },
             # A rejected key is sent once, not by all threads at a time.
             first_alone=start.today is None,
@@ -102,20 +99,16 @@ class Windows:
         Raises:
             TapCobrowserError: In the turn of the window that it is about.
         """
-        command, _ = source
-        for window, responses in self._ahead.results(source):
-            parts = self._parts(command, window, [*responses])
-            del responses  # which can be large; each is dropped when its rows were emitted
-            yield from parts
+        for window, downloads in self._ahead.results(source):
+            yield from self._parts(source[0], window, downloads)
 
-    def read(self, source: Source, window: DateWindow | None) -> Iterator[Part]:
-        """Yield a window of a source, without requests made ahead.
+    def read(self, command: Command, window: DateWindow | None) -> Iterator[Part]:
+        """Yield the parts of a window, without requests made ahead.
 
         Raises:
             TapCobrowserError: If it cannot be read.
         """
-        command, _ = source
-        return self._parts(command, window, [*self._fetch(command, window)])
+        return self._parts(command, window, self._download(command, window))
 
     def drop(self, source: Source) -> None:
         """Leave the windows of a source out."""
@@ -134,48 +127,41 @@ class Windows:
         silent = no_rows(self._read) if self._read and not self._rows else None
         return [*found, ("", silent)] if silent else found
 
-    def _fetch(self, command: Command, window: DateWindow | None) -> Responses:
+    def _download(self, command: Command, window: DateWindow | None) -> list[Download]:
         """Request a window: as a range, or each of its days alone."""
-        if window and _several(window) and self._days_alone:
-            return tuple(self._api.fetch(command, day) for day in window.days)
-        return (self._api.fetch(command, window),)
+        alone = self._days_alone and window is not None
+        days = window.days if alone and window else [window]
+        return [self._api.download(command, day) for day in days]
 
     def _parts(
-        self, command: Command, window: DateWindow | None, responses: list[Response]
+        self, command: Command, window: DateWindow | None, downloads: list[Download]
     ) -> Iterator[Part]:
-        """Yield the parts of a window and its end; the list of its responses is used up."""
+        """Yield the parts of a window and its end; the list of downloads is used up."""
         self.responded = True
-        checks = 0
-        if self._days_alone and any(_several(each.window) for each in responses):
-            responses = [*self._fetch(command, window)]  # requested before this was known
-            checks = len(responses)
-        notices = [notice for each in responses for notice in self._check(command, each)]
-        (whole, *others) = responses
-        rows = len(whole.table)
+        checks = rows = 0
         suspects: list[DateWindow] = []
-        if window and _several(window) and not others:
-            suspects = self._suspects(command, window, whole)
-        there = rows_by_key(command, whole.table) if suspects else set()
-        del whole, others
-        self._count(window, responses)
-        while responses:
-            yield Part(window, responses.pop(0), tuple(notices))
-            notices = []
+        there: set[Row] = set()
+        if self._days_alone and _several(downloads[0].window):  # requested before that was known
+            downloads = self._download(command, window)
+            checks = len(downloads)
+        while downloads:
+            response = self._api.read(downloads.pop(0))
+            notices = self._check(command, response)
+            if window and _several(response.window):
+                suspects = self._suspects(command, window, response)
+                there = rows_by_key(command, response.table) if suspects else there
+                rows = len(response.table)
+            parts = [Part(window, response, tuple(notices))]
+            del response  # which can be large; whoever uses the part may drop it
+            yield parts.pop()
+        end = Part(window, None, (), checks)
         if window and suspects:
-            missing, notice = self._lacked(command, window, suspects, there, rows)
-            notices = [notice] if notice else []
-            checks += len(suspects)
-            while missing:
-                notices += self._check(command, missing[0])
-                yield Part(window, missing.pop(0), tuple(notices))
-                notices = []
-        yield Part(window, None, tuple(notices), checks)
-
-    def _count(self, window: DateWindow | None, responses: list[Response]) -> None:
-        if window:
-            self._rows += sum(len(response.table) for response in responses)
-            read = self._read or window
-            self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
+            more, notice = self._rows_of_days(command, window, suspects, there, rows)
+            while more:
+                notices = self._check(command, more[0])
+                yield Part(window, more.pop(0), tuple(notices))
+            end = Part(window, None, (notice,) if notice else (), checks + len(suspects))
+        yield end
 
     def _check(self, command: Command, response: Response) -> list[Notice]:
         """Check one response by itself.
@@ -188,6 +174,10 @@ class Windows:
         except WrongDaysError as error:
             error.where = f"Stream '{command.name}', window {response.window}"
             raise
+        if window := response.window:
+            read = self._read or window
+            self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
+            self._rows += len(response.table)
         self._counts[command].add(len(response.table), response.window)
         found = [outside, shared_keys(command, response.table)]
         return [*response.table.notices, *filter(None, found)]
@@ -203,57 +193,44 @@ class Windows:
         if self._counts[command].may_be_limit(len(response.table), command):
             return window.days
         moments = response.table.moments(command)
-        silent = self._ends[command.name].silent(moments, window, self._zone)
+        silent = self._ends[command].silent(moments, window, self._zone)
         return [silent] if silent else []
 
-    def _lacked(
+    def _rows_of_days(
         self,
         command: Command,
         window: DateWindow,
-        suspects: list[DateWindow],
+        days: list[DateWindow],
         there: set[Row],
         rows: int,
     ) -> tuple[list[Response], Notice | None]:
         """Request days of a window alone, because its response may lack some of their rows.
 
-        Args:
-            command: The command.
-            window: The window.
-            suspects: The days.
-            there: What identifies the rows of the window's response.
-            rows: Their number.
-
-        Returns:
-            The responses with rows that the window lacks; and a notice if it lacks rows of
-            completed days once more, when it is requested again.
+        Return the responses that have more than the window, which has `rows` rows, identified by
+        `there`; and a notice if the window lacks rows of completed days again when it is requested
+        again: rows arrive late at any moment.
         """
         found: list[Response] = []
         lacked: set[Row] = set()
         counts = self._counts[command]
-        may_be_harmless = True
-        for day in suspects:
+        may_be_harmless = len(days) > 1
+        for day in days:
             alone = self._api.fetch(command, day)
             may_be_harmless = may_be_harmless and len(alone.table) != rows
             more = rows_by_key(command, alone.table) - there
             found += [alone] * bool(more)
             lacked |= more if day.last < alone.today else set()
-        # Rows arrive late at any moment, so what a window lacks must be missing twice.
         if lacked and lacked - rows_by_key(command, self._api.fetch(command, window).table):
             self._days_alone = True
-            if len(suspects) == 1:
-                return found, ranges_may_not_work(window, suspects[0])
+            if len(days) == 1:
+                return found, ranges_may_not_work(window, days[0])
             self._limits.add(rows)
             before = [each for each in counts.windows[rows] if each != window]
             return found, limit_found(rows, window, before)
-        if len(suspects) > 1 and may_be_harmless:
+        if may_be_harmless:
             counts.harmless.add(rows)
         return found, None
 
 
 def _several(window: DateWindow | None) -> bool:
     return window is not None and window.first < window.last
-
-
-def longest(windows: Sequence[DateWindow | None]) -> int:
-    """Return the number of days of the longest window, 0 if there is none."""
-    return max((len(window.days) for window in windows if window), default=0)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser import errors
-from tap_cobrowser.api.fetch import Api, Exchange
-from tap_cobrowser.api.preflight import Preflight, preflight
+from tap_cobrowser.api.fetch import Api, Download, Exchange
+from tap_cobrowser.api.preflight import Preflight
 from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
@@ -20,7 +20,7 @@ from tap_cobrowser.models import Command, Response, Row, Table
 from tap_cobrowser.reading.cells import style_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.api.clock import Time
@@ -116,7 +116,8 @@ class RecordingApi(Api):
         """Prepare; nothing is requested yet."""
         self.seen: list[Seen] = []
         self.requests = 0
-        self._lock, self._last = threading.Lock(), threading.local()
+        self._lock = threading.Lock()
+        self._last: dict[str, Exchange | None] = {}
         retries = min(settings.max_retries, _MOST_RETRIES)
         settings = replace(settings, max_concurrent_requests=max(_AT_ONCE), max_retries=retries)
         super().__init__(settings, time=time, on_request=self._count, on_reply=self._keep)
@@ -134,26 +135,40 @@ class RecordingApi(Api):
             self.requests += 1
 
     def _keep(self, exchange: Exchange) -> None:
-        self._last.exchange = exchange
+        self._last[exchange.command] = exchange
         if exchange.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             msg = "The server returned 429 (too many requests)"
             raise StoppedError(errors.ExaminationError(msg, advice="Run the doctor again later."))
 
-    def _fetch(self, request: Any, where: str) -> Response:
+    def _download(self, request: Any) -> Download:
         """Request as the tap does, and keep what comes of it. StoppedError if it is the last."""
-        self._last.exchange = None
+        self._last[request.command.name] = None
+        with self._keeping_errors(request.command):
+            return super()._download(request)
+
+    def read(self, download: Download) -> Response:
+        """Read as the tap does, and keep what comes of it. StoppedError if it is the last."""
+        command = download.request.command
+        self._last[command.name] = download.exchange
+        with self._keeping_errors(command):
+            response = super().read(download)
+        self._see(command, response)
+        return response
+
+    @contextmanager
+    def _keeping_errors(self, command: Command) -> Iterator[None]:
         try:
-            response = super()._fetch(request, where)
+            yield
         except errors.TapCobrowserError as error:
-            self._see(request.command, error)
+            if self.seen[-1:] and self.seen[-1].got is error:  # of a retry
+                raise
+            self._see(command, error)
             if self._concerns_all(error):
                 raise StoppedError(error) from None
             raise
-        self._see(request.command, response)
-        return response
 
     def _see(self, command: Command, got: Response | errors.TapCobrowserError) -> None:
-        exchange: Exchange | None = self._last.exchange
+        exchange = self._last.get(command.name)
         at, written = None, dict[str, set[str]]()
         if exchange:
             at = exchange.reply.date or exchange.received
@@ -210,12 +225,18 @@ class Examination:
     api: RecordingApi
     time: Time
     earlier: dict[str, Any] | None = None
-    start: Preflight = field(default_factory=Preflight)
+    start: Preflight = field(init=False)
     limits: set[int] = field(default_factory=set)
     failed: dict[str, errors.TapCobrowserError] = field(default_factory=dict)
     days: tuple[Seen, Seen] | None = None
     ranges: tuple[Seen, Seen] | None = None
     seconds: dict[int, float | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare the preflight, which asks one thing at a time."""
+        windowed = [each for each in self.commands.values() if each.windowed]
+        one_by_one = replace(self.settings, max_concurrent_requests=1)
+        self.start = Preflight(self.api, windowed, one_by_one)
 
     @property
     def seen(self) -> list[Seen]:
@@ -239,10 +260,9 @@ class Examination:
 
     def make(self) -> None:
         """Make the requests; StoppedError ends it early."""
-        windowed = [each for each in self.commands.values() if each.windowed]
-        zone, days = self.settings.timezone, lambda _: 2
         try:
-            self.start = preflight(self.api, windowed, zone=zone, longest_window=days, threads=1)
+            self.start.ask_for_today()
+            self.start.ask_for_ranges(2)
         except errors.TapCobrowserError as error:
             raise StoppedError(error) from None
         if self.start.today:
@@ -257,13 +277,13 @@ class Examination:
 
     def _read_streams(self, today: date) -> None:
         """Read each stream as the tap does, with its checks: full tables, then the last days."""
-        windows = Windows(self.api, self.settings, [], self.start)
+        windows = Windows(self.settings, [], self.start)
         for command in sorted(self.commands.values(), key=lambda each: each.windowed):
             if command.ccc_only and "cccagents" in self.failed:  # the first of them
                 continue
             before, days = len(self.seen), self._window(today - ONE_DAY)
             try:
-                parts = [*windows.read((command, False), days if command.windowed else None)]
+                parts = [*windows.read(command, days if command.windowed else None)]
             except errors.TapCobrowserError as error:
                 self.failed[command.name] = error
                 continue

@@ -27,6 +27,8 @@ _AROUND = r"[\ufeff \t\r\n]*"
 _ABOVE = re.compile(rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"[^\r\n]*[\r\n]*")
 
+_BLANK_START = re.compile(rb"[ \t\r\n]*")
+_LONGEST_NOTHING = 1_000
 _LONGEST_PHRASE = 100
 _LEADS = (
     *("sorry, ", "sorry ", "there are ", "there were ", "there is ", "there was "),
@@ -263,6 +265,15 @@ def count_named(names: Iterable[str], documented: Collection[str]) -> int:
 def count_lines(text: str) -> int:
     """Return the number of line ends in a text."""
     return len(_LINE_END.findall(text))
+
+
+def is_nothing(body: bytes, charset: str | None = None) -> bool:
+    """Return whether a body is blank, or one short line that says that there are no rows."""
+    blank = _BLANK_START.match(body)
+    if len(body) - (blank.end() if blank else 0) > _LONGEST_NOTHING:
+        return False
+    text = decode(body, charset)
+    return not text.strip("\ufeff \t\r\n") or says_nothing(text)
 
 
 def says_nothing(text: str) -> bool:

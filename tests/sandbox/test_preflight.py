@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Readings, Sandbox, World
 from tap_cobrowser.api.fetch import Api
-from tap_cobrowser.api.preflight import Preflight, preflight
+from tap_cobrowser.api.preflight import Preflight
 from tap_cobrowser.days import ONE_DAY, midnight
 from tap_cobrowser.errors import CredentialsError, RejectedError, ServerBusyError, UnreachableError
 from tap_cobrowser.settings import check
@@ -52,13 +52,11 @@ def ask(
     time = time or MadeUp(NOW)
     sandbox.set_clock(time.server)
     settings = check({"max_retries": 0, **config_for(sandbox, **more)})
-    return preflight(
-        Api(settings, time=time.of_tap()),
-        [COMMANDS[name] for name in commands or WINDOWED],
-        zone=AMSTERDAM,
-        longest_window=lambda _: span,
-        threads=4,
-    )
+    windowed = [COMMANDS[name] for name in commands or WINDOWED]
+    result = Preflight(Api(settings, time=time.of_tap()), windowed, settings)
+    result.ask_for_today()
+    result.ask_for_ranges(span)
+    return result
 
 
 def requested(sandbox: Sandbox) -> list[tuple[str, int | None, int | None]]:
