@@ -95,20 +95,19 @@ class Preflight:
         if self.today is None or span <= 1:
             return
         tries = [(command, ago) for command in self._commands for ago in _NEWEST]
+        problem: str | None = None
         for _ in range(_TRIES):
             tries = [each for each in tries if each[0].name not in self.errors]
-            if not tries:
-                return
+            if problem is not None or not tries:
+                break
             command, ago = tries.pop(0)
             last = self.today - ago * ONE_DAY
             try:
                 problem = self._problem_of(command, DateWindow(last - (span - 1) * ONE_DAY, last))
             except TapCobrowserError as error:
                 self._keep(command, error)
-                continue
-            if problem is not None:
-                self.ranges = not problem
-                return
+        self.ranges = problem == ""
+        self._yesterday = None  # which may take much memory
 
     def _keep(self, command: Command, error: TapCobrowserError) -> None:
         """Keep the error of a command: its stream meets it again in its turn."""

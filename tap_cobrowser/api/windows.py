@@ -220,6 +220,7 @@ class Windows:
             more = rows_by_key(command, alone.table) - there
             found += [alone] * bool(more)
             lacked |= more if day.last < alone.today else set()
+            del alone  # before the next one takes as much memory
         if lacked and lacked - rows_by_key(command, self._api.fetch(command, window).table):
             self._days_alone = True
             if len(days) == 1:
