@@ -186,11 +186,9 @@ class CobrowserStream(Stream, ABC):
         return bookmarks.earlier_days(self.bookmark, daily, start=start)
 
     def plan(self, today: date | None, *, earlier: bool) -> list[DateWindow | None]:
-        """Return the windows of a run, in the order in which they are read.
+        """Return the windows of the daily work, or of earlier days (newest first), in order.
 
-        Args:
-            today: The server's day; None if it is not known, and nothing can be planned.
-            earlier: Whether the earlier days are meant, newest first, rather than the daily work.
+        Without the server's day, nothing can be planned, except a full table (None).
         """
         if not self.windowed:
             return [] if earlier else [None]
@@ -288,12 +286,9 @@ class CobrowserStream(Stream, ABC):
             self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
 
     def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
-        """Emit the SCHEMA, then the rows of files, in their order. The bookmark does not move.
+        """Emit the SCHEMA, then the rows of files, at most `most` of each.
 
-        Args:
-            files: The files, all of this stream.
-            zone: The zone of date-times without an offset, and of days.
-            most: The number of rows of each file; None for all.
+        The bookmark does not move.
 
         Raises:
             TapCobrowserError: If a file cannot be read to its end.

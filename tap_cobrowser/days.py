@@ -59,12 +59,9 @@ def days_of(moments: Iterable[str], zone: ZoneInfo) -> set[date]:
 
 
 def parse_day(text: str, zone: ZoneInfo) -> date:
-    """Return the day that an ISO 8601 date or date-time names in a zone.
+    """Return the day that an ISO 8601 date names, or that contains a date-time in a zone.
 
-    Args:
-        text: A date (that day) or a date-time (the day that contains it in the zone). A date-time
-            without an offset is the zone's own.
-        zone: The zone of the days.
+    A date-time without an offset is the zone's own.
 
     Raises:
         ValueError: If it is neither.

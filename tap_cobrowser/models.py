@@ -24,10 +24,9 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A documented column.
+    """A documented column, as the API spells it.
 
     Attributes:
-        name: As the API spells it.
         kind: `string`, `integer`, `number`, `boolean` or `date-time`.
         key: Whether it is part of the key or is the replication key, so that it cannot be absent.
         wanted: Whether its cells are to be converted and returned.
@@ -41,11 +40,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of the API.
+    """A command of the API, sent as `c`, and its columns in the order of the documentation.
 
     Attributes:
-        name: Its name, sent as `c`.
-        columns: All its documented columns, in the order of the documentation.
         keys: The names of the columns that identify a row.
         dated: The column that decides to which day a row belongs; None for a table without days.
         windowed: Whether it accepts a range of days.
@@ -89,13 +86,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a response is written, as the reader found it.
-
-    Attributes:
-        encoding: `UTF-8`, `UTF-16`, `Windows-1252`, or another charset.
-        separator: The separator of cells; "" if there is none.
-        quoting: `doubled`, `addslashes`, `fputcsv` or `bare`.
-    """
+    """How a response is written: its charset, separator of cells, and way of quoting."""
 
     encoding: str = "UTF-8"
     separator: str = ""
@@ -104,14 +95,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a response.
+    """The rows of a response, by column: one sequence of values per name, all of the same length.
 
-    Attributes:
-        names: Columns of the rows, in the order of the documentation.
-        columns: Their values: one sequence per column, all of the same length.
-        notices: What is unusual about the response.
-        nothing: Whether the response had nothing at all, not even a header.
-        form: How the response was written.
+    `notices` says what is unusual about the response. It had `nothing` if it lacks even a header.
     """
 
     names: tuple[str, ...] = ()
@@ -149,7 +135,6 @@ class Response:
     Attributes:
         command: The name of the command.
         window: The days that were requested; None for a command without windows.
-        table: Its rows.
         today: The server's day when it was made. Rows of that day may still be missing.
         extracted: When it was received, in UTC.
         size: The number of bytes of its body, decompressed.

@@ -68,11 +68,7 @@ class TapCobrowser(CommandLineTap):
     ) -> None:
         """Check the settings, the catalog, the stream maps and the state, before any request.
 
-        Args:
-            catalog: The catalog, as parsed JSON.
-            state: The state, as parsed JSON.
-            setup_mapper: Whether to prepare the stream maps.
-            kwargs: Other arguments of the SDK.
+        Catalog and state are parsed JSON.
 
         Raises:
             TapCobrowserError: If one of them is not valid.
@@ -226,11 +222,7 @@ class TapCobrowser(CommandLineTap):
     def _try(
         self, name: str, read: Callable[[], None], failed: dict[str, TapCobrowserError]
     ) -> None:
-        """Read a stream. If it fails, keep the error, so that the others are read.
-
-        Raises:
-            TapCobrowserError: If it concerns every stream.
-        """
+        """Read a stream. If it fails, keep the error, so that the others are read."""
         try:
             read()
         except TapCobrowserError as error:
@@ -273,14 +265,7 @@ class TapCobrowser(CommandLineTap):
             self.logger.log(notice.level, "%s", _sentence(text))
 
     def _read_files(self, most: int | None = None) -> None:
-        """Read `history_files` instead of the API.
-
-        Args:
-            most: The number of records of each file; None for all.
-
-        Raises:
-            TapCobrowserError: At once, if a file is of no stream; otherwise at the end.
-        """
+        """Read `history_files` instead of the API, at most `most` records of each file."""
         zone = self.settings.timezone
         files = self._files()
         failed: dict[str, TapCobrowserError] = {}
@@ -295,11 +280,7 @@ class TapCobrowser(CommandLineTap):
             raise _summary(failed, sum(stream.name in files for stream in self._selected))
 
     def _files(self) -> dict[str, list[Source]]:
-        """Return the files of `history_files` by stream, and log which are left out.
-
-        Raises:
-            HistoryFileError: If one is of no stream, or cannot be read.
-        """
+        """Return the files of `history_files` by stream, and log which are left out."""
         found = find_files(self.settings.history_files)
         for name in found.left_out:
             self.logger.info("%s is not a CSV file, and is left out.", quote(name))

@@ -24,13 +24,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """This machine's time.
-
-    Attributes:
-        now: Returns the time of the wall clock, an aware date-time.
-        monotonic: Returns seconds that never go backwards.
-        sleep: Waits for a number of seconds.
-    """
+    """This machine's time: the wall clock, aware; seconds that never go backwards; a wait."""
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
@@ -44,12 +38,7 @@ class ServerClock:
     """The server's clock, as its latest response has shown it. All requests of a run share it."""
 
     def __init__(self, zone: ZoneInfo, time: Time = SYSTEM_TIME) -> None:
-        """Start with this machine's clock.
-
-        Args:
-            zone: The time zone of the days.
-            time: This machine's time.
-        """
+        """Start with this machine's clock; `zone` is that of the days."""
         self._zone = zone
         self._time = time
         self._ahead = timedelta(0)
@@ -62,19 +51,15 @@ class ServerClock:
         """Set the clock by a response, and return the days on which its rows may be picked.
 
         Some servers set `Date` when the request arrives, and pick the rows later. The rows were
-        therefore picked between `Date` and `Date` + 1 s (it has no fractions) + the time that the
-        response took. Without the header, this machine's clock before and after the request counts.
-
-        Args:
-            sent: This machine's time when the request was sent.
-            took: Seconds until the response was complete.
-            date_header: The `Date` header of the response.
+        therefore picked between `Date` and `Date` + 1 s (it has no fractions) + the seconds that
+        the response took. Without the header, this machine's clock when the request was sent and
+        now counts.
         """
         if date_header is None:
             begin, end = sent + self._ahead, self._time.now() + self._ahead
         else:
             begin, end = date_header, date_header + _PRECISION + timedelta(seconds=took)
-            # Late by at most the time that the response took, if `Date` was set at its start.
+            # If `Date` was set when the request arrived, this is late by what the response took.
             self._ahead = date_header - self._time.now()
         return {self._day(begin), self._day(end)}
 

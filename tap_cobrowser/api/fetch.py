@@ -69,15 +69,15 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its reply, for programs that examine the server.
+    """A request and its reply, whatever its status.
 
     Attributes:
         command: The name of the command.
         numbers: `start` and `stop` as they were sent; empty for a command without a range.
-        reply: The reply, whatever its status.
+        reply: The reply.
         sent: This machine's time when the request was sent.
         received: This machine's time when the reply was complete.
-        seconds: The time in between.
+        seconds: The time in between, by a clock that is never set.
     """
 
     command: str
@@ -90,13 +90,9 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A body that may be a table of the days that were requested, not read yet.
+    """A body that may be a table of the days of `window`, not read yet.
 
-    Attributes:
-        request: What was requested.
-        exchange: The reply, and when it came.
-        window: The days; None for a command without days.
-        today: The server's day when it picked the rows.
+    `today` is the server's day when it picked the rows.
     """
 
     request: _Request
@@ -130,12 +126,8 @@ class Api:
     ) -> None:
         """Prepare; no request is made yet.
 
-        Args:
-            settings: The validated settings.
-            time: This machine's time.
-            on_request: Called with the name of the command before each request.
-            on_retry: Called before the wait that precedes a retry.
-            on_reply: Called with each reply, before its status is checked.
+        `on_request` is called with the name of the command before each request, `on_retry` before
+        the wait for a retry, and `on_reply` with each reply, before its status is checked.
         """
         # Programs that use this class without the tap quote the server, too.
         protect(settings.api_key)
@@ -154,11 +146,7 @@ class Api:
         self._ended: set[str] = set()  # commands with line ends after last rows
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
-        """Request a window of days, or a whole table, and return the response.
-
-        Args:
-            command: The command.
-            window: The days; None for a command without days.
+        """Request a window of days, or a whole table without one, and return the response.
 
         Raises:
             TapCobrowserError: If there is no response that can be read. It names stream and window.
@@ -179,7 +167,7 @@ class Api:
         return self.read(self._download(request))
 
     def download(self, command: Command, window: DateWindow | None = None) -> Download:
-        """Request a window of days, or a whole table, and return what is to be read.
+        """Request a window of days, or a whole table without one, and return what is to be read.
 
         Days ago are counted when a request is sent, and again for each retry, by the server's day
         at that moment.

@@ -42,7 +42,7 @@ class Prefetch(Generic[_Source, _Item, _Result]):
             fetch: Fetches an item; called from several threads.
             size: Returns the size of a result in bytes.
             threads: How many items are fetched at once.
-            sizes: The largest sizes that were seen before.
+            sizes: The largest size of a result of each source that was seen before.
             first_alone: Whether nothing else is fetched until the first item is there.
         """
         self._plan = deque(plan)
@@ -91,8 +91,7 @@ class Prefetch(Generic[_Source, _Item, _Result]):
     def _fill(self, *in_use: _Source) -> bool:
         """Fetch as many items as there is room for, at least one; return whether any waits.
 
-        Args:
-            in_use: The source of the result that is being used, if any.
+        `in_use` is the source of the result that is being used, if any.
         """
         while self._plan and len(self._waiting) < self._most:
             source, item = self._plan[0]

@@ -32,16 +32,14 @@ _CREDENTIALS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A retry, or a confirmation, that is about to be made.
+    """A retry, or a confirmation, that is about to be made, for log lines.
 
     Attributes:
         command: The name of the command.
-        place: Stream and window, as log lines name them.
+        place: Stream and window.
         error: The reason.
         wait: Seconds to wait before it.
-        number: The number of the retry, from 1; 0 for a confirmation, which `max_retries` does not
-            count.
-        most: The maximum number of retries.
+        number: Counted from 1; 0 for a confirmation, which is not one of the `most` retries.
     """
 
     command: str
@@ -77,11 +75,7 @@ def status_error(
 
 
 def backoff(error: RetriableError, number: int) -> float:
-    """Return the seconds to wait before a retry: those of the server, or a growing time.
-
-    Args:
-        error: The reason.
-        number: The number of the retry, from 1.
+    """Return the seconds to wait before the retry of that number: the server's, or more each time.
 
     Raises:
         PausedError: If the server asks to wait for more than an hour.

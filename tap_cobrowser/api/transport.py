@@ -92,12 +92,8 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[TapCobrowserError],
 class Reply:
     """A complete HTTP response, before it is read.
 
-    Attributes:
-        status: Status code.
-        reason: Reason phrase, as the server wrote it.
-        headers: Header fields; their names are not case-sensitive.
-        body: The body, decompressed. Of a page (HTML, an error of PHP) and of any status but 200,
-            at most 64 KiB.
+    The names of its headers are not case-sensitive. The body is decompressed; of a page (HTML, an
+    error of PHP) and of any status but 200, it has at most 64 KiB.
     """
 
     status: int
@@ -107,12 +103,12 @@ class Reply:
 
     @property
     def date(self) -> datetime | None:
-        """The date-time in the `Date` header, None if there is none."""
+        """The date-time in the `Date` header."""
         return _http_date(self.headers.get("Date"))
 
     @property
     def charset(self) -> str | None:
-        """The charset in `Content-Type`, None if there is none."""
+        """The charset in `Content-Type`."""
         found = re.search(
             r"charset=[\"']?([\w-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE
         )
@@ -121,8 +117,7 @@ class Reply:
     def retry_after(self, now: datetime) -> float | None:
         """Return the seconds to wait by the `Retry-After` header, None if there is none.
 
-        Args:
-            now: This machine's time. A date counts from the response's own `Date`, if it has one.
+        A date counts from the response's own `Date`; without one, from `now` on this machine.
         """
         text = self.headers.get("Retry-After", "").strip()
         if text.isascii() and text.isdigit():
@@ -135,13 +130,7 @@ class Transport:
     """Sends requests to one URL. Safe to use from many threads."""
 
     def __init__(self, url: str, *, user_agent: str, timeout: float) -> None:
-        """Prepare; nothing is sent yet.
-
-        Args:
-            url: URL without a query.
-            user_agent: `User-Agent` header.
-            timeout: Seconds without data after which a request fails.
-        """
+        """Prepare for a URL without a query; `timeout` counts seconds without data."""
         self._url = url
         self._timeout = timeout
         self._headers = {
@@ -222,10 +211,6 @@ def _decompressed(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Yield the pieces of a body without its content encoding.
 
     HTTP libraries accept a compressed body whose end is missing. Here that is an error.
-
-    Raises:
-        BrokenResponseError: If the end is missing, or the encoding is not one that was requested.
-        zlib.error: If the body is not in this encoding.
     """
     name = encoding.strip().lower()
     if name in {"", "identity"}:

@@ -41,7 +41,7 @@ class Part:
         response: A response to all or to some of its days, None at its end. A row may be in several
             of them; the last one has it as it is now.
         notices: What is unusual.
-        checks: How many requests were made to check or to complete the window.
+        checks: The number of requests that checked or completed the window.
     """
 
     window: DateWindow | None
@@ -65,11 +65,8 @@ class Windows:
     ) -> None:
         """Prepare; nothing is requested yet.
 
-        Args:
-            settings: The settings.
-            plan: The windows of each command in the order in which they will be read, daily work
-                first; None is a full table.
-            start: What the preflight has shown.
+        `plan` has the windows of each command in the order in which they will be read; None is a
+        full table. `start` is what the preflight has shown.
         """
         self._api, self._zone = start.api, settings.timezone
         self.responded = start.today is not None
