@@ -288,11 +288,13 @@ def assert_built(
 EACH = [*SINGLE, *WITHOUT_ONE]
 of_subsets = pytest.mark.parametrize(
     "subsets",
-    [pytest.param(SOME, id="some"), pytest.param(EACH, id="each", marks=pytest.mark.long)],
+    [pytest.param(SOME, id="some"), pytest.param(EACH, id="each")],
 )
 
 
+# `.ci/run` runs it with some streams, too.
 @pytest.mark.slow
+@pytest.mark.long
 @of_subsets
 def test_one_s_own_project_builds_the_package_from_any_streams(
     tmp_path: Path, plugins: Path, subsets: list[list[str]]
@@ -408,7 +410,9 @@ def test_postgresql_builds_any_streams_and_the_next_day_adds_to_them(
 # Snowflake
 
 
+# `.ci/run` runs it, too.
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="fakesnow has no release for it")
 def test_the_models_are_written_in_snowflake_s_sql(tmp_path: Path) -> None:
     """No proof that they run in Snowflake: fakesnow has DuckDB behind a translation."""

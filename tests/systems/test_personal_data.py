@@ -83,7 +83,11 @@ def _tables(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("target", ["target-duckdb", "target-postgres"])
+@pytest.mark.parametrize(
+    "target",
+    # `.ci/run` runs the other, too
+    ["target-duckdb", pytest.param("target-postgres", marks=pytest.mark.long)],
+)
 def test_pseudonyms_join_as_the_ids_did_and_removed_columns_are_gone(
     project_folder: Path, meltano: Project, request: pytest.FixtureRequest, target: str
 ) -> None:
