@@ -47,7 +47,9 @@ class ServerClock:
         """Return the server's current day."""
         return self._day(self._time.now() + self._ahead)
 
-    def settle(self, sent: datetime, took: float, date_header: datetime | None) -> set[date]:
+    def set_by_response(
+        self, sent: datetime, took: float, date_header: datetime | None
+    ) -> set[date]:
         """Set the clock by a response, and return the days on which its rows may be picked.
 
         Some servers set `Date` when the request arrives, and pick the rows later. The rows were

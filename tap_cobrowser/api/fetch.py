@@ -195,7 +195,7 @@ class Api:
     def _download(self, request: _Request) -> Download:
         while True:
             try:
-                return self._once(request)
+                return self._send_once(request)
             except TapCobrowserError as error:  # noqa: PERF203 - the loop is that of retries
                 self._prepare_retry(request, error)
 
@@ -220,7 +220,7 @@ class Api:
         elif wait:
             self._time.sleep(wait)
 
-    def _once(self, request: _Request) -> Download:
+    def _send_once(self, request: _Request) -> Download:
         """Send a request once, and return its reply if it may be a table of the right days."""
         window = request.window
         with self._in_flight:
@@ -230,7 +230,7 @@ class Api:
                 msg = f"The server's clock went back to {today}"
                 raise ClockError(msg)
             numbers = window.days_ago(today) if window else request.ago
-            exchange, days = self._send(request.command, numbers)
+            exchange, days = self._exchange(request.command, numbers)
         reply = exchange.reply
         retry_after = reply.retry_after(exchange.received)
         if error := status_error(request.command, reply, retry_after):
@@ -258,7 +258,7 @@ class Api:
             window = DateWindow(today - max(start, stop), today - min(start, stop))
         return Download(request, exchange, window, today)
 
-    def _send(self, command: Command, numbers: Mapping[str, int]) -> tuple[Exchange, set[date]]:
+    def _exchange(self, command: Command, numbers: Mapping[str, int]) -> tuple[Exchange, set[date]]:
         """Send a request, and return the days on which the server may have picked the rows, too."""
         parameters = {
             "user": self._settings.user,
@@ -273,7 +273,7 @@ class Api:
         received, took = self._time.now(), self._time.monotonic() - begun
         exchange = Exchange(command.name, numbers, reply, sent, received, took)
         self._on_reply(exchange)
-        return exchange, self.clock.settle(sent, took, reply.date)
+        return exchange, self.clock.set_by_response(sent, took, reply.date)
 
     def reader(self, command: Command) -> TableReader:
         """Return the reader of the responses to a command."""

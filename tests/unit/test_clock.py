@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 22, 11, tzinfo=timezone.utc)
 def test_the_machine_s_clock_counts_until_a_response_shows_the_server_s() -> None:
     clock = ServerClock(AMSTERDAM, Time(lambda: NOON))
     assert clock.today() == date(2026, 11, 22)
-    clock.settle(NOON, 0, NOON + timedelta(days=2))
+    clock.set_by_response(NOON, 0, NOON + timedelta(days=2))
     assert clock.today() == date(2026, 11, 24)
 
 
@@ -38,20 +38,20 @@ def test_rows_were_picked_between_date_and_what_the_response_took_after_it(
     date_header = datetime.fromisoformat(f"2026-11-22T{stamped}+00:00")
     # whatever this machine's clock says
     clock = ServerClock(AMSTERDAM, Time(lambda: NOON + timedelta(seconds=took)))
-    assert {day.day for day in clock.settle(NOON, took, date_header)} == days
+    assert {day.day for day in clock.set_by_response(NOON, took, date_header)} == days
 
 
 def test_without_a_date_header_the_machine_s_clock_before_and_after_counts() -> None:
     before = datetime(2026, 11, 22, 22, 59, 59, tzinfo=timezone.utc)
     clock = ServerClock(AMSTERDAM, Time(lambda: before + timedelta(seconds=2)))
-    assert clock.settle(before, 2, None) == {date(2026, 11, 22), date(2026, 11, 23)}
-    assert date(2026, 11, 22) in clock.settle(before - timedelta(hours=1), 3602, None)
+    assert clock.set_by_response(before, 2, None) == {date(2026, 11, 22), date(2026, 11, 23)}
+    assert date(2026, 11, 22) in clock.set_by_response(before - timedelta(hours=1), 3602, None)
 
 
 def test_without_a_date_header_the_server_s_clock_of_an_earlier_response_counts() -> None:
     clock = ServerClock(AMSTERDAM, Time(lambda: NOON))
-    clock.settle(NOON, 0, NOON + timedelta(days=2))
-    assert clock.settle(NOON, 0, None) == {date(2026, 11, 24)}
+    clock.set_by_response(NOON, 0, NOON + timedelta(days=2))
+    assert clock.set_by_response(NOON, 0, None) == {date(2026, 11, 24)}
 
 
 @pytest.mark.parametrize(("left", "waited"), [(0.5, 0.5), (2, 2), (2.5, 0), (86_399, 0)])
@@ -69,7 +69,7 @@ def test_however_wrong_the_machine_s_clock_is_the_server_s_day_is_known(
 ) -> None:
     server = [NOON]
     clock = ServerClock(AMSTERDAM, Time(lambda: server[0] + drift))
-    clock.settle(server[0] + drift, 0, server[0])
+    clock.set_by_response(server[0] + drift, 0, server[0])
     server[0] += timedelta(seconds=after)
     assert clock.today() == server[0].astimezone(AMSTERDAM).date()
 
