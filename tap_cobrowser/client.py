@@ -246,7 +246,6 @@ class CobrowserStream(Stream, ABC):
         today, days = self._today, None
         if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
-        since: date | None = None  # the first day of this pass
         nothing: list[str] = []
         rows, completed = 0, False
         try:
@@ -265,11 +264,9 @@ class CobrowserStream(Stream, ABC):
                         today = today or part.response.today  # of a table without windows
                         del part, recent  # before the next ones take as much memory
                         continue
-                    if part.window and since is None:
-                        since = part.window.first
                     # Without a window, nothing at all does not show that there are no rows.
                     if self.is_incremental and today and (part.window or not nothing):
-                        self._move_bookmark(part.window, since, today, earlier=earlier)
+                        self._move_bookmark(part.window, days, today, earlier=earlier)
                     self._write_state()
                     counter.increment(rows)
                     progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
@@ -384,13 +381,14 @@ class CobrowserStream(Stream, ABC):
     # Bookmarks
 
     def _move_bookmark(
-        self, window: DateWindow | None, since: date | None, today: date, *, earlier: bool
+        self, window: DateWindow | None, days: DateWindow | None, today: date, *, earlier: bool
     ) -> None:
-        """Move the bookmark past a window whose rows were emitted; see `bookmarks.advance`."""
+        """Move the bookmark past a window of these days, whose rows were emitted."""
         bookmark = self.bookmark
         if earlier and bookmark and window:
             bookmark = bookmarks.extend(bookmark, window)
         else:
+            since = days.first if days else None
             bookmark = bookmarks.advance(bookmark, window, today=today, since=since)
         bookmarks.put(
             self.stream_state,
