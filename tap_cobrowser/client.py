@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from tap_cobrowser.tap import TapCobrowser
 
 _TESTED_WINDOWS = 3
+_ROWS_MAY_BE_MISSING = {"days", "limit", "ranges"}  # kinds of notices
 _NOTHING = "No ACTIVATE_VERSION: the response was empty, without even a header."
+_DOUBTFUL = "No ACTIVATE_VERSION: rows may be missing, as a warning above says."
 _NOT_ALL = (
     "No ACTIVATE_VERSION: without `start_date`, with an `end_date`, or without a range of days, "
     "the target may have rows that this run does not read, and would delete them."
@@ -247,7 +249,7 @@ class CobrowserStream(Stream, ABC):
         if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
         nothing: list[str] = []
-        rows, completed = 0, False
+        rows, completed, is_doubtful = 0, False, False
         try:
             with (
                 self._own_tap.progress.of(self.name, days, earlier=earlier) as progress,
@@ -256,6 +258,7 @@ class CobrowserStream(Stream, ABC):
             ):
                 for part in self._own_tap.windows.of((self.command, earlier)):
                     self._log_notices(*part.notices)
+                    is_doubtful |= any(each.kind in _ROWS_MAY_BE_MISSING for each in part.notices)
                     if part.response:
                         recent, extracted = self._recent(part.response), part.response.extracted
                         rows += self._emit(recent, extracted, version, batch_config)
@@ -274,13 +277,14 @@ class CobrowserStream(Stream, ABC):
         finally:
             if nothing:
                 self._log_notices(said_nothing(nothing))
-        if version is not None and not nothing and completed:
+        if version is not None and not nothing and completed and not is_doubtful:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
             self._write_activate_version_message(version)
             self._write_state()
         elif version is not None:
-            self.log("%s: %s", self.name, _NOTHING, level=logging.WARNING)
+            reason = _DOUBTFUL if is_doubtful else _NOTHING
+            self.log("%s: %s", self.name, reason, level=logging.WARNING)
 
     def emit_files(self, files: Sequence[Source], zone: ZoneInfo, most: int | None = None) -> None:
         """Emit the SCHEMA, then the rows of files, at most `most` of each.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from sandbox import Sandbox, World
+from sandbox import Readings, Sandbox, World
 from sandbox.faults import KINDS
 from tap_cobrowser.errors import SettingError, StateError, TapCobrowserError
 from tap_cobrowser.tap import TapCobrowser
@@ -538,6 +538,17 @@ def test_a_version_is_activated_only_where_the_run_covers_what_the_target_may_ha
     assert {"version" in message for message in output.of_type("RECORD")} == {activated}
     said = [line for line in warnings_of(caplog) if "No ACTIVATE_VERSION" in line]
     assert len(said) == (not activated)
+
+
+def test_no_version_is_activated_where_a_row_limit_may_have_hidden_rows(
+    sandbox: Sandbox, config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.readings = Readings(row_limit=100)
+    sandbox.world = World(rows_per_day=90)
+    config["emit_activate_version_messages"] = True
+    output = run(config, catalog=full_table("conversations"))
+    assert not output.of_type("ACTIVATE_VERSION")
+    assert [line for line in warnings_of(caplog) if "rows may be missing, as a warning" in line]
 
 
 @pytest.mark.parametrize(
