@@ -284,12 +284,9 @@ class Api:
 
     def _read(self, download: Download) -> Response:
         """Read what was downloaded, once."""
-        request, reply, received = (
-            download.request,
-            download.exchange.reply,
-            download.exchange.received,
-        )
-        retry_after = reply.retry_after(received)
+        request, exchange = download.request, download.exchange
+        reply, name = exchange.reply, request.command.name
+        retry_after = reply.retry_after(exchange.received)
         try:
             table = self.reader(request.command).read(reply.body, reply.charset)
         except (NotCsvError, BrokenResponseError) as error:
@@ -298,7 +295,7 @@ class Api:
             busy = ServerBusyError(error.what, retry_after=retry_after)
         else:
             self._check_end(request, reply.body, table)
-            name, size = request.command.name, len(reply.body)
+            size, received = len(reply.body), exchange.received
             return Response(name, download.window, table, download.today, received, size)
         raise busy
 
