@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.models import Value
@@ -49,11 +48,6 @@ def _each(cells: Sequence[str], convert: Callable[[str], _T], wanted: str) -> li
         except (ValueError, OverflowError, InvalidOperation):
             raise UnfitError(row, cell, wanted) from None
     return values
-
-
-def keys(cells: Sequence[str]) -> Sequence[Value]:
-    """Convert the cells of a string column in the key: they stay as they are."""
-    return cells
 
 
 def texts(cells: Sequence[str]) -> Sequence[Value]:
@@ -185,19 +179,11 @@ class Moments:
         self._zone = zone
         self._hours = _Hours(self)
 
-    def values(
-        self, cells: Sequence[str], others: Sequence[Sequence[str]] = ()
-    ) -> tuple[Sequence[Value], bool]:
+    def values(self, cells: Sequence[str]) -> tuple[Sequence[Value], bool]:
         """Convert the cells of a column.
 
-        Args:
-            cells: The cells.
-            others: For a table with one row per hour, the columns that are otherwise its key. Rows
-                with the same cells in them are never of the same hour.
-
-        Returns:
-            The values, and whether some may be an hour too early: they have no offset, and nothing
-            tells which of the two hours they are of that a clock change makes alike.
+        Also return whether some may be an hour too early: they have no offset, and are in the hour
+        that a clock change repeats.
         """
         hours, minutes = self._hours, _MINUTES
         begin = _hour_length(next(filter(None, cells), ""))
@@ -210,17 +196,15 @@ class Moments:
             ], False
         except KeyError:
             moments = _each(cells, self._moment, "a date-time")
-        is_unsure = _settle(moments, others)
-        return [
-            each.astimezone(timezone.utc).isoformat() if each else None for each in moments
-        ], is_unsure
+        values = [each.astimezone(timezone.utc).isoformat() if each else None for each in moments]
+        return values, any(map(_is_double, moments))
 
     def _moment(self, cell: str) -> datetime | None:
         cell = _COMMENT.sub("", cell)
         return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
-        """Return the moment in UTC; in the zone if a clock change makes it one of two.
+        """Return the moment in UTC; in the zone, as the first of two, if a clock change repeats it.
 
         Raises:
             ValueError: If it is in none of the formats.
@@ -303,7 +287,8 @@ class _Hours(dict[str, str]):
             )
         except (ValueError, OverflowError):
             raise KeyError(hour) from None
-        if last - first != _59_MINUTES or first.minute or first.microsecond or _is_double(first):
+        is_double = _is_double(first) or _is_double(last)
+        if last - first != _59_MINUTES or first.minute or first.microsecond or is_double:
             raise KeyError(hour)
         if len(self) >= self._MOST:
             self.clear()
@@ -331,59 +316,6 @@ def _hour_length(cell: str) -> int:
     return 13 if cell[4:5] == "-" else 19
 
 
-# The hour that a clock change repeats
-
-
 def _is_double(moment: datetime | None) -> bool:
+    """Return whether a clock change makes two hours of a date-time without an offset."""
     return moment is not None and moment.tzinfo is not timezone.utc
-
-
-def _settle(moments: list[datetime | None], others: Sequence[Sequence[str]]) -> bool:
-    """Replace the moments that are in the second of two hours, where the order of rows shows them.
-
-    Returns:
-        Whether the order does not show all of them.
-    """
-    if not any(map(_is_double, moments)):
-        return False
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, group in enumerate(zip(*others, strict=True) if others else [()] * len(moments)):
-        if moments[row]:
-            groups[group].append(row)
-    doubts = [_settle_group(moments, rows, hourly=bool(others)) for rows in groups.values()]
-    return any(doubts)
-
-
-def _settle_group(moments: list[datetime | None], rows: list[int], *, hourly: bool) -> bool:
-    """Settle the moments of rows that may be in the order of time, or in the opposite order."""
-    if not any(_is_double(moments[row]) for row in rows):
-        return False
-    possible = []
-    for order in (rows, rows[::-1]):
-        times, is_told = _in_order([moment for row in order if (moment := moments[row])], hourly)
-        found = dict(zip(order, times, strict=True))
-        if is_told and times == sorted(times):
-            possible.append(found)
-    if possible or hourly:
-        for row, time in (possible or [found])[0].items():
-            moments[row] = time
-    return len(possible) != 1
-
-
-def _in_order(moments: Iterable[datetime], hourly: bool) -> tuple[list[datetime], bool]:  # noqa: FBT001
-    """Return moments, those in the second hour that follow a later one, and if each night has some.
-
-    Rows of an hourly table are never of the same hour, so an equal one is in the second hour, too.
-    """
-    times: list[datetime] = []
-    nights: dict[date, tuple[datetime, bool]] = {}
-    for moment in moments:
-        is_second = False
-        if _is_double(moment):
-            night = nights.get(moment.date())
-            if night:
-                before, is_second = night
-                is_second |= moment < before or (hourly and moment == before)
-            nights[moment.date()] = moment, is_second
-        times.append(moment.replace(fold=int(is_second)).astimezone(timezone.utc))
-    return times, all(is_second for _, is_second in nights.values())

@@ -273,19 +273,14 @@ class TableReader:
         if column.kind == "boolean":
             return convert.booleans(cells)
         if column.kind == "date-time":
-            others = [
-                columns[positions[name]]
-                for name in self._command.keys
-                if self._command.hourly and name != self._command.dated
-            ]
-            values, is_unsure = self._moments.values(cells, others)
+            values, is_unsure = self._moments.values(cells)
             if column.key and None in values:
                 row = values.index(None)
                 raise UnfitError(row, cells[row], "a date-time")
             if is_unsure:
                 said = (
-                    "Date-times without a UTC offset are in the hour that a clock change repeats, "
-                    "and nothing tells which of the two hours they are of: the tap takes the first"
+                    "Date-times without a UTC offset are in the hour that a clock change repeats: "
+                    "the tap takes the first of the two hours"
                 )
                 notices["repeated hour"] = Notice("repeated hour", said)
             return values

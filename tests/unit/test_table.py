@@ -327,25 +327,6 @@ def test_an_hour_that_a_clock_change_repeats_is_noted_once() -> None:
     assert "key" not in table.notices[0].text
 
 
-def test_rows_per_hour_are_told_apart_by_their_number() -> None:
-    columns = (
-        Column("host_id", "string", key=True),
-        Column("hourBegin_time", "date-time", key=True),
-        Column("hourEnd_time", "date-time"),
-    )
-    command = Command(
-        "hostspecshourly", columns, ("host_id", "hourBegin_time"), "hourBegin_time", windowed=True
-    )
-    night = [
-        (host, f"2026-10-25 0{hour}:00:00", f"2026-10-25 0{hour}:59:59")
-        for host in "ab"
-        for hour in (1, 2, 2, 3)
-    ]
-    table = read(csv_of(*night, header=tuple(c.name for c in columns)), command=command)
-    assert len(set(rows(table))) == 8
-    assert table.notices == ()
-
-
 # Anything at all
 
 
