@@ -298,7 +298,7 @@ class CobrowserStream(Stream, ABC):
         whole = 2 * sum(file.size for file in files)  # each is read twice
         before = 0
         seen: set[date] = set()
-        with self._own_tap.progress.of(self.name, size=whole) as progress:
+        with self._own_tap.progress.of(self.name) as progress:
             try:
                 for number, source in enumerate(files, 1):
                     place = {"whole": whole, "file": number, "files": len(files)}
@@ -438,11 +438,10 @@ class CobrowserStream(Stream, ABC):
         """Log which earlier days are filled in, and why."""
         bookmark = self.bookmark
         assert bookmark  # noqa: S101 - only a stream with a bookmark has earlier days
-        count = (days.last - days.first).days + 1
         self.log(
             "Filling in %d earlier day%s of stream '%s', %s, newest first: it is complete from %s "
             "on, and `start_date` is before that.",
-            *(count, "s"[: count > 1], self.name, days, bookmark.begin),
+            *(days.length, "s"[: days.length > 1], self.name, days, bookmark.begin),
         )
         if days.last + ONE_DAY < bookmark.begin:
             self.log(

@@ -35,12 +35,21 @@ class DateWindow:
         return f"{self.first.isoformat()}..{self.last.isoformat()}"
 
     @property
+    def length(self) -> int:
+        """The number of its days."""
+        return (self.last - self.first).days + 1
+
+    def joined(self, other: DateWindow | None) -> DateWindow:
+        """Return the days from the first to the last of both."""
+        if other is None:
+            return self
+        return DateWindow(min(self.first, other.first), max(self.last, other.last))
+
+    @property
     def days(self) -> list[DateWindow]:
         """Its days, each as a window of its own, oldest first."""
-        count = (self.last - self.first).days + 1
-        return [
-            DateWindow(day, day) for day in (self.first + each * ONE_DAY for each in range(count))
-        ]
+        days = (self.first + each * ONE_DAY for each in range(self.length))
+        return [DateWindow(day, day) for day in days]
 
     def days_ago(self, today: date) -> dict[str, int]:
         """Return the API's `start` (the older end) and `stop`, counted from `today`."""

@@ -164,7 +164,7 @@ class TapCobrowser(CommandLineTap):
         planned = [window for _, window in plan if window]
         if start.today:
             self._warn_of_days(start.today, is_empty=not planned)
-        start.ask_for_ranges(max((len(window.days) for window in planned), default=0))
+        start.ask_for_ranges(max((window.length for window in planned), default=0))
         if start.notice:
             self.log_notice("", start.notice)
         return Windows(self.settings, plan, start)

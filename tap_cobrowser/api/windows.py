@@ -16,7 +16,6 @@ from tap_cobrowser.checks.keys import shared_keys
 from tap_cobrowser.checks.limits import RowCounts, limit_found, may_be_cut_off
 from tap_cobrowser.checks.ranges import Ends, ranges_may_not_work
 from tap_cobrowser.checks.silence import no_rows
-from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import WrongDaysError
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.api.fetch import Download
     from tap_cobrowser.api.preflight import Preflight
+    from tap_cobrowser.days import DateWindow
     from tap_cobrowser.models import Command, Notice, Response, Row
     from tap_cobrowser.settings import Settings
 
@@ -171,9 +171,8 @@ class Windows:
         except WrongDaysError as error:
             error.where = f"Stream '{command.name}', window {response.window}"
             raise
-        if window := response.window:
-            read = self._read or window
-            self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
+        if response.window:
+            self._read = response.window.joined(self._read)
             self._rows += len(response.table)
         self._counts[command].add(len(response.table), response.window)
         found = [outside, shared_keys(command, response.table)]

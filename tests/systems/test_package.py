@@ -95,5 +95,5 @@ def test_the_installed_tap_works_without_the_packages_that_only_tests_need(
     rows = "import importlib.metadata as m; print(*(d.name.lower() for d in m.distributions()))"
     names = set(installed("python", "-c", rows).split())
     assert "singer-sdk" in names
-    unwanted = {"duckdb", "dlt", "hypothesis", "meltano", "pyarrow", "pytest", "tqdm", "uv"}
+    unwanted = {"duckdb", "dlt", "hypothesis", "meltano", "pyarrow", "pytest", "uv"}
     assert not names & unwanted
