@@ -390,10 +390,10 @@ class CobrowserStream(Stream, ABC):
         """Move the bookmark past a window of these days, whose rows were emitted."""
         bookmark = self.bookmark
         if earlier and bookmark and window:
-            bookmark = bookmarks.extend(bookmark, window)
+            bookmark = bookmarks.after_earlier_window(bookmark, window)
         else:
             since = days.first if days else None
-            bookmark = bookmarks.advance(bookmark, window, today=today, since=since)
+            bookmark = bookmarks.after_window(bookmark, window, today=today, since=since)
         bookmarks.put(
             self.stream_state,
             bookmark,
@@ -401,10 +401,10 @@ class CobrowserStream(Stream, ABC):
             zone=self._settings.timezone,
         )
 
-    def meet(self, today: date) -> None:
+    def upgrade_state(self, today: date) -> None:
         """Add the first complete day to a state of an older version, which does not have it."""
         if self.windowed and (bookmark := self.bookmark):
-            bookmarks.meet(
+            bookmarks.add_complete_from(
                 self.stream_state,
                 bookmark,
                 start=self._settings.start_date,

@@ -36,11 +36,9 @@ class Bookmark:
 
     Attributes:
         day: The first day that is not finished.
-        complete_from: The first of the days that were read without a gap up to the bookmark. None
-            if that is not known: in a state of an older version or set by hand, and for a stream
-            without days.
-        lookback_from: The day from which the look-back counts, if that is not `day`. Only states
-            of earlier versions have it, after a run over midnight.
+        complete_from: The first of the days that were read without a gap up to `day`. None if that
+            is not known: in an older state or one set by hand, and for a stream without days.
+        lookback_from: The day from which the look-back counts, in states of earlier versions.
     """
 
     day: date
@@ -57,12 +55,6 @@ def read(
     state: Mapping[str, Any], *, stream: str, replication_key: str, zone: ZoneInfo
 ) -> Bookmark | None:
     """Return the bookmark in the state of a stream, None if there is none.
-
-    Args:
-        state: The state of the stream, from `bookmarks` in the state.
-        stream: The name of the stream.
-        replication_key: Its replication key.
-        zone: The zone of its days.
 
     Raises:
         StateError: If the state is not valid.
@@ -112,7 +104,7 @@ def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone
         state[_COMPLETE] = midnight(bookmark.complete_from, zone).isoformat()
 
 
-def meet(
+def add_complete_from(
     state: dict[str, Any],
     bookmark: Bookmark,
     *,
@@ -120,59 +112,44 @@ def meet(
     run_day: date,
     zone: ZoneInfo,
 ) -> None:
-    """Add to the state of a stream with days the first complete day, if it is missing.
-
-    The stream counts as complete from the start of the first run that uses the state.
-
-    Args:
-        state: The state of the stream.
-        bookmark: The bookmark in it.
-        start: The setting `start_date`.
-        run_day: The server's day when the run began.
-        zone: The zone of the days.
-    """
+    """Add the first complete day to a state that lacks it: the start of the run that meets it."""
     if not bookmark.complete_from:
         day = min(start or before_today(run_day), bookmark.day)
         state[_COMPLETE] = midnight(day, zone).isoformat()
 
 
-def advance(
+def after_window(
     bookmark: Bookmark | None,
     window: DateWindow | None,
     *,
     today: date,
     since: date | None = None,
 ) -> Bookmark:
-    """Return the bookmark after a window whose rows were emitted.
+    """Return the bookmark after a window whose rows were emitted; None is a response without days.
 
     It is never past the run's day, which is not over, and never before the old one, even if the
-    look-back is longer than a window.
-
-    Args:
-        bookmark: The old bookmark.
-        window: The window; None for a stream without windows.
-        today: The server's day when the run began; without windows, when the response was made.
-        since: The first of the days that the run has read without a gap up to this window.
+    look-back is longer than a window. The run has read all days from `since` to this window.
     """
     day = min(today, window.last + ONE_DAY) if window else today
     return Bookmark(
         max(day, bookmark.day) if bookmark else day,
-        _begin(bookmark, DateWindow(since or window.first, window.last)) if window else None,
+        _complete_from(bookmark, DateWindow(since or window.first, window.last))
+        if window
+        else None,
     )
 
 
-def extend(bookmark: Bookmark, window: DateWindow) -> Bookmark:
+def after_earlier_window(bookmark: Bookmark, window: DateWindow) -> Bookmark:
     """Return the bookmark after a window of earlier days whose rows were emitted.
 
-    Its day does not change. If the window is next to the complete days, they now include it. If
-    there is a gap between them, they stay as they are.
+    Its day stays. The complete days now include the window, unless there is a gap between them.
     """
     if window.last + ONE_DAY < bookmark.begin:
         return bookmark
     return replace(bookmark, complete_from=min(bookmark.begin, window.first))
 
 
-def _begin(bookmark: Bookmark | None, read: DateWindow) -> date:
+def _complete_from(bookmark: Bookmark | None, read: DateWindow) -> date:
     """Return the first complete day after all days of `read` were read."""
     if bookmark is None or read.first > bookmark.day:
         return read.first  # the days before a gap no longer count
@@ -193,14 +170,7 @@ def look_back(bookmark: Bookmark, days: int) -> date:
 def first_day(
     bookmark: Bookmark | None, *, start: date | None, lookback_days: int, run_day: date
 ) -> date:
-    """Return the first day that a run reads.
-
-    Args:
-        bookmark: The bookmark, if there is one.
-        start: The setting `start_date`.
-        lookback_days: The setting of that name.
-        run_day: The server's day when the run began.
-    """
+    """Return the first day that a run of that day reads; `start` is `start_date`."""
     if bookmark:
         # The default start must not skip days that were missed while no run took place.
         return max(start or date.min, look_back(bookmark, lookback_days))
@@ -208,12 +178,7 @@ def first_day(
 
 
 def last_day(*, end: date | None, run_day: date) -> date:
-    """Return the last day that a run reads.
-
-    Args:
-        end: The setting `end_date`.
-        run_day: The server's day when the run began.
-    """
+    """Return the last day that a run of that day reads; `end` is `end_date`."""
     return min(end or run_day, run_day)
 
 
@@ -223,17 +188,13 @@ def earlier_days(
     """Return the days that a run fills in after its daily work, None if there are none.
 
     They are the days from `start_date` to the complete ones, but not after the last day of the run
-    (`end_date`), even if that leaves a gap.
-
-    Args:
-        bookmark: The bookmark, if there is one.
-        daily: The days of the daily work. If its `last` is before its `first`, there are none.
-        start: The setting `start_date`. Without it, no earlier days are read.
+    (`end_date`), even if that leaves a gap. The daily work may be empty: its `last` is before its
+    `first` then.
     """
     if bookmark is None or start is None or bookmark.complete_from is None:
         return None
     begin = bookmark.begin
     if daily.first <= daily.last:
-        begin = min(_begin(bookmark, daily), daily.first)
+        begin = min(_complete_from(bookmark, daily), daily.first)
     last = min(begin - ONE_DAY, daily.last)
     return DateWindow(start, last) if start <= last else None
