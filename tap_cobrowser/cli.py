@@ -41,7 +41,6 @@ _PATIENCE = 0.3
 _ADDS_NOTHING = {
     "Parsing env var for settings config...",
     "Skipping parse of env var settings...",
-    "Skipping deselected stream '%s'.",
 }
 """Lines of the SDK, several in each run."""
 
@@ -56,11 +55,7 @@ class CommandLineTap(Tap):
     _stopping = False
 
     def __init__(self, **kwargs: Any) -> None:
-        """Initialize the tap, with metrics in the log at level DEBUG only.
-
-        Args:
-            kwargs: The arguments of the SDK.
-        """
+        """Initialize the tap, with metrics in the log at level DEBUG only."""
         super().__init__(**kwargs)
         if not self.logger.isEnabledFor(logging.DEBUG):
             self.metrics_logger.setLevel(logging.WARNING)
@@ -184,8 +179,8 @@ class CommandLineTap(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop on a signal: at once, with whole lines on standard output and exit code 128 + n.
 
-        No STATE covers rows that were not written, so nothing has to be saved. If the target does
-        not read, and a line cannot be completed, a second signal does not wait for it.
+        No STATE covers rows that were not written. If the target does not read, so that a line
+        cannot be completed, a second signal does not wait for it.
         """
         if self._stopping:
             os._exit(128 + signum)

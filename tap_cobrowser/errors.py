@@ -32,7 +32,7 @@ class TapCobrowserError(Exception):
     """An error that ends a stream, or the run, with exit code 1.
 
     Attributes:
-        advice: What to do about it, in one sentence.
+        advice: What to do about it.
         ends_run: Whether it concerns every stream, so that no other stream is worth trying.
     """
 
@@ -40,13 +40,7 @@ class TapCobrowserError(Exception):
     ends_run = False
 
     def __init__(self, what: str, *, where: str = "", advice: str | None = None) -> None:
-        """Initialize the error.
-
-        Args:
-            what: What happened.
-            where: The stream, window, line or column in which it happened.
-            advice: What to do about it; None for the advice of the type.
-        """
+        """Say what happened, and where: stream, window, line, column. The type has an advice."""
         self.what = what
         self.where = where
         if advice is not None:
@@ -90,9 +84,7 @@ class PausedError(TapCobrowserError):
 class RetriableError(TapCobrowserError):
     """An error after which the request is retried, up to `max_retries` times.
 
-    Attributes:
-        retry_after: Seconds to wait before the retry, if the server gives a number; 0 to retry at
-            once; None if the wait grows with each retry.
+    The wait is `retry_after` seconds, the server's or 0; without, it grows with each retry.
     """
 
     advice = (
@@ -100,13 +92,7 @@ class RetriableError(TapCobrowserError):
     )
 
     def __init__(self, what: str, *, where: str = "", retry_after: float | None = None) -> None:
-        """Initialize the error.
-
-        Args:
-            what: What happened.
-            where: The stream and window in which it happened.
-            retry_after: Seconds to wait before the retry; None if that is not known.
-        """
+        """Say what happened and where, and the seconds to wait before the retry."""
         super().__init__(what, where=where)
         self.retry_after = retry_after
 

@@ -220,10 +220,7 @@ def is_blank(name: str, value: str) -> bool:
 
 
 def check(config: Mapping[str, Any]) -> Settings:
-    """Check the settings and convert them to their types.
-
-    Args:
-        config: The values as they were passed in, from any source.
+    """Check the settings, from any source, and convert them to their types.
 
     Raises:
         SettingError: If one is missing or invalid. It names the setting and never shows `api_key`.
@@ -302,10 +299,8 @@ def _missing_error(names: list[str], config: Mapping[str, Any]) -> SettingError:
 def from_environment(names: Collection[str]) -> dict[str, str]:
     """Return settings from the environment and from a file `.env` in the working folder, as text.
 
-    The environment comes first. An empty variable counts as unset.
-
-    Args:
-        names: The names of all settings, the SDK's included.
+    The environment comes first. An empty variable counts as unset. `names` are those of all
+    settings, the SDK's included.
 
     Raises:
         SettingError: If the file cannot be read.
@@ -325,9 +320,7 @@ def from_environment(names: Collection[str]) -> dict[str, str]:
 def unknown(config: Collection[str], names: Collection[str]) -> Iterator[str]:
     """Yield a sentence about each setting, and each variable of the environment, that is unknown.
 
-    Args:
-        config: The names of the settings that were passed in.
-        names: The names of all settings, the SDK's included.
+    `names` are those of all settings, the SDK's included.
     """
     variables = {f"{_PREFIX}{name.upper()}" for name in (*names, *_OTHER_VARIABLES)}
     # Those of Meltano begin with two underscores, or name a part of an object of the SDK's.

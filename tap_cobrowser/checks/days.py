@@ -18,16 +18,11 @@ if TYPE_CHECKING:
 _A_DAY = timedelta(days=1)
 
 
-def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice | None:
+def days_notice(command: Command, response: Response, zone: ZoneInfo) -> Notice | None:
     """Return a notice if some rows are outside the days that were requested, None if none are.
 
     Rows before the days are right only where a state or session may last into them. A row exactly
     at the closing midnight is not after it. UTC offsets of date-times say nothing about days.
-
-    Args:
-        command: The command.
-        response: The response to some of its days.
-        zone: The zone of the days.
 
     Raises:
         WrongDaysError: If all rows are more than a day outside.

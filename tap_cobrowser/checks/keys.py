@@ -26,7 +26,7 @@ def keys_shared(command: Command, table: Table) -> list[Row]:
     return [key for key, of_key in variants.items() if len(of_key) > 1]
 
 
-def shared_keys(command: Command, table: Table) -> Notice | None:
+def shared_keys_notice(command: Command, table: Table) -> Notice | None:
     """Return a notice if rows share their key and differ elsewhere, None if none do.
 
     A target keeps one row per key, so such rows would replace each other.

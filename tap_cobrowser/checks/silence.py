@@ -16,7 +16,7 @@ _ODD = 14
 _MOST_NAMED = 10
 
 
-def no_rows(days: DateWindow) -> Notice | None:
+def silence_notice(days: DateWindow) -> Notice | None:
     """Return a notice if a run without a row in any stream with windows read fourteen days or more.
 
     Args:
@@ -31,13 +31,8 @@ def no_rows(days: DateWindow) -> Notice | None:
     )
 
 
-def no_reach(oldest: str, bookmark: str) -> Notice:
-    """Return the notice that a response without windows does not reach back to the bookmark.
-
-    Args:
-        oldest: The date-time of its oldest row.
-        bookmark: The bookmark.
-    """
+def reach_notice(oldest: str, bookmark: str) -> Notice:
+    """Return the notice that a response without windows does not reach back to the bookmark."""
     return Notice(
         "reach",
         f"The oldest row ({oldest}) is after the bookmark ({bookmark}): the response may not reach "
@@ -46,12 +41,8 @@ def no_reach(oldest: str, bookmark: str) -> Notice:
     )
 
 
-def said_nothing(what: Sequence[str]) -> Notice:
-    """Return the notice that responses had nothing at all, not even a header.
-
-    Args:
-        what: The windows, or `the full table`.
-    """
+def nothing_notice(what: Sequence[str]) -> Notice:
+    """Return the notice that the responses to windows had nothing at all, not even a header."""
     more = len(what) - _MOST_NAMED
     named = ", ".join(what[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return Notice(
@@ -61,7 +52,7 @@ def said_nothing(what: Sequence[str]) -> Notice:
     )
 
 
-def bookmark_ahead(bookmark: date, today: date) -> Notice:
+def bookmark_notice(bookmark: date, today: date) -> Notice:
     """Return the notice that the bookmark of a stream without windows is after the server's day."""
     return Notice(
         "bookmark",

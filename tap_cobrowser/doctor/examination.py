@@ -116,8 +116,7 @@ class RecordingApi(Api):
         """Prepare; nothing is requested yet."""
         self.seen: list[Seen] = []
         self.requests = 0
-        self._lock = threading.Lock()
-        self._last: dict[str, Exchange | None] = {}
+        self._lock, self._last = threading.Lock(), threading.local()
         retries = min(settings.max_retries, _MOST_RETRIES)
         settings = replace(settings, max_concurrent_requests=max(_AT_ONCE), max_retries=retries)
         super().__init__(settings, time=time, on_request=self._count, on_reply=self._keep)
@@ -135,21 +134,21 @@ class RecordingApi(Api):
             self.requests += 1
 
     def _keep(self, exchange: Exchange) -> None:
-        self._last[exchange.command] = exchange
+        self._last.exchange = exchange
         if exchange.reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             msg = "The server returned 429 (too many requests)"
             raise StoppedError(errors.ExaminationError(msg, advice="Run the doctor again later."))
 
     def _download(self, request: Any) -> Download:
         """Request as the tap does, and keep what comes of it. StoppedError if it is the last."""
-        self._last[request.command.name] = None
+        self._last.exchange = None
         with self._keeping_errors(request.command):
             return super()._download(request)
 
     def read(self, download: Download) -> Response:
         """Read as the tap does, and keep what comes of it. StoppedError if it is the last."""
         command = download.request.command
-        self._last[command.name] = download.exchange
+        self._last.exchange = download.exchange
         with self._keeping_errors(command):
             response = super().read(download)
         self._see(command, response)
@@ -168,7 +167,7 @@ class RecordingApi(Api):
             raise
 
     def _see(self, command: Command, got: Response | errors.TapCobrowserError) -> None:
-        exchange = self._last.get(command.name)
+        exchange: Exchange | None = self._last.exchange
         at, written = None, dict[str, set[str]]()
         if exchange:
             at = exchange.reply.date or exchange.received

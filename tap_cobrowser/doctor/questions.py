@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser import errors
-from tap_cobrowser.checks.days import rows_outside
+from tap_cobrowser.checks.days import days_notice
 from tap_cobrowser.checks.keys import keys_shared
 from tap_cobrowser.doctor.late import days_of, why_not
 
@@ -213,7 +213,7 @@ def _day_zone(made: Examination) -> Finding:
         errors.WrongDaysError
     ):  # the tap's check accepts rows exactly at the end of a day
         passes = not any(
-            rows_outside(each.command, each.response, zone) for each in dated if each.response
+            days_notice(each.command, each.response, zone) for each in dated if each.response
         )
     if all(each.fits(zone) for each in dated) or (passes and not others):
         if others:

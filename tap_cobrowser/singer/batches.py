@@ -46,14 +46,9 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
 ) -> Iterator[tuple[str, int]]:
     """Write rows into files, and yield the URL and the number of rows of each file.
 
-    Args:
-        config: Format and place of the files.
-        name: Prefix of the file names.
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-        version: Version of the table, for ACTIVATE_VERSION. Targets add it to RECORDs, but not to
-            the records of files. Without it, they would count as those of an older version.
-        properties: The stream's schema: the JSON Schema of each column.
+    The names of the files begin with `name`, and `properties` has the JSON Schema of each column.
+    Targets add the version of ACTIVATE_VERSION to RECORDs, but not to the records of files, which
+    would count as those of an older version without it.
 
     Raises:
         BatchFileError: If a file cannot be written.

@@ -28,13 +28,10 @@ def parse(
     absent: Mapping[str, str],
     warn: Callable[..., None],
 ) -> Catalog:
-    """Return a catalog in which each selected stream has its key columns.
+    """Return a catalog, given as parsed JSON, in which each selected stream has its key columns.
 
-    Args:
-        catalog: The catalog, as parsed JSON.
-        streams: The streams of this tap, by name.
-        absent: The reasons why other streams are not among them, by name.
-        warn: Logs a warning; takes arguments as the functions of `logging` do.
+    `absent` has the reasons why streams are not among those of this tap, by name. `warn` takes
+    arguments as the functions of `logging` do.
 
     Raises:
         CatalogError: If the catalog is not valid, or requires what the tap cannot do.

@@ -45,12 +45,7 @@ def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
 
 
 def encodable(names: tuple[str, ...], columns: Sequence[Iterable[Any]]) -> Iterator[Any]:
-    """Yield rows as objects that msgspec encodes as a JSON object of these columns.
-
-    Args:
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-    """
+    """Yield rows as objects that msgspec encodes as a JSON object of these columns."""
     return map(_record_type(names), *columns) if columns else iter(())
 
 
@@ -62,15 +57,7 @@ def record_lines(
     time_extracted: datetime,
     version: int | None,
 ) -> Iterator[bytes]:
-    """Yield the RECORD messages of rows, one per line, in blocks of many lines.
-
-    Args:
-        stream: Name of the stream.
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-        time_extracted: When the response was received, in UTC.
-        version: Version of the table, for ACTIVATE_VERSION.
-    """
+    """Yield the RECORD messages of rows, one per line, in blocks of many lines."""
     # Everything except the record is encoded only once.
     others = [encoder.encode(each) for each in ("RECORD", stream, time_extracted, version)]
     of_type, of_stream, of_time, of_version = map(msgspec.Raw, others)

@@ -29,13 +29,9 @@ class WindowPaginator(BaseAPIPaginator[DateWindow]):
     """
 
     def __init__(self, first: date, last: date, days: int, *, newest_first: bool = False) -> None:
-        """Start at the oldest window, or at the newest.
+        """Start at the oldest window of at most so many days, or at the newest.
 
-        Args:
-            first: The first day.
-            last: The last day, included. If it is before `first`, there is no window.
-            days: Maximum number of days in a window.
-            newest_first: Whether to start with the newest window.
+        If the last day is before the first, there is none.
         """
         self._first, self._last = first, last
         self._more = (days - 1) * ONE_DAY

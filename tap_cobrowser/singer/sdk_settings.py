@@ -26,10 +26,7 @@ def check(
 ) -> dict[str, Any]:
     """Return the SDK's settings in their types; those not set are left out.
 
-    Args:
-        config: The values as they were passed in, from any source.
-        schemas: JSON Schema of each setting of the SDK.
-        streams: The names that a stream map may have.
+    `schemas` has the JSON Schema of each, and `streams` the names that a stream map may have.
 
     Raises:
         SettingError: If one is invalid.

@@ -21,10 +21,6 @@ def bookmarks_of(state: object, streams: Collection[str]) -> dict[str, dict[str,
     A state is the value of a STATE message; the whole message; the output of `meltano state get`
     (`singer_state`); or the content of a state backend of Meltano (`completed`, `partial`).
 
-    Args:
-        state: The state, as parsed JSON.
-        streams: The names of all streams.
-
     Raises:
         StateError: If it has none of these forms. To ignore it would start from the beginning,
             although the user wants to continue.
