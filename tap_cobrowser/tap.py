@@ -284,8 +284,6 @@ class TapCobrowser(CommandLineTap):
         found = find_files(self.settings.history_files)
         for name in found.left_out:
             self.logger.info("%s is not a CSV file, and is left out.", quote(name))
-        for source, other in found.duplicates.items():
-            self.logger.info("%s has the content of %s, and is left out.", source, other)
         selected = {stream.name for stream in self._selected}
         commands = [stream.documented() for stream in STREAMS]
         files: dict[str, list[Source]] = {}

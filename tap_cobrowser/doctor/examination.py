@@ -16,8 +16,8 @@ from tap_cobrowser.api.preflight import Preflight
 from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
+from tap_cobrowser.doctor.written import cells_of, style_of
 from tap_cobrowser.models import Command, Response, Row, Table
-from tap_cobrowser.reading.cells import style_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -191,7 +191,7 @@ class RecordingApi(Api):
 
     def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
         reply, kinds = exchange.reply, {notice.kind for notice in table.notices}
-        form, rows = self.reader(command).cells(reply.body, reply.charset)
+        form, rows = cells_of(self.reader(command), reply.body, reply.charset)
         damaged = ", with invalid characters" if "invalid characters" in kinds else ""
         found = {} if reply.body.isascii() else {"encoding": {form.encoding + damaged}}
         if form.quoting != "doubled" or any('"' in cell for row in rows for cell in row):

@@ -143,25 +143,24 @@ def _boolean(cell: str) -> bool:
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
-_DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
-_RFC_2822 = re.compile(
+DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
+RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
     r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
-    rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
+    rf"({'|'.join([*_MONTHS, *DUTCH_MONTHS])})[a-z]*\.? "
     r"(\d{4}|\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([+-]\d\d:?\d\d)| ([A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
-_ISO_8601 = re.compile(
+ISO_8601 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
     r"(?: ?(Z|[+-]\d\d(?::?\d\d)?)| ([A-Z]{3,4}))?",
     re.ASCII | re.IGNORECASE,
 )
-_UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
+UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
 # MySQL's zero date, and how PHP writes it: 30 November of the year -1
 _ZERO_DATE = re.compile(r"0|0000-00-00.*|-0001-11-30.*|(?:\w{3}, )?30 Nov -0001.*", re.ASCII)
 # What RFC 2822 allows at the end
-_COMMENT = re.compile(r" ?\([^()]*\)\Z")
+COMMENT = re.compile(r" ?\([^()]*\)\Z")
 # RFC 2822, section 4.3, and those of the Netherlands
 _ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6}
 _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
@@ -200,7 +199,7 @@ class Moments:
         return values, any(map(_is_double, moments))
 
     def _moment(self, cell: str) -> datetime | None:
-        cell = _COMMENT.sub("", cell)
+        cell = COMMENT.sub("", cell)
         return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
@@ -209,15 +208,15 @@ class Moments:
         Raises:
             ValueError: If it is in none of the formats.
         """
-        if _UNIX_SECONDS.fullmatch(cell):
+        if UNIX_SECONDS.fullmatch(cell):
             return datetime.fromtimestamp(int(cell), timezone.utc)
-        if found := _RFC_2822.fullmatch(cell):
+        if found := RFC_2822.fullmatch(cell):
             day, month, year, hour, minute, second, digits, name = found.groups()
             if len(year) == 2:  # noqa: PLR2004 - RFC 2822, section 4.3
                 year = f"{'20' if year < '50' else '19'}{year}"
-            month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
+            month = _MONTHS.index(DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
-        elif found := _ISO_8601.fullmatch(cell):
+        elif found := ISO_8601.fullmatch(cell):
             year, month, day, hour, minute, second, fraction, digits, name = found.groups()
         else:
             raise ValueError
@@ -238,29 +237,6 @@ class Moments:
             if offset in {"", own.tzname()}:
                 return own.astimezone(timezone.utc)
         return local.replace(tzinfo=_fixed_zone(offset)).astimezone(timezone.utc)
-
-
-def style_of(cell: str) -> tuple[str, str]:
-    """Return how a date-time is written: its format and its UTC offset, "" where they are unknown.
-
-    The offset is `+01:00`, the name of a zone, or `none`.
-    """
-    cell = _COMMENT.sub("", " ".join(cell.split()))
-    if _UNIX_SECONDS.fullmatch(cell):
-        return "Unix seconds", "none"
-    if found := _ISO_8601.fullmatch(cell):
-        style, digits, name = "ISO 8601", found[8], found[9]
-    elif found := _RFC_2822.fullmatch(cell):
-        dutch = cell.lower().startswith(_DUTCH_DAYS) or found[2].title() in _DUTCH_MONTHS
-        style, digits, name = "RFC 2822", found[7], found[8]
-        style += ", Dutch names" if dutch else ""
-    else:
-        return "", ""
-    if digits and digits[0] in "+-":
-        number = digits[1:].replace(":", "").ljust(4, "0")
-        return style, f"{digits[0]}{number[:2]}:{number[2:]}"
-    zulu = (digits or name or "").upper() in {"Z", "UT", "UTC", "GMT"}
-    return style, "+00:00" if zulu else name or "none"
 
 
 class _Hours(dict[str, str]):

@@ -23,7 +23,6 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import glob
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -65,13 +64,7 @@ def _ignore(_: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A CSV file, or one in a ZIP file.
-
-    Attributes:
-        path: The file.
-        member: Its name in the ZIP file; "" if it is in none.
-        size: The number of its bytes: on disk, or decompressed in a ZIP file.
-    """
+    """A CSV file, or one (`member`) in a ZIP file; its size in bytes, there decompressed."""
 
     path: Path
     member: str
@@ -82,11 +75,7 @@ class Source:
         return f"file {quote(f'{self.path}: {self.member}' if self.member else self.path)}"
 
     def chunks(self, on_bytes: OnBytes = _ignore) -> Iterator[bytes]:
-        """Yield the decompressed bytes.
-
-        Args:
-            on_bytes: Called with the number of bytes, of `size`, that are read so far.
-        """
+        """Yield the decompressed bytes; `on_bytes` gets the number, of `size`, read so far."""
         with _opened(self) as (stream, position):
             while chunk := stream.read(CHUNK):
                 on_bytes(position())
@@ -95,17 +84,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a setting names.
-
-    Attributes:
-        sources: The CSV files, in the order of their names.
-        left_out: The names of files that are no CSV files.
-        duplicates: For each file with the content of another one, that file. It is no source.
-    """
+    """The CSV files that a setting names, in the order of their names, and those that are none."""
 
     sources: tuple[Source, ...]
     left_out: tuple[str, ...]
-    duplicates: dict[Source, Source]
 
 
 def find(setting: str) -> Found:
@@ -129,9 +111,7 @@ def find(setting: str) -> Found:
     if not sources:
         msg = f"{quote(setting)} has no CSV file (.csv, .csv.gz, or .zip with .csv in it)"
         raise HistoryFileError(msg, advice="Correct `history_files`.")
-    duplicates = _duplicates(sources)
-    kept = (source for source in sources if source not in duplicates)
-    return Found(tuple(kept), tuple(left_out), duplicates)
+    return Found(tuple(sources), tuple(left_out))
 
 
 def _fail(what: str, where: object, advice: str | None = None) -> NoReturn:
@@ -152,11 +132,7 @@ def _paths(setting: str) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder and its subfolders, also in linked ones, without hidden ones.
-
-    Raises:
-        HistoryFileError: If one of them cannot be read: its files would be missing.
-    """
+    """Yield what is in a folder and its subfolders, also in linked ones, without hidden ones."""
     waiting, seen = [folder], set[Path]()
     while waiting:
         current = waiting.pop()
@@ -184,30 +160,11 @@ def _members(path: Path) -> tuple[list[Source], list[str]]:
                 _fail(f"It has a packed file in it, {quote(name)}", where, _UNPACK)
             if not name.lower().endswith(".csv"):
                 others.append(f"{path}: {name}")
-            elif member.flag_bits & 1:
-                _fail("It has a password", source, _UNPACK)
             elif name in sources:
                 _fail("It is twice in the ZIP file", source, _UNPACK)
             else:
                 sources[name] = source
     return list(sources.values()), others
-
-
-def _duplicates(sources: Iterable[Source]) -> dict[Source, Source]:
-    """Return the files with the content of one before. Only files of equal size are compared."""
-    by_size: dict[int, list[Source]] = {}
-    for source in sources:
-        by_size.setdefault(source.size, []).append(source)
-    duplicates = {}
-    for alike in by_size.values():
-        first: dict[bytes, Source] = {}
-        for source in alike if len(alike) > 1 else ():
-            digest = sha256()
-            for chunk in source.chunks():
-                digest.update(chunk)
-            if first.setdefault(digest.digest(), source) is not source:
-                duplicates[source] = first[digest.digest()]
-    return duplicates
 
 
 @contextmanager
@@ -279,13 +236,7 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """A file that is read once, and found to be complete.
-
-    Attributes:
-        source: Where it is.
-        rows: The number of its rows.
-        form: How it is written.
-    """
+    """A file that was read once, and found to be complete, with so many rows."""
 
     source: Source
     rows: int
@@ -294,10 +245,9 @@ class HistoryFile:
     _layout: Layout
 
     def tables(self, on_bytes: OnBytes = _ignore) -> Iterator[Table]:
-        """Yield the rows in pieces of some 10,000 rows.
+        """Yield the rows in pieces.
 
-        Args:
-            on_bytes: Called with the number of bytes, of `source.size`, that are read so far.
+        `on_bytes` is called with the number of bytes, of `source.size`, that are read so far.
 
         Raises:
             CellError: If a cell does not fit its column.
@@ -321,12 +271,8 @@ def check(
 ) -> HistoryFile:
     """Read a file once, to find out how it is written, and whether it is complete.
 
-    Args:
-        source: The file.
-        command: Its command.
-        zone: The zone of date-times without an offset.
-        on_bytes: Called with the number of bytes, of `source.size`, whose rows are read so far. It
-            starts again if the file is not written as it seemed.
+    `zone` is that of date-times without an offset. `on_bytes` is called with the number of bytes,
+    of `source.size`, that are read so far; it starts again if the file is not written as it seemed.
 
     Raises:
         HistoryFileError: If it is not complete, or not CSV.

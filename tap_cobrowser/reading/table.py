@@ -112,19 +112,6 @@ class TableReader:
         way, rows = self.fit(layout, _all, keeps=True)
         return self.table(layout, way, rows)
 
-    def cells(self, body: bytes, charset: str | None = None) -> tuple[Form, Rows]:
-        """Return how a body is written, and its cells as they are, header included.
-
-        Raises:
-            TapCobrowserError: If `read` would raise it, too, but for a cell.
-        """
-        text = open_text(lambda: chunks_of(body), charset)
-        layout = self.layout(text)
-        if not layout:
-            return Form(text.encoding), []
-        way, rows = self.fit(layout, _all, keeps=True)
-        return layout.form(way), [list(layout.names), *rows] if layout.names else rows
-
     # The steps of `read`, which files take one by one
 
     def layout(self, text: Text) -> Layout | None:

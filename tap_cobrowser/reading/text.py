@@ -131,8 +131,8 @@ def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None)
         charset: The charset in `Content-Type`, if there is one.
     """
     first = next(iter(chunks()), b"")
-    if codec := _utf_16(first):
-        return _scanned(Text(chunks, "UTF-16", codec, "replace"))
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _scanned(Text(chunks, "UTF-16", "utf-16", "replace"))
     try:
         return _scanned(Text(chunks, "UTF-8", "utf-8"))
     except UnicodeDecodeError:
@@ -187,17 +187,6 @@ def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:
         yield decoder.decode(chunk.removeprefix(codecs.BOM_UTF8) if first else chunk)
         first = False
     yield decoder.decode(b"", final=True)
-
-
-def _utf_16(start: bytes) -> str:
-    """Return the codec if bytes begin like UTF-16, with or without its byte-order mark."""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    # The header begins with two characters of ASCII.
-    even, odd = start[:4:2], start[1:4:2]
-    if b"\0" not in even and odd == b"\0\0":
-        return "utf-16-le"
-    return "utf-16-be" if b"\0" not in odd and even == b"\0\0" else ""
 
 
 def _is_damaged_utf_8(chunks: Callable[[], Iterable[bytes]], charset: str | None) -> bool:
