@@ -125,13 +125,10 @@ def test_commands_that_other_tests_run_are_in_the_documentation() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # `.ci/run` runs it, too
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name == "nt", reason="the documentation's commands are for a Unix shell")
-@pytest.mark.parametrize(
-    "page",
-    # `.ci/run` runs the other pages, too
-    [pytest.param(each, marks=[pytest.mark.long] * (each != "README.md")) for each in SCRIPTS],
-)
+@pytest.mark.parametrize("page", SCRIPTS)
 def test_every_command_of_a_page_runs_in_its_order(
     page: str, project_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -286,6 +283,7 @@ def test_a_daily_run_prints_nothing_unless_it_fails(meltano: Project) -> None:
     words = command.replace("target-postgres", "target-jsonl").split()
     with Sandbox(World(rows_per_day=1), clock=NOW, frozen=True) as sandbox:
         environment = {**sandbox.environment(), "TAP_COBROWSER_START_DATE": f"{START}"}
+        meltano(*words, **environment)  # which says that there is no state yet
         done = meltano(*words, **environment)
         assert done.stdout + done.stderr == ""
         failed = meltano(*words, code=1, **{**environment, "TAP_COBROWSER_API_KEY": "wrong key"})
