@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
-from tap_cobrowser.api.transport import Transport
+from tap_cobrowser.api.transport import Transport, _failure
 from tap_cobrowser.errors import RetriableError
 
 if TYPE_CHECKING:
@@ -190,3 +191,10 @@ def test_a_page_is_read_to_64_kib_and_no_further(
     assert reply.status == status
     assert reply.body.startswith(PAGE)
     assert len(reply.body) <= MOST
+
+
+def test_an_error_of_no_known_kind_is_named_without_its_text() -> None:
+    url = "https://client.cobrowser.net/csv.php?apiKey=of-a-customer"
+    error = _failure(requests.RequestException(f"Something about {url}"), timeout=5)
+    assert str(error).startswith("The request failed (RequestException). ")
+    assert "customer" not in str(error)
