@@ -166,6 +166,7 @@ def test_an_interrupted_run_goes_on_where_it_was(sandbox: Sandbox, config: dict[
 def test_a_stream_whose_daily_work_fails_has_no_earlier_days_in_this_run(
     sandbox: Sandbox, config: dict[str, Any]
 ) -> None:
+    config["max_concurrent_requests"] = 1  # no request is made ahead
     state = run(starting(config, 2), catalog=TWO).states[-1]
     requested(sandbox)
     sandbox.fail("text", "emails", start=1)
