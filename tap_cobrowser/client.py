@@ -297,7 +297,7 @@ class CobrowserStream(Stream, ABC):
         whole = 2 * sum(file.size for file in files)  # each is read twice
         before = 0
         seen: set[date] = set()
-        with self._own_tap.progress.of(self.name, size=whole) as progress:
+        with self._own_tap.progress.of(self.name) as progress:
             try:
                 for number, source in enumerate(files, 1):
                     place = {"whole": whole, "file": number, "files": len(files)}

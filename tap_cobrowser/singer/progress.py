@@ -1,21 +1,18 @@
-"""Progress of a run: log lines or a progress bar, a summary per stream, and one of the run.
+"""Progress of a run: log lines, a summary per stream, and one of the run.
 
 Each line names its stream in its text, because Meltano shows no names of loggers. Structured logs
-have the same information in fields.
+have the same information in fields: see docs/monitoring.md.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.days import DateWindow, midnight
 
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
 
     from tap_cobrowser.singer.bookmarks import Bookmark
 
+_SECONDS_BETWEEN_LINES = 10
 _A_MINUTE, _AN_HOUR = 60, 3600
 
 
@@ -42,18 +40,9 @@ class Progress:
         logger: logging.Logger,
         zone: ZoneInfo,
         monotonic: Callable[[], float] = time.monotonic,
-        seconds: float = 10.0,
     ) -> None:
-        """Start the clock; the first progress line is due after `seconds`.
-
-        Args:
-            logger: The logger of the tap. Warnings are counted there.
-            zone: The zone of the days.
-            monotonic: Returns seconds that never go backwards.
-            seconds: The least time between two progress lines, over all streams.
-        """
+        """Start the clock, and count the warnings of the logger."""
         self.logger, self.zone, self.monotonic = logger, zone, monotonic
-        self._seconds = seconds
         self._begun = self._logged_at = monotonic()
         self._lock = threading.Lock()
         # By stream, because requests are made ahead of its sync.
@@ -81,35 +70,25 @@ class Progress:
         return taken
 
     def is_due(self) -> bool:
-        """Return whether a progress line is due; the caller then logs it."""
+        """Return whether a progress line is due, over all streams; the caller then logs it."""
         now = self.monotonic()
-        due = now - self._logged_at >= self._seconds
+        due = now - self._logged_at >= _SECONDS_BETWEEN_LINES
         if due:
             self._logged_at = now
         return due
 
     @contextmanager
     def of(
-        self,
-        stream: str,
-        days: DateWindow | None = None,
-        *,
-        earlier: bool = False,
-        size: int = 0,
+        self, stream: str, days: DateWindow | None = None, *, earlier: bool = False
     ) -> Iterator[StreamProgress]:
-        """Show the progress of the sync of a stream, and log a summary at its end.
+        """Follow the sync of a stream over its days, if it has any, and log a summary at its end.
 
-        Args:
-            stream: The name of the stream.
-            days: All days that are to be read; None for a whole table, and for files.
-            earlier: Whether they are earlier days that are filled in, not the daily work.
-            size: The number of bytes of the files that are to be read, if any are.
+        `earlier`: they are earlier days that are filled in, not the daily work.
         """
         progress = StreamProgress(self, stream, days, earlier=earlier)
         completed = False
         try:
-            with _progress_bar(progress.title, days, size) as progress.bar:
-                yield progress
+            yield progress
             completed = True
         finally:
             progress.log_summary(completed=completed)
@@ -117,11 +96,7 @@ class Progress:
             self._totals["rows"] += progress.rows
 
     def finish(self, failed: Collection[str] = ()) -> None:
-        """Log the summary of the run.
-
-        Args:
-            failed: The names of the streams that failed.
-        """
+        """Log the summary of the run, with the names of the streams that failed."""
         self.logger.removeHandler(self._warnings)
         for stream in list(self._requests):
             self.take(stream)
@@ -144,23 +119,17 @@ class Progress:
 
 
 class StreamProgress:
-    """Progress of the sync of a stream.
-
-    Attributes:
-        title: The stream, and whether it is about earlier days.
-        rows: The number of rows that were emitted.
-        bar: A progress bar, None if there is none.
-    """
+    """Progress of the sync of a stream. `rows` is the number of rows that were emitted."""
 
     def __init__(
         self, run: Progress, stream: str, days: DateWindow | None, *, earlier: bool
     ) -> None:
         """Start the clock."""
-        self.title = f"{stream} (earlier days)" if earlier else stream
         self.rows = 0
-        self.bar: Any = None
-        self._run, self._stream, self._days, self._earlier = run, stream, days, earlier
+        self._run, self._stream, self._earlier = run, stream, earlier
+        self._title = f"{stream} (earlier days)" if earlier else stream
         self._begun = run.monotonic()
+        self._days = len(days.days) if days else 0
         self._windows = self._days_read = self._checks = 0
         self._read: DateWindow | None = None
         self._bookmark: Bookmark | None = None
@@ -168,13 +137,9 @@ class StreamProgress:
     def done(
         self, window: DateWindow | None, rows: int, *, bookmark: Bookmark | None, checks: int = 0
     ) -> None:
-        """Count a window whose rows were emitted.
+        """Count a window (None: a whole table) whose rows were emitted, and the bookmark after it.
 
-        Args:
-            window: The window, None for a whole table.
-            rows: How many rows it had.
-            bookmark: The bookmark after it.
-            checks: How many requests were made to check or to complete it.
+        `checks` requests were made to check or to complete it.
         """
         self.rows += rows
         self._windows += 1
@@ -184,27 +149,15 @@ class StreamProgress:
             return
         read = self._read or window
         self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
-        self._days_read += _length(window)
-        if self.bar is not None:
-            self.bar.set_postfix(rows=self.rows, refresh=False)
-            self.bar.update(self._days_read - self.bar.n)
-        else:
-            share = self._days_read / max(_length(self._days or window), self._days_read)
-            self._log_progress(share, f"window {window}", {"window": str(window)})
+        self._days_read += len(window.days)
+        share = self._days_read / max(self._days, self._days_read)
+        self._log_progress(share, f"window {window}", {"window": str(window)})
 
     def done_in_file(self, *, read: int, whole: int, file: int = 1, files: int = 1) -> None:
-        """Show how much of the files is read. Their rows are counted in `rows`.
+        """Log how many bytes of all files of the stream are read. Their rows are set in `rows`.
 
-        Args:
-            read: How many bytes of all files of the stream were read so far.
-            whole: How many bytes all files of the stream have.
-            file: The number of the file, from 1.
-            files: The number of files of the stream.
+        `file` is the number of the file, from 1.
         """
-        if self.bar is not None:
-            self.bar.set_postfix(rows=self.rows, refresh=False)
-            self.bar.update(read - self.bar.n)
-            return
         fields = {"file": file, "files": files, "bytes": read}
         self._log_progress(read / max(whole, read, 1), f"file {file} of {files}", fields)
 
@@ -216,7 +169,7 @@ class StreamProgress:
         left = took * (1 - share) / max(share, 1e-9)
         self._run.logger.info(
             "%s, %s: %.0f %% done, %s, %s rows/s, about %s left",
-            self.title,
+            self._title,
             place,
             100 * share,
             _count(self.rows, "row"),
@@ -259,7 +212,7 @@ class StreamProgress:
             **({"complete_from": self._instant(complete_from)} if self._earlier else {}),
         }
         line = ", ".join(filter(None, parts))
-        self._run.logger.info("%s: %s", self.title, line, extra=fields)
+        self._run.logger.info("%s: %s", self._title, line, extra=fields)
 
     def _instant(self, day: date | None) -> str | None:
         """Return a day as the state has it."""
@@ -274,67 +227,6 @@ class _Warnings(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         self.number += record.levelno == logging.WARNING
-
-
-@contextmanager
-def _progress_bar(title: str, days: DateWindow | None, of_files: int) -> Iterator[Any]:
-    """Show a bar on a terminal, with log lines above it; None if there is none.
-
-    It needs the extra `progress`, and days or bytes to count.
-    """
-    terminal = sys.__stderr__
-    total = _length(days) if days else of_files
-    if (
-        not total
-        or terminal is None
-        or not terminal.isatty()
-        or os.environ.get("CI")
-        or not find_spec("tqdm")
-    ):
-        yield None
-        return
-    tqdm = import_module("tqdm").tqdm
-    handlers = [
-        handler
-        for handler in logging.root.handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is terminal
-    ]
-    size = os.get_terminal_size(terminal.fileno())
-    with tqdm(
-        desc=title,
-        unit="day" if days else "B",
-        unit_scale=not days,
-        total=total,
-        file=terminal,
-        leave=False,
-        ncols=size.columns or 80,  # some terminals of containers have no size
-        nrows=size.lines or 24,
-    ) as bar:
-        for handler in handlers:
-            handler.setStream(_AboveBar(tqdm, terminal))
-        try:
-            yield bar
-        finally:
-            for handler in handlers:
-                handler.setStream(terminal)
-
-
-class _AboveBar:
-    """A text stream whose lines appear above the bar."""
-
-    def __init__(self, tqdm: Any, terminal: TextIO) -> None:
-        self._tqdm, self._terminal = tqdm, terminal
-
-    def write(self, text: str) -> None:
-        with self._tqdm.external_write_mode(file=self._terminal):
-            self._terminal.write(text)
-
-    def flush(self) -> None:
-        self._terminal.flush()
-
-
-def _length(days: DateWindow) -> int:
-    return (days.last - days.first).days + 1
 
 
 def _count(number: int, what: str) -> str:

@@ -1,12 +1,9 @@
-"""The progress of a run: in log lines, in fields of a structured log, and in a progress bar."""
+"""The progress of a run: in log lines, and in fields of a structured log."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -110,44 +107,6 @@ def test_a_structured_log_has_the_summary_in_fields(
         "last_day": str(TODAY),
         "bookmark": output.bookmark("emails"),
     }
-
-
-@pytest.mark.skipif(os.name == "nt", reason="has no pseudo-terminals")
-@pytest.mark.parametrize("ci", ["", "true"])
-def test_a_terminal_gets_a_bar_and_nothing_of_it_is_on_standard_output(
-    config: dict[str, Any], tmp_path: Path, ci: str
-) -> None:
-    path, catalog = tmp_path / "config.json", tmp_path / "catalog.json"
-    # the machine's day is another than the sandbox's, which the first response tells
-    path.write_text(json.dumps({**config, "max_retries": 1}))
-    catalog.write_text(json.dumps(select("emails")))
-    ours, theirs = os.openpty()
-    words = [
-        sys.executable,
-        "-m",
-        "tap_cobrowser",
-        "--config",
-        str(path),
-        "--catalog",
-        str(catalog),
-    ]
-    with (
-        (tmp_path / "stdout").open("wb") as stdout,
-        subprocess.Popen(words, stdout=stdout, stderr=theirs, env={**os.environ, "CI": ci}) as tap,
-    ):
-        os.close(theirs)
-        shown = b""
-        try:
-            while part := os.read(ours, 4096):
-                shown += part
-        except OSError:  # how Linux tells that nobody has the other end any more
-            pass
-    os.close(ours)
-    messages = [json.loads(line) for line in (tmp_path / "stdout").read_text().splitlines()]
-    assert tap.returncode == 0
-    assert any(message["type"] == "RECORD" for message in messages)
-    assert (b"day/s]" in shown) == (not ci)
-    assert b" rows of " in shown
 
 
 def test_the_dry_run_says_of_each_stream_whether_it_works(
