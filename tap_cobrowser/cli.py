@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -26,7 +27,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
 from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.settings import parse_json
-from tap_cobrowser.singer.messages import LineWriter, output_errors
+from tap_cobrowser.singer.messages import LineWriter, target_gone
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -34,16 +35,14 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
 _PATIENCE = 0.3
-_ADDS_NOTHING = {
-    "Parsing env var for settings config...",
-    "Skipping parse of env var settings...",
-    "Skipping deselected stream '%s'.",
-}
-"""Lines of the SDK, several in each run."""
+_OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC}
+"""Errors of the system that only printing leaves as they are: everything else has its own type."""
+_ADDS_NOTHING = {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
+"""Lines of the SDK, one in each run."""
 
 
 class CommandLineTap(Tap):
@@ -56,11 +55,7 @@ class CommandLineTap(Tap):
     _stopping = False
 
     def __init__(self, **kwargs: Any) -> None:
-        """Initialize the tap, with metrics in the log at level DEBUG only.
-
-        Args:
-            kwargs: The arguments of the SDK.
-        """
+        """Initialize the tap, with metrics in the log at level DEBUG only."""
         super().__init__(**kwargs)
         if not self.logger.isEnabledFor(logging.DEBUG):
             self.metrics_logger.setLevel(logging.WARNING)
@@ -77,7 +72,8 @@ class CommandLineTap(Tap):
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """The command. An invalid log level or logging configuration ends it at once."""
-        _open_standard_streams()
+        if sys.stdout is None:  # it was closed when the process started
+            sys.exit("Standard output is closed. Connect it to a target or a file.")
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
@@ -93,7 +89,7 @@ class CommandLineTap(Tap):
                 f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
                 "or unset the variable."
             )
-        cls.logger.addFilter(_says_something)
+        cls.logger.addFilter(lambda record: record.msg not in _ADDS_NOTHING)
         return cls.get_singer_command()
 
     @classmethod
@@ -144,25 +140,6 @@ class CommandLineTap(Tap):
             parse_env_config=config.parse_env,
         )
         tap.sync_all()
-
-    @classmethod
-    @override
-    def print_version(cls, print_fn: Callable[[Any], None] = print) -> None:
-        with output_errors():
-            super().print_version(print_fn)
-
-    @classmethod
-    @override
-    def print_about(cls, output_format: str | None = None) -> None:
-        with output_errors():
-            super().print_about(output_format)
-
-    @override
-    def run_discovery(self) -> str:
-        text = self.catalog_json_text
-        with output_errors():
-            print(text)  # noqa: T201 - this is the output
-        return text
 
     @classmethod
     @override
@@ -231,53 +208,47 @@ class _Command(SingerCommand):
                 code = super().main(args, standalone_mode=False, **kwargs)
             except SystemExit as leaving:
                 code = leaving.code
-            with output_errors():
-                sys.stdout.flush()
-        except TapCobrowserError as error:
-            code = self._fail(str(error), error)
+            sys.stdout.flush()
         except click.UsageError as error:
             if error.ctx is not None:
                 with suppress(OSError):
                     click.echo(error.ctx.get_usage(), err=True)
-            code = self._fail(f"{_usage_problem(error)}. Try `{self.name} --help`.")
+            self.logger.error("%s. Try `%s --help`.", _usage_problem(error), self.name)  # noqa: TRY400
+            code = 1
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - reported in one line
-            what = f"{type(error).__name__}: {quote(error)}"
-            line = (
-                f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback "
-                "that TAP_COBROWSER_LOGLEVEL=DEBUG logs."
-            )
-            code = self._fail(line, error)
+            self._report(error)
+            code = 1
         sys.exit(code)
 
-    def _fail(self, line: str, error: Exception | None = None) -> int:
-        if error:  # only where it was raised: libraries have the URL in the texts of their errors
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
-        self.logger.error("%s", line)
-        return 1
+    def _report(self, error: Exception) -> None:
+        # Only where it was raised: libraries have the URL in the texts of their errors.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
+        if isinstance(error, OSError) and error.errno in _OF_STANDARD_OUTPUT:
+            error = target_gone(error)
+        if isinstance(error, TapCobrowserError):
+            self.logger.error("%s", error)
+        else:
+            self.logger.error(
+                "This is a defect of tap-cobrowser (%s: %s). Please report it, with the traceback "
+                "that TAP_COBROWSER_LOGLEVEL=DEBUG logs.",
+                *(type(error).__name__, quote(error)),
+            )
 
 
 def _usage_problem(error: click.UsageError) -> str:
     """Return what is wrong with a command line, without quoting it: it may contain the key."""
     if isinstance(error, click.NoSuchOption):
-        alike = ", ".join(error.possibilities or ())
-        meant = f" (did you mean {alike}?)" if alike else ""
-        return f"No such option{meant}; settings belong in the file that --config names"
-    if isinstance(error, click.BadOptionUsage):  # its message names an existing option only
-        return error.format_message().rstrip(".")
+        return "No such option; settings belong in the file that --config names"
     if isinstance(error, click.BadParameter) and error.param:
         return f"Invalid value for {error.param.opts[0]}"
-    return "Unexpected argument: all arguments must follow an option"
+    return "An option has no value, or an argument belongs to no option"
 
 
 def _json_object(path: str, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. The path is not quoted: it may be the JSON itself.
-
-    Raises:
-        InputFileError: If it cannot be read, or holds something else.
-    """
+    """Return the JSON object in a file. The path is not quoted: it may be the JSON itself."""
     try:
         with click.open_file(path, "rb") as file:
             raw = file.read()
@@ -295,27 +266,9 @@ def _json_object(path: str, what: str) -> dict[str, Any]:
         found, reason = None, str(error)
     if isinstance(found, dict):
         return found
-    if path.lstrip().startswith(("{", "[", '"')):
-        reason = "it must be a path, not the JSON itself"
     msg = f"The {what} cannot be read: {reason}"
     or_env = ", or ENV for environment variables" if what.startswith("configuration") else ""
     raise InputFileError(msg, advice=f"Give the path of a JSON file{or_env}.")
-
-
-def _open_standard_streams() -> None:
-    """Open the standard streams that were closed when the process started.
-
-    Raises:
-        SystemExit: If standard output is closed.
-    """
-    # Otherwise a file that is opened later becomes a standard stream, and is written to.
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
-        pass
-    os.close(spare)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
-    if sys.stdout is None:
-        sys.exit("Standard output is closed. Connect it to a target or a file.")
 
 
 def _end_on_second_signal() -> None:
@@ -340,7 +293,3 @@ def _end_on_second_signal() -> None:
                 stopping = True
 
     threading.Thread(target=watch, name="signals", daemon=True).start()
-
-
-def _says_something(record: logging.LogRecord) -> bool:
-    return record.msg not in _ADDS_NOTHING

@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
@@ -45,12 +45,7 @@ def _record_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
 
 
 def encodable(names: tuple[str, ...], columns: Sequence[Iterable[Any]]) -> Iterator[Any]:
-    """Yield rows as objects that msgspec encodes as a JSON object of these columns.
-
-    Args:
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-    """
+    """Yield rows as objects that msgspec encodes as a JSON object of these columns."""
     return map(_record_type(names), *columns) if columns else iter(())
 
 
@@ -64,12 +59,7 @@ def record_lines(
 ) -> Iterator[bytes]:
     """Yield the RECORD messages of rows, one per line, in blocks of many lines.
 
-    Args:
-        stream: Name of the stream.
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-        time_extracted: When the response was received, in UTC.
-        version: Version of the table, for ACTIVATE_VERSION.
+    `version` is that of the table, for ACTIVATE_VERSION.
     """
     # Everything except the record is encoded only once.
     others = [encoder.encode(each) for each in ("RECORD", stream, time_extracted, version)]
@@ -92,24 +82,13 @@ def _message_type(after: int) -> type[msgspec.Struct]:
     return msgspec.defstruct("Message", fields, gc=False)
 
 
-@contextmanager
-def output_errors() -> Iterator[None]:
-    """Turn an error of writing standard output, and of nothing else, into one line.
-
-    Raises:
-        TargetGoneError: If there is one.
-    """
-    problem = ""
-    try:
-        yield
-    except BrokenPipeError:
-        problem = "The target has stopped reading"
-    except OSError as error:
-        problem = f"Standard output cannot be written: {error.strerror}"
-    if problem:
-        with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise TargetGoneError(problem)
+def target_gone(error: OSError) -> TargetGoneError:
+    """Return the error of a standard output that cannot be written."""
+    with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return TargetGoneError("The target has stopped reading")
+    return TargetGoneError(f"Standard output cannot be written: {error.strerror}")
 
 
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
@@ -168,8 +147,9 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
     def _write(self, lines: bytes) -> None:
         self._writing = True
         try:
-            with output_errors():
-                _write_all(lines)
+            _write_all(lines)
+        except OSError as error:
+            raise target_gone(error) from None
         finally:
             self._writing = False
         if self._then_leave:
