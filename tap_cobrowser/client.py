@@ -196,7 +196,8 @@ class CobrowserStream(Stream, ABC):
         if not days:
             return []
         size = self._settings.window_days
-        return [*WindowPaginator(days.first, days.last, size, newest_first=earlier).windows()]
+        windows = [*WindowPaginator(days.first, days.last, size).windows()]
+        return [*reversed(windows)] if earlier else [*windows]
 
     # Records
 
