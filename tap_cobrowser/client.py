@@ -247,7 +247,7 @@ class CobrowserStream(Stream, ABC):
         today, days = self._today, None
         if today:
             days = self.earlier_days(today) if earlier else self.daily_days(today)
-        since: date | None = None  # the first day of this pass
+        since: date | None = None  # the first day of the daily work
         nothing: list[str] = []
         rows, completed = 0, False
         try:
@@ -266,11 +266,11 @@ class CobrowserStream(Stream, ABC):
                         today = today or part.response.today  # of a table without windows
                         del part, recent  # before the next ones take as much memory
                         continue
-                    if part.window and since is None:
+                    if part.window and since is None and not earlier:
                         since = part.window.first
                     # Without a window, nothing at all does not show that there are no rows.
                     if self.is_incremental and today and (part.window or not nothing):
-                        self._move_bookmark(part.window, since, today, earlier=earlier)
+                        self._move_bookmark(part.window, since, today)
                     self._write_state()
                     counter.increment(rows)
                     progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
@@ -384,26 +384,19 @@ class CobrowserStream(Stream, ABC):
 
     # Bookmarks
 
-    def _move_bookmark(
-        self, window: DateWindow | None, since: date | None, today: date, *, earlier: bool
-    ) -> None:
-        """Move the bookmark past a window whose rows were emitted; see `bookmarks.advance`."""
-        bookmark = self.bookmark
-        if earlier and bookmark and window:
-            bookmark = bookmarks.extend(bookmark, window)
-        else:
-            bookmark = bookmarks.advance(bookmark, window, today=today, since=since)
+    def _move_bookmark(self, window: DateWindow | None, since: date | None, today: date) -> None:
+        """Move the bookmark past a window whose rows were emitted; see `bookmarks.after_window`."""
         bookmarks.put(
             self.stream_state,
-            bookmark,
+            bookmarks.after_window(self.bookmark, window, today=today, since=since),
             replication_key=cast("str", self.replication_key),
             zone=self._settings.timezone,
         )
 
-    def meet(self, today: date) -> None:
+    def add_complete_from(self, today: date) -> None:
         """Add the first complete day to a state of an older version, which does not have it."""
         if self.windowed and (bookmark := self.bookmark):
-            bookmarks.meet(
+            bookmarks.add_complete_from(
                 self.stream_state,
                 bookmark,
                 start=self._settings.start_date,

@@ -153,7 +153,7 @@ class TapCobrowser(CommandLineTap):
         start = self.preflight
         if start.today:
             for stream in self._selected:
-                stream.meet(start.today)
+                stream.add_complete_from(start.today)
         # The daily work of all streams comes first, then earlier days.
         plan = [
             ((stream.command, earlier), window)

@@ -15,13 +15,12 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import StateError
 from tap_cobrowser.singer.bookmarks import (
     Bookmark,
-    advance,
+    add_complete_from,
+    after_window,
     earlier_days,
-    extend,
     first_day,
     last_day,
     look_back,
-    meet,
     put,
     read,
 )
@@ -154,7 +153,7 @@ def test_a_misspelled_value_is_not_taken_for_a_first_run() -> None:
 def test_a_bookmark_never_moves_back_and_a_window_never_moves_it_past_today(
     bookmark: Bookmark | None, window: DateWindow | None, today: date
 ) -> None:
-    moved = advance(bookmark, window, today=today)
+    moved = after_window(bookmark, window, today=today)
     reached = min(today, window.last + ONE_DAY) if window else today
     if bookmark:
         assert moved.day >= bookmark.day
@@ -174,7 +173,7 @@ def test_the_next_run_leaves_no_gap_and_keeps_the_whole_look_back(
     run_day = first + timedelta(days=length - 1)
     bookmark = None
     for window in windows_of(DateWindow(first, run_day), size):
-        bookmark = advance(bookmark, window, today=run_day)
+        bookmark = after_window(bookmark, window, today=run_day)
         # Whenever the run ends
         again = first_day(bookmark, start=None, lookback_days=days, run_day=run_day + ONE_DAY)
         assert again <= min(window.last + ONE_DAY, run_day) - timedelta(days=days)
@@ -195,7 +194,7 @@ def test_the_look_back_of_an_old_state_counts_from_the_day_on_which_its_run_bega
     # One day before the bookmark at most: what is older was left there when states were merged.
     earlier = day - ONE_DAY if began and began < day else day
     assert look_back(bookmark, days) == earlier - timedelta(days=days)
-    moved = advance(bookmark, DateWindow(day, day), today=day)
+    moved = after_window(bookmark, DateWindow(day, day), today=day)
     assert "lookback_from" not in written(moved)
 
 
@@ -304,8 +303,10 @@ class History:
             left -= 1
             if self.bookmark:
                 start = None if run.start is None else day(run.start)
-                meet(self.state, self.bookmark, start=start, run_day=self.today, zone=ZONES[0])
-            moved = advance(self.bookmark, window, today=self.today, since=daily.first)
+                add_complete_from(
+                    self.state, self.bookmark, start=start, run_day=self.today, zone=ZONES[0]
+                )
+            moved = after_window(self.bookmark, window, today=self.today, since=daily.first)
             self.keep(window, moved)
             done[0].append(window)
         # What was planned before the daily work is what remains after it.
@@ -316,7 +317,7 @@ class History:
             left -= 1
             assert self.bookmark
             before = self.bookmark
-            self.keep(window, extend(before, window))
+            self.keep(window, after_window(before, window, today=self.today))
             assert self.bookmark.day == before.day
             done[1].append(window)
         return done
