@@ -24,11 +24,7 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.reading.files import check as check_file
 from tap_cobrowser.singer import bookmarks
-from tap_cobrowser.singer.emission import (
-    records_of,
-    write_batches,
-    write_records,
-)
+from tap_cobrowser.singer.emission import records_of, write_batches, write_records
 from tap_cobrowser.singer.maps import key_columns
 from tap_cobrowser.singer.paginator import WindowPaginator
 
@@ -357,9 +353,7 @@ class CobrowserStream(Stream, ABC):
         maps = self.stream_maps
         if batch_config:
             send, tap = self._tap.message_writer.write_message, self.tap_name
-            emitted = write_batches(
-                batch_config, send, tap, maps, table, extracted, version=version
-            )
+            emitted = write_batches(batch_config, send, tap, maps, table, version=version)
         else:
             emitted = write_records(self._writer, maps, table, extracted, version=version)
         if emitted != len(table):  # no bookmark may move past a row that was not emitted

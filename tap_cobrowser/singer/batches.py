@@ -46,14 +46,9 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
 ) -> Iterator[tuple[str, int]]:
     """Write rows into files, and yield the URL and the number of rows of each file.
 
-    Args:
-        config: Format and place of the files.
-        name: Prefix of the file names.
-        names: Names of the columns.
-        columns: Values of each column, all of one length.
-        version: Version of the table, for ACTIVATE_VERSION. Targets add it to RECORDs, but not to
-            the records of files. Without it, they would count as those of an older version.
-        properties: The stream's schema: the JSON Schema of each column.
+    `name` is the prefix of the file names, `properties` the JSON Schema of each column of the
+    stream. Targets add the version of a table to RECORDs, but not to the records of files. Without
+    it, these would count as those of an older version.
 
     Raises:
         BatchFileError: If a file cannot be written.
@@ -131,19 +126,11 @@ def _write_parquet(
 
 
 def _arrow_type(definition: Mapping[str, Any]) -> pa.DataType:
-    """Return the Arrow type of a column by its JSON Schema.
-
-    A date-time is text, as in a RECORD. So is any type that Arrow does not have.
-    """
+    """Return the Arrow type of a column: text for a date-time, as in a RECORD, and for objects."""
     import pyarrow as pa  # noqa: PLC0415
 
     types = definition.get("type", "string")
     kinds = {*([types] if isinstance(types, str) else types)} - {"null"}
-    if kinds == {"object"} and definition.get("properties"):
-        fields = definition["properties"].items()
-        return pa.struct([(name, _arrow_type(of_field)) for name, of_field in fields])
-    if kinds == {"array"} and definition.get("items"):
-        return pa.list_(_arrow_type(definition["items"]))
     if kinds and kinds <= {"integer", "number"}:
         return pa.float64() if "number" in kinds else pa.int64()
     return pa.bool_() if kinds == {"boolean"} else pa.string()

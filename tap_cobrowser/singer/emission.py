@@ -43,12 +43,7 @@ def write_records(
 ) -> int:
     """Write the RECORD messages of a table, and return how many rows were handled.
 
-    Args:
-        writer: Writes them.
-        stream_maps: The maps of the stream.
-        table: Its rows.
-        extracted: When they were received, in UTC.
-        version: Version of the table, for ACTIVATE_VERSION.
+    `version` is that of the table, for ACTIVATE_VERSION.
 
     Raises:
         SettingError: If a stream map fails.
@@ -91,19 +86,12 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
     tap: str,
     stream_maps: Iterable[StreamMap],
     table: Table,
-    _: datetime,
     *,
     version: int | None,
 ) -> int:
     """Write the files of a table, and return how many rows were handled.
 
-    Args:
-        config: Format and place of the files.
-        send: Sends the BATCH message of a file.
-        tap: Name of the tap, which is the prefix of the file names.
-        stream_maps: The maps of the stream.
-        table: Its rows.
-        version: Version of the table, for ACTIVATE_VERSION.
+    `tap` is the prefix of the file names; `version` is that of the table, for ACTIVATE_VERSION.
 
     Raises:
         SettingError: If a stream map fails.

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def problem(maps: Mapping[str, Iterable[StreamMap]]) -> str:
-    """Return why stream maps cannot be used, "" if they can.
-
-    Args:
-        maps: The maps of each selected stream, by its name.
-    """
+    """Return why the stream maps of the selected streams cannot be used, "" if they can."""
     sources: dict[str, str] = {}
     for source, of_stream in maps.items():
         for each in of_stream:
@@ -52,12 +48,8 @@ def key_columns(
 ) -> set[str]:
     """Return the columns of a stream that are, or make, key columns of the SCHEMAs that go out.
 
-    A cell of these columns is part of a key, so it must not become null.
-
-    Args:
-        stream: The name of the stream.
-        stream_maps: Its maps.
-        definitions: The setting `stream_maps`.
+    A cell of these columns is part of a key, so it must not become null. `definitions` is the
+    setting `stream_maps`.
     """
     keys = {
         key

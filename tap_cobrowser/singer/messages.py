@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from contextlib import suppress
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 _BLOCK = 64 * 1024
-_LONGEST_WAIT = 1.0
+_WAIT = 0.01
 
 RECORDS_AT_ONCE = 250
 """How many to encode at once: about 100 KB. The system maps and clears much larger blocks of memory
@@ -165,14 +164,6 @@ def _write_all(lines: bytes) -> None:
     while view:
         written = raw.write(view)
         if written is None:  # it is non-blocking, and full
-            _wait_for_room(raw.fileno())
+            time.sleep(_WAIT)
         else:
             view = view[written:]
-
-
-def _wait_for_room(descriptor: int) -> None:
-    """Wait until a non-blocking file accepts more data, at most a second."""
-    try:
-        select.select([], [descriptor], [], _LONGEST_WAIT)
-    except (OSError, ValueError):  # on Windows it is for sockets alone
-        time.sleep(_LONGEST_WAIT / 20)
