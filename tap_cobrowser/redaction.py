@@ -50,8 +50,7 @@ _forms: dict[str, set[str]] = {}
 def protect(secret: str) -> None:
     """Keep a secret out of all quotations, and out of the logs of HTTP libraries, from now on.
 
-    Args:
-        secret: The key. One of less than four characters is no key, and is ignored.
+    One of less than four characters is no key, and is ignored.
     """
     for name in _HTTP_LOGGERS:
         logging.getLogger(name).addFilter(_is_error)
@@ -67,10 +66,7 @@ def protect(secret: str) -> None:
 def quote(value: object, most: int = 200, *, end: bool = False) -> str:
     """Return text of others as one line in quotation marks, with nothing escaped.
 
-    Args:
-        value: What to show.
-        most: Maximum number of characters.
-        end: Whether to show the end rather than the beginning.
+    It is cut to `most` characters of its beginning, or of its end.
     """
     line, is_cut = _line(value, most, end=end)
     if shows_key(line):
