@@ -80,12 +80,6 @@ def _complete(
     """Give the entry the keys, the method and the columns that the stream needs."""
     root = entry.metadata.root
     times = {stream.replication_key} if stream.replication_key else set()
-    if strange := {entry.replication_key, root.replication_key} - {None, *times}:
-        has = f"'{stream.replication_key}'" if times else "none"
-        _reject(
-            stream,
-            f"The replication key {quote(next(iter(strange)), 40)} cannot be used: it has {has}",
-        )
     entry.stream, entry.replication_key = stream.name, stream.replication_key
     entry.replication_method = _method(entry, raw, stream)
     entry.key_properties = _key(entry, stream)
@@ -107,8 +101,8 @@ def _complete(
     return entry
 
 
-def _reject(stream: Stream, what: str, advice: str | None = None) -> NoReturn:
-    raise CatalogError(what, where=f"Catalog, stream '{stream.name}'", advice=advice)
+def _reject(stream: Stream, what: str) -> NoReturn:
+    raise CatalogError(what, where=f"Catalog, stream '{stream.name}'")
 
 
 def _method(entry: CatalogEntry, raw: dict[str, Any], stream: Stream) -> str:
@@ -119,9 +113,9 @@ def _method(entry: CatalogEntry, raw: dict[str, Any], stream: Stream) -> str:
         if not each["breadcrumb"]
     }
     methods |= {entry.replication_method, entry.metadata.root.forced_replication_method}
-    for method in methods - {None, "", REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
-        advice = f"Give {REPLICATION_FULL_TABLE} or {REPLICATION_INCREMENTAL}."
-        _reject(stream, f"The replication method {quote(method, 40)} is not supported", advice)
+    if strange := methods - {None, "", REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+        method = quote(next(iter(strange)), 40)
+        _reject(stream, f"The replication method {method} is not supported")
     full = REPLICATION_FULL_TABLE in methods or not stream.replication_key
     return REPLICATION_FULL_TABLE if full else REPLICATION_INCREMENTAL
 
