@@ -8,10 +8,8 @@ contain, so that they can be read as one table.
 from __future__ import annotations
 
 import gzip
-import json
 from contextlib import ExitStack
 from decimal import Decimal
-from functools import partial
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any, cast
 from uuid import uuid4
@@ -23,7 +21,7 @@ from tap_cobrowser.redaction import quote
 from tap_cobrowser.singer.messages import RECORDS_AT_ONCE, encodable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from singer_sdk.helpers._batch import BatchConfig
@@ -59,19 +57,17 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
     if version is not None:
         names, columns = (*names, _VERSION), [*columns, [version] * rows]
         properties = {**properties, _VERSION: {"type": "integer"}}
-    write: Callable[[IO[Any], tuple[str, ...], Sequence[Sequence[Any]]], None]
-    if config.encoding.format == "parquet":
-        ending = "parquet"
-        write = partial(_write_parquet, properties=properties, zipped=zipped)
-    else:
-        ending = "json.gz" if zipped else "json"
-        write = partial(_write_lines, zipped=zipped)
+    is_parquet = config.encoding.format == "parquet"
+    ending = "parquet" if is_parquet else "json.gz" if zipped else "json"
     for number, start in enumerate(range(0, rows, config.batch_size), 1):
         part = [values[start : start + config.batch_size] for values in columns]
         file_name = f"{batch}-{number}.{ending}"
         try:
             with config.storage.open(file_name, "wb") as file:
-                write(file, names, part)
+                if is_parquet:
+                    _write_parquet(file, names, part, properties=properties, zipped=zipped)
+                else:
+                    _write_lines(file, names, part, zipped=zipped)
         except BatchFileError:
             raise
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own
@@ -150,9 +146,6 @@ def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     except (pa.ArrowException, TypeError):
         if kind == pa.string():
             return pa.array([_text(value) for value in values], kind)
-        if kind == pa.float64():
-            decimals = [float(each) if isinstance(each, Decimal) else each for each in values]
-            return pa.array(decimals, kind)
         raise
 
 
@@ -160,5 +153,4 @@ def _text(value: Any) -> str | None:
     """Return a value as text: text as it is, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
-    text = encoder.encode(value).decode()
-    return str(json.loads(text)) if text.startswith('"') else text
+    return encoder.encode(value).decode().strip('"')  # around a date-time
