@@ -15,7 +15,7 @@ import traceback
 import warnings
 from abc import abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from singer_sdk import Tap
@@ -35,7 +35,6 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import FrameType
 
 _PATIENCE = 0.3
@@ -62,12 +61,7 @@ class CommandLineTap(Tap):
 
     @abstractmethod
     def try_streams(self) -> None:
-        """Request the first record of each stream, and log whether the stream works.
-
-        Raises:
-            TapCobrowserError: The first error, after all streams were tried; at once if the server
-                cannot be reached.
-        """
+        """Request the first record of each stream, and log whether the stream works."""
 
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
@@ -187,15 +181,7 @@ class _Command(SingerCommand):
     """Ends with one line and exit code 1 on any error; prints a traceback only at level DEBUG."""
 
     @override
-    def main(  # type: ignore[override]
-        self,
-        args: Sequence[str] | None = None,
-        *,
-        standalone_mode: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        if not standalone_mode:
-            return super().main(args, standalone_mode=False, **kwargs)
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         _end_on_second_signal()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         logging.raiseExceptions = False  # a log that cannot be written does not end the run
@@ -205,7 +191,7 @@ class _Command(SingerCommand):
         code: Any
         try:
             try:
-                code = super().main(args, standalone_mode=False, **kwargs)
+                code = super().main(*args, **{**kwargs, "standalone_mode": False})
             except SystemExit as leaving:
                 code = leaving.code
             sys.stdout.flush()

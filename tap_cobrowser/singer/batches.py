@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 from contextlib import ExitStack
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -74,14 +74,6 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
             msg = f"Setting 'batch_config.storage': a file cannot be written: {quote(error)}"
             raise BatchFileError(msg) from None
         yield config.storage.get_url(file_name), len(part[0])
-
-
-def in_columns(
-    records: Sequence[Mapping[str, Any]],
-) -> tuple[tuple[str, ...], tuple[list[Any], ...]]:
-    """Return the names and values of the columns of records; a missing value is null."""
-    names = tuple(dict.fromkeys(chain.from_iterable(records)))
-    return names, tuple([record.get(name) for record in records] for name in names)
 
 
 def _write_lines(
