@@ -128,10 +128,9 @@ def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return the values as an array. Values of a stream map may have to be converted."""
     import pyarrow as pa  # noqa: PLC0415
 
-    if kind == pa.int64() and any(isinstance(value, float | Decimal) for value in values):
-        fractions = [value for value in values if value is not None and value % 1]
-        if fractions:  # which Arrow would cut off
-            msg = f"{fractions[0]} is not an integer"
+    for value in values if kind == pa.int64() else ():
+        if isinstance(value, float | Decimal) and value % 1:  # which Arrow would cut off
+            msg = f"{value} is not an integer"
             raise ValueError(msg)
     try:
         return pa.array(values, kind)
