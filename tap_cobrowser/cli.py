@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 import warnings
 from abc import abstractmethod
@@ -37,7 +36,6 @@ else:
 if TYPE_CHECKING:
     from types import FrameType
 
-_PATIENCE = 0.3
 _OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC}
 """Errors of the system that only printing leaves as they are: everything else has its own type."""
 _ADDS_NOTHING = {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
@@ -51,7 +49,6 @@ class CommandLineTap(Tap):
     """
 
     message_writer_class = LineWriter
-    _stopping = False
 
     def __init__(self, **kwargs: Any) -> None:
         """Initialize the tap, with metrics in the log at level DEBUG only."""
@@ -155,12 +152,8 @@ class CommandLineTap(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop on a signal: at once, with whole lines on standard output and exit code 128 + n.
 
-        No STATE covers rows that were not written, so nothing has to be saved. If the target does
-        not read, and a line cannot be completed, a second signal does not wait for it.
+        No STATE covers rows that were not written, so nothing has to be saved.
         """
-        if self._stopping:
-            os._exit(128 + signum)
-        self._stopping = True
 
         def leave() -> None:
             logging.raiseExceptions = False  # the signal may interrupt another log line
@@ -261,7 +254,8 @@ def _end_on_second_signal() -> None:
     """End the process on the second SIGINT or SIGTERM, whatever the main thread waits for.
 
     Python runs signal handlers between two instructions of the main thread, so not while a library
-    waits, for a name server for example. It writes the number of a signal to a socket at once.
+    waits for a name server, or a target does not read. It writes the number of a signal to a
+    socket at once.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -274,7 +268,6 @@ def _end_on_second_signal() -> None:
         while received := reader.recv(1):
             if received[0] in {signal.SIGINT, signal.SIGTERM}:
                 if stopping:
-                    time.sleep(_PATIENCE)  # the signal handler ends it earlier if it can run
                     os._exit(128 + received[0])
                 stopping = True
 

@@ -8,10 +8,10 @@ contain, so that they can be read as one table.
 from __future__ import annotations
 
 import gzip
-from contextlib import ExitStack
+from contextlib import nullcontext
 from decimal import Decimal
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from singer_sdk.contrib.msgspec import encoder
@@ -79,12 +79,10 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
 def _write_lines(
     file: IO[Any], names: tuple[str, ...], columns: Sequence[Sequence[Any]], *, zipped: bool
 ) -> None:
-    with ExitStack() as stack:
-        if zipped:
-            file = cast("IO[Any]", stack.enter_context(gzip.GzipFile("", "wb", _COMPRESSION, file)))
-        records = encodable(names, columns)
+    records = encodable(names, columns)
+    with gzip.GzipFile("", "wb", _COMPRESSION, file) if zipped else nullcontext(file) as out:
         while block := list(islice(records, RECORDS_AT_ONCE)):
-            file.write(encoder.encode_lines(block))
+            out.write(encoder.encode_lines(block))
 
 
 def _write_parquet(

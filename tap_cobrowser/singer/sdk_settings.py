@@ -85,7 +85,8 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why_not(config: BatchConfig) -> str:
     """Return why files cannot be written with a configuration, "" if they can."""
-    kind, compression, storage = config.encoding.format, config.encoding.compression, config.storage
+    kind, compression = config.encoding.format, config.encoding.compression
+    storage = config.storage
     if kind not in ("jsonl", "parquet") or compression not in ("gzip", "none", None):
         return f"there is no encoding {quote([kind, compression], 60)}"
     if kind == "parquet" and not find_spec("pyarrow"):
@@ -93,4 +94,4 @@ def _why_not(config: BatchConfig) -> str:
     if not storage.root.strip():
         return "`storage.root` is empty"
     StorageTarget(storage.root, storage.prefix, storage.params).get_url("file")
-    return "" if isinstance(storage.prefix, str | None) else "`storage.prefix` is no text"
+    return ""

@@ -100,7 +100,6 @@ def test_a_value_has_its_type_wherever_it_comes_from(
         ("batch_config", batches(storage={"root": " "}), "batch_config"),
         ("batch_config", batches(storage={"root": 5}), "batch_config"),
         ("batch_config", batches(storage={"root": "nowhere://x"}), "batch_config"),
-        ("batch_config", batches(storage={"root": "s3://x", "prefix": 5}), "batch_config"),
     ],
 )
 def test_a_wrong_value_is_rejected_in_one_line_that_names_the_setting(
