@@ -100,21 +100,17 @@ class Progress:
         self.logger.removeHandler(self._warnings)
         for stream in list(self._requests):
             self.take(stream)
-        fields = {
+        counts = {
             **{name: self._totals[name] for name in ("streams", "rows", "requests")},
             "warnings": self._warnings.number,
-            "seconds": round(self.monotonic() - self._begun, 1),
-            "failed": sorted(failed),
         }
+        seconds = round(self.monotonic() - self._begun, 1)
         self.logger.info(
-            "Run: %s, %s, %s, %s, %s s%s",
-            _count(self._totals["streams"], "stream"),
-            _count(self._totals["rows"], "row"),
-            _count(self._totals["requests"], "request"),
-            _count(self._warnings.number, "warning"),
-            fields["seconds"],
+            "Run: %s, %s s%s",
+            ", ".join(_count(number, name[:-1]) for name, number in counts.items()),
+            seconds,
             f"; failed: {', '.join(sorted(failed))}" if failed else "",
-            extra=fields,
+            extra={**counts, "seconds": seconds, "failed": sorted(failed)},
         )
 
 
