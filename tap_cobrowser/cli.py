@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -9,12 +10,11 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 import warnings
 from abc import abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from singer_sdk import Tap
@@ -26,7 +26,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_cobrowser.errors import InputFileError, TapCobrowserError
 from tap_cobrowser.redaction import protect, quote
 from tap_cobrowser.settings import parse_json
-from tap_cobrowser.singer.messages import LineWriter, output_errors
+from tap_cobrowser.singer.messages import LineWriter, target_gone
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -34,15 +34,12 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from types import FrameType
 
-_PATIENCE = 0.3
-_ADDS_NOTHING = {
-    "Parsing env var for settings config...",
-    "Skipping parse of env var settings...",
-}
-"""Lines of the SDK, several in each run."""
+_OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC}
+"""Errors of the system that only printing leaves as they are: everything else has its own type."""
+_ADDS_NOTHING = {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
+"""Lines of the SDK, one in each run."""
 
 
 class CommandLineTap(Tap):
@@ -52,7 +49,6 @@ class CommandLineTap(Tap):
     """
 
     message_writer_class = LineWriter
-    _stopping = False
 
     def __init__(self, **kwargs: Any) -> None:
         """Initialize the tap, with metrics in the log at level DEBUG only."""
@@ -62,17 +58,13 @@ class CommandLineTap(Tap):
 
     @abstractmethod
     def try_streams(self) -> None:
-        """Request the first record of each stream, and log whether the stream works.
-
-        Raises:
-            TapCobrowserError: The first error, after all streams were tried; at once if the server
-                cannot be reached.
-        """
+        """Request the first record of each stream, and log whether the stream works."""
 
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """The command. An invalid log level or logging configuration ends it at once."""
-        _open_standard_streams()
+        if sys.stdout is None:  # it was closed when the process started
+            sys.exit("Standard output is closed. Connect it to a target or a file.")
         name = f"{cls.name.upper().replace('-', '_')}_LOGLEVEL"
         level = (os.environ.get(name) or os.environ.get("LOGLEVEL") or "INFO").upper()
         if not isinstance(logging.getLevelName(level), int):
@@ -88,7 +80,7 @@ class CommandLineTap(Tap):
                 f"{type(error).__name__}. Give a YAML or JSON file for Python's `logging.config`, "
                 "or unset the variable."
             )
-        cls.logger.addFilter(_says_something)
+        cls.logger.addFilter(lambda record: record.msg not in _ADDS_NOTHING)
         return cls.get_singer_command()
 
     @classmethod
@@ -142,25 +134,6 @@ class CommandLineTap(Tap):
 
     @classmethod
     @override
-    def print_version(cls, print_fn: Callable[[Any], None] = print) -> None:
-        with output_errors():
-            super().print_version(print_fn)
-
-    @classmethod
-    @override
-    def print_about(cls, output_format: str | None = None) -> None:
-        with output_errors():
-            super().print_about(output_format)
-
-    @override
-    def run_discovery(self) -> str:
-        text = self.catalog_json_text
-        with output_errors():
-            print(text)  # noqa: T201 - this is the output
-        return text
-
-    @classmethod
-    @override
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
         for param in command.params:
@@ -179,12 +152,8 @@ class CommandLineTap(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop on a signal: at once, with whole lines on standard output and exit code 128 + n.
 
-        No STATE covers rows that were not written. If the target does not read, so that a line
-        cannot be completed, a second signal does not wait for it.
+        No STATE covers rows that were not written, so nothing has to be saved.
         """
-        if self._stopping:
-            os._exit(128 + signum)
-        self._stopping = True
 
         def leave() -> None:
             logging.raiseExceptions = False  # the signal may interrupt another log line
@@ -205,15 +174,7 @@ class _Command(SingerCommand):
     """Ends with one line and exit code 1 on any error; prints a traceback only at level DEBUG."""
 
     @override
-    def main(  # type: ignore[override]
-        self,
-        args: Sequence[str] | None = None,
-        *,
-        standalone_mode: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        if not standalone_mode:
-            return super().main(args, standalone_mode=False, **kwargs)
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         _end_on_second_signal()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
         logging.raiseExceptions = False  # a log that cannot be written does not end the run
@@ -223,56 +184,50 @@ class _Command(SingerCommand):
         code: Any
         try:
             try:
-                code = super().main(args, standalone_mode=False, **kwargs)
+                code = super().main(*args, **{**kwargs, "standalone_mode": False})
             except SystemExit as leaving:
                 code = leaving.code
-            with output_errors():
-                sys.stdout.flush()
-        except TapCobrowserError as error:
-            code = self._fail(str(error), error)
+            sys.stdout.flush()
         except click.UsageError as error:
             if error.ctx is not None:
                 with suppress(OSError):
                     click.echo(error.ctx.get_usage(), err=True)
-            code = self._fail(f"{_usage_problem(error)}. Try `{self.name} --help`.")
+            self.logger.error("%s. Try `%s --help`.", _usage_problem(error), self.name)  # noqa: TRY400
+            code = 1
         except (click.Abort, KeyboardInterrupt):
             code = 130
         except Exception as error:  # noqa: BLE001 - reported in one line
-            what = f"{type(error).__name__}: {quote(error)}"
-            line = (
-                f"This is a defect of tap-cobrowser ({what}). Please report it, with the traceback "
-                "that TAP_COBROWSER_LOGLEVEL=DEBUG logs."
-            )
-            code = self._fail(line, error)
+            self._report(error)
+            code = 1
         sys.exit(code)
 
-    def _fail(self, line: str, error: Exception | None = None) -> int:
-        if error:  # only where it was raised: libraries have the URL in the texts of their errors
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
-        self.logger.error("%s", line)
-        return 1
+    def _report(self, error: Exception) -> None:
+        # Only where it was raised: libraries have the URL in the texts of their errors.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        self.logger.debug("Traceback:\n%s%s", frames, type(error).__name__)
+        if isinstance(error, OSError) and error.errno in _OF_STANDARD_OUTPUT:
+            error = target_gone(error)
+        if isinstance(error, TapCobrowserError):
+            self.logger.error("%s", error)
+        else:
+            self.logger.error(
+                "This is a defect of tap-cobrowser (%s: %s). Please report it, with the traceback "
+                "that TAP_COBROWSER_LOGLEVEL=DEBUG logs.",
+                *(type(error).__name__, quote(error)),
+            )
 
 
 def _usage_problem(error: click.UsageError) -> str:
     """Return what is wrong with a command line, without quoting it: it may contain the key."""
     if isinstance(error, click.NoSuchOption):
-        alike = ", ".join(error.possibilities or ())
-        meant = f" (did you mean {alike}?)" if alike else ""
-        return f"No such option{meant}; settings belong in the file that --config names"
-    if isinstance(error, click.BadOptionUsage):  # its message names an existing option only
-        return error.format_message().rstrip(".")
+        return "No such option; settings belong in the file that --config names"
     if isinstance(error, click.BadParameter) and error.param:
         return f"Invalid value for {error.param.opts[0]}"
-    return "Unexpected argument: all arguments must follow an option"
+    return "An option has no value, or an argument belongs to no option"
 
 
 def _json_object(path: str, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. The path is not quoted: it may be the JSON itself.
-
-    Raises:
-        InputFileError: If it cannot be read, or holds something else.
-    """
+    """Return the JSON object in a file. The path is not quoted: it may be the JSON itself."""
     try:
         with click.open_file(path, "rb") as file:
             raw = file.read()
@@ -290,34 +245,17 @@ def _json_object(path: str, what: str) -> dict[str, Any]:
         found, reason = None, str(error)
     if isinstance(found, dict):
         return found
-    if path.lstrip().startswith(("{", "[", '"')):
-        reason = "it must be a path, not the JSON itself"
     msg = f"The {what} cannot be read: {reason}"
     or_env = ", or ENV for environment variables" if what.startswith("configuration") else ""
     raise InputFileError(msg, advice=f"Give the path of a JSON file{or_env}.")
-
-
-def _open_standard_streams() -> None:
-    """Open the standard streams that were closed when the process started.
-
-    Raises:
-        SystemExit: If standard output is closed.
-    """
-    # Otherwise a file that is opened later becomes a standard stream, and is written to.
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
-        pass
-    os.close(spare)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
-    if sys.stdout is None:
-        sys.exit("Standard output is closed. Connect it to a target or a file.")
 
 
 def _end_on_second_signal() -> None:
     """End the process on the second SIGINT or SIGTERM, whatever the main thread waits for.
 
     Python runs signal handlers between two instructions of the main thread, so not while a library
-    waits, for a name server for example. It writes the number of a signal to a socket at once.
+    waits for a name server, or a target does not read. It writes the number of a signal to a
+    socket at once.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -330,12 +268,7 @@ def _end_on_second_signal() -> None:
         while received := reader.recv(1):
             if received[0] in {signal.SIGINT, signal.SIGTERM}:
                 if stopping:
-                    time.sleep(_PATIENCE)  # the signal handler ends it earlier if it can run
                     os._exit(128 + received[0])
                 stopping = True
 
     threading.Thread(target=watch, name="signals", daemon=True).start()
-
-
-def _says_something(record: logging.LogRecord) -> bool:
-    return record.msg not in _ADDS_NOTHING

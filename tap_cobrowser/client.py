@@ -24,11 +24,7 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.reading.files import check as check_file
 from tap_cobrowser.singer import bookmarks
-from tap_cobrowser.singer.emission import (
-    records_of,
-    write_batches,
-    write_records,
-)
+from tap_cobrowser.singer.emission import records_of, write_batches, write_records
 from tap_cobrowser.singer.maps import key_columns
 from tap_cobrowser.singer.paginator import WindowPaginator
 
@@ -198,7 +194,8 @@ class CobrowserStream(Stream, ABC):
         if not days:
             return []
         size = self._settings.window_days
-        return [*WindowPaginator(days.first, days.last, size, newest_first=earlier).windows()]
+        windows = [*WindowPaginator(days.first, days.last, size).windows()]
+        return [*reversed(windows)] if earlier else [*windows]
 
     # Records
 
@@ -269,7 +266,8 @@ class CobrowserStream(Stream, ABC):
                         continue
                     # Without a window, nothing at all does not show that there are no rows.
                     if self.is_incremental and today and (part.window or not nothing):
-                        self._move_bookmark(part.window, days, today, earlier=earlier)
+                        since = days.first if days and not earlier else None
+                        self._move_bookmark(part.window, since, today)
                     self._write_state()
                     counter.increment(rows)
                     progress.done(part.window, rows, bookmark=self.bookmark, checks=part.checks)
@@ -382,19 +380,11 @@ class CobrowserStream(Stream, ABC):
 
     # Bookmarks
 
-    def _move_bookmark(
-        self, window: DateWindow | None, days: DateWindow | None, today: date, *, earlier: bool
-    ) -> None:
-        """Move the bookmark past a window of these days, whose rows were emitted."""
-        bookmark = self.bookmark
-        if earlier and bookmark and window:
-            bookmark = bookmarks.after_earlier_window(bookmark, window)
-        else:
-            since = days.first if days else None
-            bookmark = bookmarks.after_window(bookmark, window, today=today, since=since)
+    def _move_bookmark(self, window: DateWindow | None, since: date | None, today: date) -> None:
+        """Move the bookmark past a window whose rows were emitted; see `bookmarks.after_window`."""
         bookmarks.put(
             self.stream_state,
-            bookmark,
+            bookmarks.after_window(self.bookmark, window, today=today, since=since),
             replication_key=cast("str", self.replication_key),
             zone=self._settings.timezone,
         )

@@ -29,20 +29,18 @@ from __future__ import annotations
 
 
 class TapCobrowserError(Exception):
-    """An error that ends a stream, or the run, with exit code 1.
+    """An error that ends a stream, or the run if it concerns every stream (`ends_run`).
 
-    Attributes:
-        advice: What to do about it.
-        ends_run: Whether it concerns every stream, so that no other stream is worth trying.
+    It says what happened, where (in which stream, window, line or column), and, in one sentence,
+    what to do about it: the advice of its type, unless another is given.
     """
 
     advice = ""
     ends_run = False
 
     def __init__(self, what: str, *, where: str = "", advice: str | None = None) -> None:
-        """Say what happened, and where: stream, window, line, column. The type has an advice."""
-        self.what = what
-        self.where = where
+        """Initialize the error."""
+        self.what, self.where = what, where
         if advice is not None:
             self.advice = advice
         super().__init__(what)
@@ -84,7 +82,8 @@ class PausedError(TapCobrowserError):
 class RetriableError(TapCobrowserError):
     """An error after which the request is retried, up to `max_retries` times.
 
-    The wait is `retry_after` seconds, the server's or 0; without, it grows with each retry.
+    `retry_after` is how many seconds to wait before the retry, 0 to retry at once, and None if the
+    wait grows with each retry.
     """
 
     advice = (
@@ -92,7 +91,7 @@ class RetriableError(TapCobrowserError):
     )
 
     def __init__(self, what: str, *, where: str = "", retry_after: float | None = None) -> None:
-        """Say what happened and where, and the seconds to wait before the retry."""
+        """Initialize the error."""
         super().__init__(what, where=where)
         self.retry_after = retry_after
 

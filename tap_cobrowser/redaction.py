@@ -48,7 +48,7 @@ _forms: dict[str, set[str]] = {}
 
 
 def protect(secret: str) -> None:
-    """Keep a key out of all quotations, and out of the logs of HTTP libraries, from now on.
+    """Keep a secret out of all quotations, and out of the logs of HTTP libraries, from now on.
 
     One of less than four characters is no key, and is ignored.
     """
@@ -64,7 +64,10 @@ def protect(secret: str) -> None:
 
 
 def quote(value: object, most: int = 200, *, end: bool = False) -> str:
-    """Return the beginning, or the `end`, of text of others: one line in quotation marks."""
+    """Return text of others as one line in quotation marks, with nothing escaped.
+
+    It is cut to `most` characters of its beginning, or of its end.
+    """
     line, is_cut = _line(value, most, end=end)
     if shows_key(line):
         return _OMITTED

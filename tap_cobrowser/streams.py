@@ -74,6 +74,24 @@ _HOURLY_COUNTS = (
 
 _ID_OF_ACCOUNT = "Id of the account; joins `accounts.id`."
 
+_OF_SLOT = (
+    moment("time_start", "When the number of slots in use changed.", required=True),
+    text("action", "`add` if one more slot is in use, `remove` if one less."),
+    text("account_id", _ID_OF_ACCOUNT),
+    personal(
+        "browse_id", "Id of the visit that the slot was used for; joins `conversations.browse_id`."
+    ),
+    personal(
+        "session_id",
+        "Id of the visit. The API says that it links to a conversation, but not to which column.",
+    ),
+    text("activity_id", "Id of the change.", required=True),
+    integer(
+        "numslots_used",
+        "Number of slots in use. The API does not say whether before or after the change.",
+    ),
+)
+
 
 class Accounts(CobrowserStream):
     """One row per account that the user may see."""
@@ -233,23 +251,7 @@ class SlotsActivity(CobrowserStream):
     reaches_back = True
     schema = columns(
         personal("agent_id", "Id of the agent; joins `agents.id`."),
-        moment("time_start", "When the number of slots in use changed.", required=True),
-        text("action", "`add` if one more slot is in use, `remove` if one less."),
-        text("account_id", _ID_OF_ACCOUNT),
-        personal(
-            "browse_id",
-            "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
-        ),
-        personal(
-            "session_id",
-            "Id of the visit. The API says that it links to a conversation, but not to which "
-            "column.",
-        ),
-        text("activity_id", "Id of the change.", required=True),
-        integer(
-            "numslots_used",
-            "Number of slots in use. The API does not say whether before or after the change.",
-        ),
+        *_OF_SLOT,
         integer("numslots_max", "Maximum number of slots of the agent."),
         number(
             "open_duration",
@@ -461,23 +463,7 @@ class CccSlotsActivity(CobrowserStream):
     ccc_only = True
     schema = columns(
         personal("cccagent_id", "Id of the CCC agent; joins `cccagents.id`."),
-        moment("time_start", "When the number of slots in use changed.", required=True),
-        text("action", "`add` if one more slot is in use, `remove` if one less."),
-        text("account_id", _ID_OF_ACCOUNT),
-        personal(
-            "browse_id",
-            "Id of the visit that the slot was used for; joins `conversations.browse_id`.",
-        ),
-        personal(
-            "session_id",
-            "Id of the visit. The API says that it links to a conversation, but not to which "
-            "column.",
-        ),
-        text("activity_id", "Id of the change.", required=True),
-        integer(
-            "numslots_used",
-            "Number of slots in use. The API does not say whether before or after the change.",
-        ),
+        *_OF_SLOT,
         integer("numslots_max", "Maximum number of slots of the CCC agent."),
     )
 

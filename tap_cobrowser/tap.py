@@ -391,12 +391,12 @@ class TapCobrowser(CommandLineTap):
                 self._config[name] = schema["default"]
         if not raise_errors:
             return []
-        settings.check(self._config)
         schemas = self._schemas()
-        theirs = {name: schemas[name] for name in schemas.keys() - settings.OWN.keys()}
-        checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
         for sentence in settings.unknown(self._config, schemas):
             self.logger.warning("%s", sentence)
+        settings.check(self._config)
+        theirs = {name: schemas[name] for name in schemas.keys() - settings.OWN.keys()}
+        checked = sdk_settings.check(self._config, theirs, [stream.name for stream in STREAMS])
         # The SDK reads its own settings from here, and would take a null for a value.
         ours = {name: value for name, value in self._config.items() if name not in theirs}
         self._config = ours | checked

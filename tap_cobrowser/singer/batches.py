@@ -8,12 +8,10 @@ contain, so that they can be read as one table.
 from __future__ import annotations
 
 import gzip
-import json
-from contextlib import ExitStack
+from contextlib import nullcontext
 from decimal import Decimal
-from functools import partial
-from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Any, cast
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from singer_sdk.contrib.msgspec import encoder
@@ -23,7 +21,7 @@ from tap_cobrowser.redaction import quote
 from tap_cobrowser.singer.messages import RECORDS_AT_ONCE, encodable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from singer_sdk.helpers._batch import BatchConfig
@@ -46,9 +44,9 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
 ) -> Iterator[tuple[str, int]]:
     """Write rows into files, and yield the URL and the number of rows of each file.
 
-    The names of the files begin with `name`, and `properties` has the JSON Schema of each column.
-    Targets add the version of ACTIVATE_VERSION to RECORDs, but not to the records of files, which
-    would count as those of an older version without it.
+    `name` is the prefix of the file names, `properties` the JSON Schema of each column of the
+    stream. Targets add the version of a table to RECORDs, but not to the records of files. Without
+    it, these would count as those of an older version.
 
     Raises:
         BatchFileError: If a file cannot be written.
@@ -59,19 +57,17 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
     if version is not None:
         names, columns = (*names, _VERSION), [*columns, [version] * rows]
         properties = {**properties, _VERSION: {"type": "integer"}}
-    write: Callable[[IO[Any], tuple[str, ...], Sequence[Sequence[Any]]], None]
-    if config.encoding.format == "parquet":
-        ending = "parquet"
-        write = partial(_write_parquet, properties=properties, zipped=zipped)
-    else:
-        ending = "json.gz" if zipped else "json"
-        write = partial(_write_lines, zipped=zipped)
+    is_parquet = config.encoding.format == "parquet"
+    ending = "parquet" if is_parquet else "json.gz" if zipped else "json"
     for number, start in enumerate(range(0, rows, config.batch_size), 1):
         part = [values[start : start + config.batch_size] for values in columns]
         file_name = f"{batch}-{number}.{ending}"
         try:
             with config.storage.open(file_name, "wb") as file:
-                write(file, names, part)
+                if is_parquet:
+                    _write_parquet(file, names, part, properties=properties, zipped=zipped)
+                else:
+                    _write_lines(file, names, part, zipped=zipped)
         except BatchFileError:
             raise
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own
@@ -80,23 +76,13 @@ def batch_files(  # noqa: PLR0913 - a file is made of as many things
         yield config.storage.get_url(file_name), len(part[0])
 
 
-def in_columns(
-    records: Sequence[Mapping[str, Any]],
-) -> tuple[tuple[str, ...], tuple[list[Any], ...]]:
-    """Return the names and values of the columns of records; a missing value is null."""
-    names = tuple(dict.fromkeys(chain.from_iterable(records)))
-    return names, tuple([record.get(name) for record in records] for name in names)
-
-
 def _write_lines(
     file: IO[Any], names: tuple[str, ...], columns: Sequence[Sequence[Any]], *, zipped: bool
 ) -> None:
-    with ExitStack() as stack:
-        if zipped:
-            file = cast("IO[Any]", stack.enter_context(gzip.GzipFile("", "wb", _COMPRESSION, file)))
-        records = encodable(names, columns)
+    records = encodable(names, columns)
+    with gzip.GzipFile("", "wb", _COMPRESSION, file) if zipped else nullcontext(file) as out:
         while block := list(islice(records, RECORDS_AT_ONCE)):
-            file.write(encoder.encode_lines(block))
+            out.write(encoder.encode_lines(block))
 
 
 def _write_parquet(
@@ -126,19 +112,11 @@ def _write_parquet(
 
 
 def _arrow_type(definition: Mapping[str, Any]) -> pa.DataType:
-    """Return the Arrow type of a column by its JSON Schema.
-
-    A date-time is text, as in a RECORD. So is any type that Arrow does not have.
-    """
+    """Return the Arrow type of a column: text for a date-time, as in a RECORD, and for objects."""
     import pyarrow as pa  # noqa: PLC0415
 
     types = definition.get("type", "string")
     kinds = {*([types] if isinstance(types, str) else types)} - {"null"}
-    if kinds == {"object"} and definition.get("properties"):
-        fields = definition["properties"].items()
-        return pa.struct([(name, _arrow_type(of_field)) for name, of_field in fields])
-    if kinds == {"array"} and definition.get("items"):
-        return pa.list_(_arrow_type(definition["items"]))
     if kinds and kinds <= {"integer", "number"}:
         return pa.float64() if "number" in kinds else pa.int64()
     return pa.bool_() if kinds == {"boolean"} else pa.string()
@@ -148,19 +126,15 @@ def _arrow_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return the values as an array. Values of a stream map may have to be converted."""
     import pyarrow as pa  # noqa: PLC0415
 
-    if kind == pa.int64() and any(isinstance(value, float | Decimal) for value in values):
-        fractions = [value for value in values if value is not None and value % 1]
-        if fractions:  # which Arrow would cut off
-            msg = f"{fractions[0]} is not an integer"
+    for value in values if kind == pa.int64() else ():
+        if isinstance(value, float | Decimal) and value % 1:  # which Arrow would cut off
+            msg = f"{value} is not an integer"
             raise ValueError(msg)
     try:
         return pa.array(values, kind)
     except (pa.ArrowException, TypeError):
         if kind == pa.string():
             return pa.array([_text(value) for value in values], kind)
-        if kind == pa.float64():
-            decimals = [float(each) if isinstance(each, Decimal) else each for each in values]
-            return pa.array(decimals, kind)
         raise
 
 
@@ -168,5 +142,4 @@ def _text(value: Any) -> str | None:
     """Return a value as text: text as it is, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
-    text = encoder.encode(value).decode()
-    return str(json.loads(text)) if text.startswith('"') else text
+    return encoder.encode(value).decode().strip('"')  # around a date-time

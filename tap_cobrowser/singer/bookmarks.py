@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tap_cobrowser.days import ONE_DAY, DateWindow, before_today, midnight, parse_day, whole_day
 from tap_cobrowser.errors import StateError
@@ -26,19 +27,17 @@ _KNOWN = {
     "replication_key_signpost",
     "starting_replication_value",
     "progress_markers",
-    "partitions",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """The position of a stream.
+    """The position of a stream: `day` is the first day that is not finished.
 
-    Attributes:
-        day: The first day that is not finished.
-        complete_from: The first of the days that were read without a gap up to `day`. None if that
-            is not known: in an older state or one set by hand, and for a stream without days.
-        lookback_from: The day from which the look-back counts, in states of earlier versions.
+    `complete_from` is the first of the days that were read without a gap up to it; None if that is
+    not known, in a state of an older version or set by hand, and for a stream without days.
+    `lookback_from` is the day from which the look-back counts, if that is not `day`. Only states of
+    earlier versions have it, after a run over midnight.
     """
 
     day: date
@@ -59,44 +58,33 @@ def read(
     Raises:
         StateError: If the state is not valid.
     """
-    where = f"State of stream '{stream}'"
 
-    def day_of(name: str) -> date:
+    def reject(what: str) -> NoReturn:
+        raise StateError(what, where=f"State of stream '{stream}'")
+
+    def day_of(name: str) -> date | None:
         # In another zone than that of the run that wrote it, it is no midnight: the rest of a day
         # does not make that day complete.
         parse = whole_day if name == _COMPLETE else parse_day
-        try:
-            return parse(state[name], zone)
-        except (ValueError, TypeError, AttributeError):
-            msg = f"Its '{name}' is {quote(state[name], 60)}, which is not a date"
-        raise StateError(msg, where=where)
+        with suppress(ValueError, TypeError, AttributeError):
+            return None if state.get(name) is None else parse(state[name], zone)
+        reject(f"Its '{name}' is {quote(state[name], 60)}, which is not a date")
 
     if strange := state.keys() - _KNOWN:
-        msg = f"It has {quote(min(strange), 60)}, but no '{_VALUE}'"
-        if state.get(_VALUE) is not None:
-            msg = f"It has {quote(min(strange), 60)}, which is not part of a bookmark"
-        raise StateError(msg, where=where)
-    if state.get("partitions"):
-        msg = "It has 'partitions', but this stream has none"
-        raise StateError(msg, where=where)
-    if state.get(_VALUE) is None:
+        reject(f"It has {quote(min(strange), 60)}, which is not part of a bookmark")
+    day = day_of(_VALUE)
+    if day is None:
         # Markers of the SDK without a value are neither a bookmark nor an empty state.
-        if marks := [name for name in _KNOWN - {_KEY} if state.get(name)]:
-            msg = f"It has '{min(marks)}', but no '{_VALUE}'"
-            raise StateError(msg, where=where)
+        if marks := [name for name in state if state[name] and name != _KEY]:
+            reject(f"It has '{min(marks)}', but no '{_VALUE}'")
         return None
     if state.get(_KEY, replication_key) != replication_key:
-        msg = f"Its replication key is {quote(state[_KEY], 60)}, not '{replication_key}'"
-        raise StateError(msg, where=where)
-    others = (None if state.get(name) is None else day_of(name) for name in (_COMPLETE, _BEGAN))
-    return Bookmark(day_of(_VALUE), *others)
+        reject(f"Its replication key is {quote(state[_KEY], 60)}, not '{replication_key}'")
+    return Bookmark(day, day_of(_COMPLETE), day_of(_BEGAN))
 
 
 def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> None:
-    """Set the bookmark in the state of a stream.
-
-    Each day is written as its midnight, an ISO 8601 instant in UTC, under the SDK's own keys.
-    """
+    """Set the bookmark in the state of a stream: midnights in UTC, under the SDK's own keys."""
     for name in (_BEGAN, _COMPLETE):
         state.pop(name, None)
     state |= {_KEY: replication_key, _VALUE: midnight(bookmark.day, zone).isoformat()}
@@ -112,7 +100,10 @@ def add_complete_from(
     run_day: date,
     zone: ZoneInfo,
 ) -> None:
-    """Add the first complete day to a state that lacks it: the start of the run that meets it."""
+    """Add the first complete day to the state of a stream, if an older version has written it.
+
+    The stream counts as complete from the start of the first run that uses the state.
+    """
     if not bookmark.complete_from:
         day = min(start or before_today(run_day), bookmark.day)
         state[_COMPLETE] = midnight(day, zone).isoformat()
@@ -125,28 +116,20 @@ def after_window(
     today: date,
     since: date | None = None,
 ) -> Bookmark:
-    """Return the bookmark after a window whose rows were emitted; None is a response without days.
+    """Return the bookmark after a window whose rows were emitted; None for a whole table.
 
-    It is never past the run's day, which is not over, and never before the old one, even if the
-    look-back is longer than a window. The run has read all days from `since` to this window.
+    It is never past `today`, which is not over, and never before the old one: not after a window
+    of the look-back, nor of earlier days. `today` is the server's day when the run began; without
+    windows, when the response was made. `since` is the first of the days that the run has read
+    without a gap up to this window, if it is not that of the window.
     """
-    day = min(today, window.last + ONE_DAY) if window else today
+    if window is None:
+        return Bookmark(max(today, bookmark.day) if bookmark else today)
+    day = min(today, window.last + ONE_DAY)
     return Bookmark(
         max(day, bookmark.day) if bookmark else day,
-        _complete_from(bookmark, DateWindow(since or window.first, window.last))
-        if window
-        else None,
+        _complete_from(bookmark, DateWindow(since or window.first, window.last)),
     )
-
-
-def after_earlier_window(bookmark: Bookmark, window: DateWindow) -> Bookmark:
-    """Return the bookmark after a window of earlier days whose rows were emitted.
-
-    Its day stays. The complete days now include the window, unless there is a gap between them.
-    """
-    if window.last + ONE_DAY < bookmark.begin:
-        return bookmark
-    return replace(bookmark, complete_from=min(bookmark.begin, window.first))
 
 
 def _complete_from(bookmark: Bookmark | None, read: DateWindow) -> date:
@@ -170,7 +153,10 @@ def look_back(bookmark: Bookmark, days: int) -> date:
 def first_day(
     bookmark: Bookmark | None, *, start: date | None, lookback_days: int, run_day: date
 ) -> date:
-    """Return the first day that a run of that day reads; `start` is `start_date`."""
+    """Return the first day that a run reads.
+
+    `start` is the setting `start_date`, `run_day` the server's day when the run began.
+    """
     if bookmark:
         # The default start must not skip days that were missed while no run took place.
         return max(start or date.min, look_back(bookmark, lookback_days))
@@ -178,7 +164,7 @@ def first_day(
 
 
 def last_day(*, end: date | None, run_day: date) -> date:
-    """Return the last day that a run of that day reads; `end` is `end_date`."""
+    """Return the last day that a run reads: the setting `end_date`, or the day of the run."""
     return min(end or run_day, run_day)
 
 
@@ -188,8 +174,8 @@ def earlier_days(
     """Return the days that a run fills in after its daily work, None if there are none.
 
     They are the days from `start_date` to the complete ones, but not after the last day of the run
-    (`end_date`), even if that leaves a gap. The daily work may be empty: its `last` is before its
-    `first` then.
+    (`end_date`), even if that leaves a gap. `daily` are the days of the daily work: none, if its
+    `last` is before its `first`.
     """
     if bookmark is None or start is None or bookmark.complete_from is None:
         return None

@@ -5,19 +5,19 @@ The functions return how many rows were handled: written, or removed by a stream
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.singerlib import RecordMessage
 
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
-from tap_cobrowser.singer.batches import batch_files, in_columns
+from tap_cobrowser.singer.batches import batch_files
 from tap_cobrowser.singer.messages import record_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -43,41 +43,25 @@ def write_records(
 ) -> int:
     """Write the RECORD messages of a table, and return how many rows were handled.
 
-    `extracted` is when they were received, in UTC; `version` is that of ACTIVATE_VERSION.
+    `version` is that of the table, for ACTIVATE_VERSION.
 
     Raises:
         SettingError: If a stream map fails.
     """
-    maps = _kept(stream_maps)
-    rows = 0
-    # The usual case: without a stream map, rows need not become dicts.
-    if len(maps) == 1 and _is_identity(maps[0]):
-        for lines in record_lines(
-            maps[0].stream_alias,
-            table.names,
-            table.columns,
-            time_extracted=extracted,
-            version=version,
-        ):
-            writer.write_lines(lines)
-            rows += lines.count(b"\n")
-        return rows
-    for record in records_of(table):
-        for stream_map in maps:
-            mapped = _mapped(stream_map, record)
-            if mapped is not None:
-                message = RecordMessage(
-                    stream=stream_map.stream_alias,
-                    record=mapped,
-                    version=version,
-                    time_extracted=extracted,
-                )
-                try:
-                    writer.write_message(message)
-                except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                    raise _map_error(stream_map, error) from None
-        rows += 1
-    return rows
+    least = len(table)
+    for stream_map, names, columns, removed in _outgoing(stream_maps, table):
+        rows = removed
+        blocks = record_lines(
+            stream_map.stream_alias, names, columns, time_extracted=extracted, version=version
+        )
+        try:
+            for lines in blocks:
+                writer.write_lines(lines)
+                rows += lines.count(b"\n")
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise _map_error(stream_map, error) from None
+        least = min(least, rows)
+    return least
 
 
 def write_batches(  # noqa: PLR0913 - a message is made of as many things
@@ -89,35 +73,25 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
     *,
     version: int | None,
 ) -> int:
-    """Write the files of a table, `send` a BATCH for each, and return how many rows were handled.
+    """Write the files of a table, and return how many rows were handled.
 
-    Names of files begin with the name of the tap; `version` is that of ACTIVATE_VERSION.
+    `tap` is the prefix of the file names; `version` is that of the table, for ACTIVATE_VERSION.
 
     Raises:
         SettingError: If a stream map fails.
         BatchFileError: If a file cannot be written.
     """
     least = len(table)
-    for stream_map in _kept(stream_maps):
-        names, columns, rows = table.names, table.columns, 0
-        if not _is_identity(stream_map):
-            mapped = [_mapped(stream_map, record) for record in records_of(table)]
-            rows = mapped.count(None)
-            names, columns = in_columns([each for each in mapped if each is not None])
-        for url, of_file in batch_files(
-            config,
-            f"{tap}--{stream_map.stream_alias}",
-            names,
-            columns,
-            version=version,
-            properties=stream_map.transformed_schema["properties"],
-        ):
+    for stream_map, names, columns, removed in _outgoing(stream_maps, table):
+        rows = removed
+        alias, properties = stream_map.stream_alias, stream_map.transformed_schema["properties"]
+        files = batch_files(
+            config, f"{tap}--{alias}", names, columns, version=version, properties=properties
+        )
+        for url, of_file in files:
             send(
                 SDKBatchMessage(
-                    stream=stream_map.stream_alias,
-                    encoding=config.encoding,
-                    manifest=[url],
-                    version=version,
+                    stream=alias, encoding=config.encoding, manifest=[url], version=version
                 )
             )
             rows += of_file
@@ -125,19 +99,25 @@ def write_batches(  # noqa: PLR0913 - a message is made of as many things
     return least
 
 
-def _kept(stream_maps: Iterable[StreamMap]) -> list[StreamMap]:
-    return [each for each in stream_maps if not isinstance(each, RemoveRecordTransform)]
-
-
-def _is_identity(stream_map: StreamMap) -> bool:
-    return type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
-
-
-def _mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        return stream_map.transform(record)
-    except Exception as error:  # noqa: BLE001 - an expression can fail in any way
-        raise _map_error(stream_map, error) from None
+def _outgoing(
+    stream_maps: Iterable[StreamMap], table: Table
+) -> Iterator[tuple[StreamMap, tuple[str, ...], Sequence[Sequence[Any]], int]]:
+    """Yield, for each map, what it makes of a table in columns, and how many rows it removes."""
+    for stream_map in stream_maps:
+        if isinstance(stream_map, RemoveRecordTransform):
+            continue
+        # The usual case: without a stream map, rows need not become dicts.
+        if type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled:
+            yield stream_map, table.names, table.columns, 0
+            continue
+        try:
+            mapped = [stream_map.transform(record) for record in records_of(table)]
+        except Exception as error:  # noqa: BLE001 - an expression can fail in any way
+            raise _map_error(stream_map, error) from None
+        records = [each for each in mapped if each is not None]
+        names = tuple(dict.fromkeys(chain.from_iterable(records)))
+        columns = [[record.get(name) for record in records] for name in names]
+        yield stream_map, names, columns, len(mapped) - len(records)
 
 
 def _map_error(stream_map: StreamMap, error: Exception) -> SettingError:

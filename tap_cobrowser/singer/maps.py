@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def problem(maps: Mapping[str, Iterable[StreamMap]]) -> str:
-    """Return why the maps of the selected streams, by name, cannot be used; "" if they can."""
+    """Return why the stream maps of the selected streams cannot be used, "" if they can."""
     sources: dict[str, str] = {}
     for source, of_stream in maps.items():
         for each in of_stream:
@@ -48,7 +48,8 @@ def key_columns(
 ) -> set[str]:
     """Return the columns of a stream that are, or make, key columns of the SCHEMAs that go out.
 
-    A cell of these columns must not become null. `definitions` is the setting `stream_maps`.
+    A cell of these columns is part of a key, so it must not become null. `definitions` is the
+    setting `stream_maps`.
     """
     keys = {
         key

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 _BLOCK = 64 * 1024
-_LONGEST_WAIT = 1.0
+_WAIT = 0.01
 
 RECORDS_AT_ONCE = 250
 """How many to encode at once: about 100 KB. The system maps and clears much larger blocks of memory
@@ -57,7 +56,10 @@ def record_lines(
     time_extracted: datetime,
     version: int | None,
 ) -> Iterator[bytes]:
-    """Yield the RECORD messages of rows, one per line, in blocks of many lines."""
+    """Yield the RECORD messages of rows, one per line, in blocks of many lines.
+
+    `version` is that of the table, for ACTIVATE_VERSION.
+    """
     # Everything except the record is encoded only once.
     others = [encoder.encode(each) for each in ("RECORD", stream, time_extracted, version)]
     of_type, of_stream, of_time, of_version = map(msgspec.Raw, others)
@@ -79,24 +81,13 @@ def _message_type(after: int) -> type[msgspec.Struct]:
     return msgspec.defstruct("Message", fields, gc=False)
 
 
-@contextmanager
-def output_errors() -> Iterator[None]:
-    """Turn an error of writing standard output, and of nothing else, into one line.
-
-    Raises:
-        TargetGoneError: If there is one.
-    """
-    problem = ""
-    try:
-        yield
-    except BrokenPipeError:
-        problem = "The target has stopped reading"
-    except OSError as error:
-        problem = f"Standard output cannot be written: {error.strerror}"
-    if problem:
-        with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise TargetGoneError(problem)
+def target_gone(error: OSError) -> TargetGoneError:
+    """Return the error of a standard output that cannot be written."""
+    with suppress(OSError, ValueError):  # Python flushes it at exit, and would fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return TargetGoneError("The target has stopped reading")
+    return TargetGoneError(f"Standard output cannot be written: {error.strerror}")
 
 
 class LineWriter(GenericSingerWriter[bytes, "Message"]):
@@ -155,8 +146,9 @@ class LineWriter(GenericSingerWriter[bytes, "Message"]):
     def _write(self, lines: bytes) -> None:
         self._writing = True
         try:
-            with output_errors():
-                _write_all(lines)
+            _write_all(lines)
+        except OSError as error:
+            raise target_gone(error) from None
         finally:
             self._writing = False
         if self._then_leave:
@@ -172,14 +164,6 @@ def _write_all(lines: bytes) -> None:
     while view:
         written = raw.write(view)
         if written is None:  # it is non-blocking, and full
-            _wait_for_room(raw.fileno())
+            time.sleep(_WAIT)
         else:
             view = view[written:]
-
-
-def _wait_for_room(descriptor: int) -> None:
-    """Wait until a non-blocking file accepts more data, at most a second."""
-    try:
-        select.select([], [descriptor], [], _LONGEST_WAIT)
-    except (OSError, ValueError):  # on Windows it is for sockets alone
-        time.sleep(_LONGEST_WAIT / 20)

@@ -22,21 +22,16 @@ if TYPE_CHECKING:
 
 
 class WindowPaginator(BaseAPIPaginator[DateWindow]):
-    """Divides the days from the first to the last into windows without gap or overlap.
+    """Divides the days from the first to the last, included, into windows of at most `days` days.
 
     It advances without a response, so that windows can be fetched ahead. A window without rows is
     a page like any other.
     """
 
-    def __init__(self, first: date, last: date, days: int, *, newest_first: bool = False) -> None:
-        """Start at the oldest window of at most so many days, or at the newest.
-
-        If the last day is before the first, there is none.
-        """
-        self._first, self._last = first, last
-        self._more = (days - 1) * ONE_DAY
-        self._newest_first = newest_first
-        super().__init__(self._up_to(last) if newest_first else self._from(first))
+    def __init__(self, first: date, last: date, days: int) -> None:
+        """Start at the oldest window; there is none if `last` is before `first`."""
+        self._last, self._more = last, (days - 1) * ONE_DAY
+        super().__init__(self._from(first))
         self._finished = first > last
 
     def windows(self) -> Iterator[DateWindow]:
@@ -48,23 +43,16 @@ class WindowPaginator(BaseAPIPaginator[DateWindow]):
     def _from(self, day: date) -> DateWindow:
         return DateWindow(day, min(self._last, day + self._more))
 
-    def _up_to(self, day: date) -> DateWindow:
-        return DateWindow(max(self._first, day - self._more), day)
-
     @override
     def continue_if_empty(self, response: requests.Response | None) -> bool:
         return True
 
     @override
     def has_more(self, response: requests.Response | None) -> bool:
-        if self._newest_first:
-            return self._value.first > self._first
         return self._value.last < self._last
 
     @override
     def get_next(self, response: requests.Response | None) -> DateWindow:
-        if self._newest_first:
-            return self._up_to(self._value.first - ONE_DAY)
         return self._from(self._value.last + ONE_DAY)
 
     @override

@@ -1,7 +1,7 @@
 """Progress of a run: log lines, a summary per stream, and one of the run.
 
 Each line names its stream in its text, because Meltano shows no names of loggers. Structured logs
-have the same information in fields.
+have the same information in fields: see docs/monitoring.md.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.days import DateWindow
     from tap_cobrowser.singer.bookmarks import Bookmark
 
+_SECONDS_BETWEEN_LINES = 10
 _A_MINUTE, _AN_HOUR = 60, 3600
 
 
@@ -40,15 +41,9 @@ class Progress:
         logger: logging.Logger,
         zone: ZoneInfo,
         monotonic: Callable[[], float] = time.monotonic,
-        seconds: float = 10.0,
     ) -> None:
-        """Start the clock.
-
-        Two progress lines, of whatever stream, are at least `seconds` apart. The warnings of the
-        logger are counted.
-        """
+        """Start the clock, and count the warnings of the logger."""
         self.logger, self.zone, self.monotonic = logger, zone, monotonic
-        self._seconds = seconds
         self._begun = self._logged_at = monotonic()
         self._lock = threading.Lock()
         # By stream, because requests are made ahead of its sync.
@@ -76,9 +71,9 @@ class Progress:
         return taken
 
     def is_due(self) -> bool:
-        """Return whether a progress line is due; the caller then logs it."""
+        """Return whether a progress line is due, over all streams; the caller then logs it."""
         now = self.monotonic()
-        due = now - self._logged_at >= self._seconds
+        due = now - self._logged_at >= _SECONDS_BETWEEN_LINES
         if due:
             self._logged_at = now
         return due
@@ -87,10 +82,9 @@ class Progress:
     def of(
         self, stream: str, days: DateWindow | None = None, *, earlier: bool = False
     ) -> Iterator[StreamProgress]:
-        """Log the progress of the sync of a stream, and a summary at its end.
+        """Follow the sync of a stream over its days, if it has any, and log a summary at its end.
 
-        `days` are all that are to be read; None for a whole table, and for files. They are
-        `earlier` if they are filled in, and not the daily work.
+        `earlier`: they are earlier days that are filled in, not the daily work.
         """
         progress = StreamProgress(self, stream, days, earlier=earlier)
         completed = False
@@ -103,39 +97,36 @@ class Progress:
             self._totals["rows"] += progress.rows
 
     def finish(self, failed: Collection[str] = ()) -> None:
-        """Log the summary of the run, and which streams failed."""
+        """Log the summary of the run, with the names of the streams that failed."""
         self.logger.removeHandler(self._warnings)
         for stream in list(self._requests):
             self.take(stream)
-        fields = {
+        counts = {
             **{name: self._totals[name] for name in ("streams", "rows", "requests")},
             "warnings": self._warnings.number,
-            "seconds": round(self.monotonic() - self._begun, 1),
-            "failed": sorted(failed),
         }
+        seconds = round(self.monotonic() - self._begun, 1)
         self.logger.info(
-            "Run: %s, %s, %s, %s, %s s%s",
-            _count(self._totals["streams"], "stream"),
-            _count(self._totals["rows"], "row"),
-            _count(self._totals["requests"], "request"),
-            _count(self._warnings.number, "warning"),
-            fields["seconds"],
+            "Run: %s, %s s%s",
+            ", ".join(_count(number, name[:-1]) for name, number in counts.items()),
+            seconds,
             f"; failed: {', '.join(sorted(failed))}" if failed else "",
-            extra=fields,
+            extra={**counts, "seconds": seconds, "failed": sorted(failed)},
         )
 
 
 class StreamProgress:
-    """Progress of the sync of a stream; `rows` is the number of those that were emitted."""
+    """Progress of the sync of a stream. `rows` is the number of rows that were emitted."""
 
     def __init__(
         self, run: Progress, stream: str, days: DateWindow | None, *, earlier: bool
     ) -> None:
         """Start the clock."""
-        self._title = f"{stream} (earlier days)" if earlier else stream
         self.rows = 0
-        self._run, self._stream, self._days, self._earlier = run, stream, days, earlier
+        self._run, self._stream, self._earlier = run, stream, earlier
+        self._title = f"{stream} (earlier days)" if earlier else stream
         self._begun = run.monotonic()
+        self._days = days.length if days else 0
         self._windows = self._days_read = self._checks = 0
         self._read: DateWindow | None = None
         self._bookmark: Bookmark | None = None
@@ -143,9 +134,9 @@ class StreamProgress:
     def done(
         self, window: DateWindow | None, rows: int, *, bookmark: Bookmark | None, checks: int = 0
     ) -> None:
-        """Count a window (None for a whole table) whose rows were emitted, and the requests for it.
+        """Count a window (None: a whole table) whose rows were emitted, and the bookmark after it.
 
-        `checks` is the number of requests that checked or completed it.
+        `checks` requests were made to check or to complete it.
         """
         self.rows += rows
         self._windows += 1
@@ -155,11 +146,14 @@ class StreamProgress:
             return
         self._read = window.joined(self._read)
         self._days_read += window.length
-        share = self._days_read / max((self._days or window).length, self._days_read)
+        share = self._days_read / max(self._days, self._days_read)
         self._log_progress(share, f"window {window}", {"window": str(window)})
 
     def done_in_file(self, *, read: int, whole: int, file: int = 1, files: int = 1) -> None:
-        """Log how many bytes of all `files` of the stream were read; `file` counts from 1."""
+        """Log how many bytes of all files of the stream are read. Their rows are set in `rows`.
+
+        `file` is the number of the file, from 1.
+        """
         fields = {"file": file, "files": files, "bytes": read}
         self._log_progress(read / max(whole, read, 1), f"file {file} of {files}", fields)
 

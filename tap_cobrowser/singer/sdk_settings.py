@@ -13,12 +13,10 @@ from singer_sdk.helpers._batch import BatchConfig, StorageTarget
 
 from tap_cobrowser.errors import SettingError
 from tap_cobrowser.redaction import quote
-from tap_cobrowser.settings import boolean, integer, parse_json
+from tap_cobrowser.settings import boolean, integer, is_unset, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-_LEAST = {"flattening_max_depth": 0, "flattening_max_key_length": 1}
 
 
 def check(
@@ -26,7 +24,8 @@ def check(
 ) -> dict[str, Any]:
     """Return the SDK's settings in their types; those not set are left out.
 
-    `schemas` has the JSON Schema of each, and `streams` the names that a stream map may have.
+    `schemas` has the JSON Schema of each setting; `streams` are the names that a stream map may
+    have.
 
     Raises:
         SettingError: If one is invalid.
@@ -34,16 +33,13 @@ def check(
     values = {
         name: _typed(config[name], name, schema)
         for name, schema in schemas.items()
-        if not _is_left_out(config.get(name))
+        if not is_unset(config.get(name))
     }
     if "batch_config" in values:
         values["batch_config"] = _batch_config(values["batch_config"])
     if values.get("flattening_enabled") and "flattening_max_depth" not in values:
         msg = "Setting 'flattening_max_depth' is missing"
         raise SettingError(msg, advice="`flattening_enabled` needs it. Give a whole number.")
-    if "faker_config" in values and not find_spec("faker"):
-        msg = "Setting 'faker_config' needs the package faker"
-        raise SettingError(msg, advice="Install it with the tap, or leave the setting out.")
     for name, stream_map in values.get("stream_maps", {}).items():
         source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
         if name != "__else__" and not any(fnmatch(stream, str(source)) for stream in streams):
@@ -52,16 +48,12 @@ def check(
     return values
 
 
-def _is_left_out(value: object) -> bool:
-    return value in (None, {}) or (isinstance(value, str) and not value.strip())
-
-
 def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
     """Return a value in its type; text is converted."""
     if "boolean" in schema["type"]:
         return boolean(value, name)
     if "integer" in schema["type"]:
-        return integer(value, name, _LEAST.get(name, 0))
+        return integer(value, name, 1 if name == "flattening_max_key_length" else 0)
     kind, said = (dict, "a JSON object") if "object" in schema["type"] else (str, "text")
     reason = f"it must be {said}"
     if kind is dict and isinstance(value, str):
@@ -76,14 +68,8 @@ def _typed(value: object, name: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the setting without nulls, after a trial of the SDK's classes for it."""
-    checked = {
-        name: {key: each for key, each in part.items() if each is not None}
-        if isinstance(part, dict)
-        else part
-        for name, part in value.items()
-        if part is not None
-    }
+    """Return the setting, after a trial of the SDK's classes for it."""
+    checked = dict(value)
     if "batch_size" in checked:
         checked["batch_size"] = integer(checked["batch_size"], "batch_config.batch_size", 1)
     try:
@@ -91,7 +77,6 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - each file system has errors of its own
         reason = quote(f"{type(error).__name__}: {error}", 150)
     if not reason:
-        checked["storage"]["root"] = checked["storage"]["root"].strip()
         return checked
     msg = f"Setting 'batch_config' cannot be used: {reason}"
     advice = "Give `encoding.format`, and in `storage.root` a folder that can be written to."
@@ -100,12 +85,13 @@ def _batch_config(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why_not(config: BatchConfig) -> str:
     """Return why files cannot be written with a configuration, "" if they can."""
-    kind, compression, storage = config.encoding.format, config.encoding.compression, config.storage
+    kind, compression = config.encoding.format, config.encoding.compression
+    storage = config.storage
     if kind not in ("jsonl", "parquet") or compression not in ("gzip", "none", None):
         return f"there is no encoding {quote([kind, compression], 60)}"
     if kind == "parquet" and not find_spec("pyarrow"):
         return "`batch_config.encoding.format` needs the extra `tap-cobrowser[parquet]`"
     if not storage.root.strip():
         return "`storage.root` is empty"
-    StorageTarget(storage.root.strip(), storage.prefix, storage.params).get_url("file")
-    return "" if isinstance(storage.prefix, str | None) else "`storage.prefix` is no text"
+    StorageTarget(storage.root, storage.prefix, storage.params).get_url("file")
+    return ""

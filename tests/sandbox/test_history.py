@@ -83,7 +83,7 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
     requested(sandbox)
     caplog.clear()
     second = run(starting(config, 9), catalog=TWO, state=first.states[-1])
-    earlier = [(6, 5), (8, 7), (9, 9)]
+    earlier = [(5, 5), (7, 6), (9, 8)]
     assert requested(sandbox) == [
         *[(stream, 1, 0) for stream in NAMES],
         *[(stream, *days) for stream in NAMES for days in earlier],
@@ -94,7 +94,7 @@ def test_earlier_days_are_filled_in_newest_first_after_the_daily_work_of_all_str
         assert both == {*ordered(rows)}
         assert second.bookmark(stream) == first.bookmark(stream)
     days = [tuple(complete_from(each, name) for name in NAMES) for each in second.states]
-    assert days[-8:] == [*[(4, 4)] * 2, (6, 4), (8, 4), (9, 4), (9, 6), (9, 8), (9, 9)]
+    assert days[-8:] == [*[(4, 4)] * 2, (5, 4), (7, 4), (9, 4), (9, 5), (9, 7), (9, 9)]
     assert len(second.of_type("SCHEMA")) == 2
     assert "lookback_from" not in second.text
     said = [line for line in caplog.messages if "emails" in line]

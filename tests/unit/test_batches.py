@@ -105,14 +105,8 @@ def test_a_column_that_a_response_lacks_is_there_and_null(tmp_path: Path) -> Non
         ({"type": "integer"}, Decimal(5), 5),
         ({"type": ["integer", "string"]}, 5, "5"),
         ({"type": ["number", "integer", "null"]}, 5, 5.0),
-        ({"type": "number"}, Decimal("0.5"), 0.5),
         ({"type": "object"}, {"a": 1}, '{"a":1}'),
-        (
-            {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}},
-            {"a": 1},
-            {"a": 1, "b": None},
-        ),
-        ({"type": "array", "items": {"type": "integer"}}, [1, 2], [1, 2]),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2], "[1,2]"),
         (
             {"type": "string", "format": "date-time"},
             datetime(2026, 11, 22, tzinfo=timezone.utc),
@@ -138,7 +132,6 @@ def test_what_a_stream_map_makes_has_the_type_of_its_schema(
         ({"type": "number"}, "five"),
         ({"type": "number"}, 10**400),
         ({"type": "boolean"}, "yes"),
-        ({"type": "array", "items": {"type": "integer"}}, 5),
         ({"type": "string"}, "\ud800"),
     ],
 )

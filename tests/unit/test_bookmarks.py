@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +16,6 @@ from tap_cobrowser.errors import StateError
 from tap_cobrowser.singer.bookmarks import (
     Bookmark,
     add_complete_from,
-    after_earlier_window,
     after_window,
     earlier_days,
     first_day,
@@ -25,10 +24,8 @@ from tap_cobrowser.singer.bookmarks import (
     put,
     read,
 )
+from tap_cobrowser.singer.paginator import WindowPaginator
 from tests.strategies import examples
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KEY = "startDateTime"
 ZONES = [
@@ -314,13 +311,13 @@ class History:
             done[0].append(window)
         # What was planned before the daily work is what remains after it.
         assert self.days_of(run)[1] == earlier
-        for window in windows_of(earlier, run.size, newest_first=True):
+        for window in reversed(windows_of(earlier, run.size)):
             if not left:
                 return done
             left -= 1
             assert self.bookmark
             before = self.bookmark
-            self.keep(window, after_earlier_window(before, window))
+            self.keep(window, after_window(before, window, today=self.today))
             assert self.bookmark.day == before.day
             done[1].append(window)
         return done
@@ -331,20 +328,8 @@ class History:
         self.state = written(moved)
 
 
-def windows_of(
-    days: DateWindow | None, size: int, *, newest_first: bool = False
-) -> Iterator[DateWindow]:
-    if days is None:
-        return
-    more = timedelta(days=size - 1)
-    while days.first <= days.last:
-        if newest_first:
-            window = DateWindow(max(days.first, days.last - more), days.last)
-            days = DateWindow(days.first, window.first - ONE_DAY)
-        else:
-            window = DateWindow(days.first, min(days.last, days.first + more))
-            days = DateWindow(window.last + ONE_DAY, days.last)
-        yield window
+def windows_of(days: DateWindow | None, size: int) -> list[DateWindow]:
+    return [*WindowPaginator(days.first, days.last, size).windows()] if days else []
 
 
 @given(runs=st.lists(RUNS, min_size=1, max_size=8))
@@ -375,7 +360,7 @@ def test_a_state_never_claims_a_day_that_was_not_read_and_a_whole_run_reads_all_
         ]
         assert len(filled) == len(set(filled))
         assert not set(filled) & (claimed | set(asked))
-        assert all((w.last - w.first).days + 1 == run.size for w in earlier[:-1])
+        assert all((w.last - w.first).days + 1 == run.size for w in earlier[1:])
         if run.start is not None:
             assert all(each >= day(run.start) for each in filled)
         if run.end is not None:
@@ -413,8 +398,8 @@ def test_a_state_without_that_day_counts_as_complete_from_the_start_that_meets_i
     assert history.bookmark
     assert history.bookmark.complete_from == day(10)
     assert history.carry_out(Run(start=7))[1] == [
-        DateWindow(day(8), day(9)),
-        DateWindow(day(7), day(7)),
+        DateWindow(day(9), day(9)),
+        DateWindow(day(7), day(8)),
     ]
 
 

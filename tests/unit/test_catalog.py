@@ -151,8 +151,6 @@ def test_a_stream_without_replication_key_is_a_full_table() -> None:
         ("entry", "replication_method", "sometimes", "method 'sometimes'"),
         ("root", "replication-method", "incremental", "method 'incremental'"),
         ("root", "forced-replication-method", "LOG_BASED", "method 'LOG_BASED'"),
-        ("entry", "replication_key", "subject", "'subject' cannot be used"),
-        ("root", "replication-key", "id", "'id' cannot be used"),
         ("entry", "key_properties", ["nothing"], "an unknown column: 'nothing'"),
         ("root", "table-key-properties", ["to", "x"], "an unknown column: 'x'"),
     ],
@@ -197,8 +195,10 @@ def test_a_selected_column_that_is_not_in_the_schema_is_added_or_warned_of() -> 
     assert "the selected column 'new' does not exist" in WARNINGS[0]
 
 
-def test_the_replication_key_stays_a_date_time() -> None:
-    catalog = catalog_of("emails")
+def test_the_replication_key_stays_the_stream_s_own_and_a_date_time() -> None:
+    catalog = catalog_of("emails", replication_key="subject")
+    metadata_of(catalog)["replication-key"] = "id"
+    assert parsed(catalog)["emails"].replication_key == "timestamp"
     catalog["streams"][0]["schema"]["properties"]["timestamp"] = {"type": "integer"}
     properties = parsed(catalog)["emails"].schema.to_dict()["properties"]
     assert properties["timestamp"] == STREAMS["emails"].schema["properties"]["timestamp"]

@@ -115,7 +115,6 @@ REJECTED = [
     ("lookback_days", float("nan")),
     ("window_days", 0),
     ("window_days", "32"),
-    ("csv_separator", "\t"),
     ("csv_separator", ";;"),
     ("ccc_agent", "perhaps"),
     ("ccc_agent", 2),
@@ -221,8 +220,7 @@ def test_a_wrong_boolean_does_not_stop_discovery() -> None:
     [
         ({}, ("Settings 'user' and 'api_key' are missing. Give a value in the configuration, or as "
          "TAP_COBROWSER_USER and TAP_COBROWSER_API_KEY with `--config ENV`.")),
-        ({"user": "somebody", "apikey": KEY}, ("Setting 'api_key' is missing. 'apikey' is not a "
-         "setting; did you mean 'api_key'? ")),
+        ({"user": "somebody", "apikey": KEY}, "Setting 'api_key' is missing. "),
     ],
 )  # fmt: skip
 def test_all_missing_settings_are_named_in_one_line(config: dict[str, Any], message: str) -> None:

@@ -94,14 +94,6 @@ def test_any_other_form_is_rejected_in_one_line(given_state: object) -> None:
     assert "\n" not in line
 
 
-def test_a_state_nested_without_end_is_rejected() -> None:
-    deep: Any = {}
-    for _ in range(900):
-        deep = {"a": deep}
-    with pytest.raises(StateError, match="nested too deeply"):
-        bookmarks_of(state({"accounts": deep}), NAMES)
-
-
 @given(
     st.one_of(
         JSON,
