@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from tap_cobrowser.models import Value
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _LARGEST_INTEGER = 2**63 - 1
-_LONGEST_NUMBER = 400
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # `0,5` or `39,4779`, but not `1,234`
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,(?!\d{3}\Z)\d+|(?:0|\d{4,}|),\d{3})", re.ASCII)
 # how a database may write a cell without a value
@@ -49,11 +47,6 @@ def _each(cells: Sequence[str], convert: Callable[[str], _T], wanted: str) -> li
         except (ValueError, OverflowError, InvalidOperation):
             raise UnfitError(row, cell, wanted) from None
     return values
-
-
-def keys(cells: Sequence[str]) -> Sequence[Value]:
-    """Convert the cells of a string column in the key: they stay as they are."""
-    return cells
 
 
 def texts(cells: Sequence[str]) -> Sequence[Value]:
@@ -110,21 +103,16 @@ def _number(cell: str) -> float:
 
 def _plain(cell: str) -> str:
     """Return the cell if it is a number in ASCII digits. Python's own parsers accept others."""
-    if len(cell) > _LONGEST_NUMBER or not _NUMBER.fullmatch(cell):
+    if not _NUMBER.fullmatch(cell):
         raise ValueError
     return cell
 
 
 def with_points(cells: Sequence[str], numbers: Sequence[Sequence[str]]) -> Sequence[str] | None:
-    """Return the cells of a column with decimal points instead of decimal commas.
+    """Return the cells of a column with decimal points, None if nothing proves decimal commas.
 
-    Args:
-        cells: The cells.
-        numbers: The cells of all number columns in the response. One of them has to prove that
-            commas do not separate thousands, as in `1,234`.
-
-    Returns:
-        The cells; None if they have points as well, or if nothing proves it.
+    One of the `numbers`, the cells of all number columns in the response, has to prove that commas
+    do not separate thousands, as in `1,234`.
     """
     if any("." in cell for cell in cells):
         return None
@@ -150,7 +138,6 @@ def _boolean(cell: str) -> bool:
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
-_DUTCH_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
 _RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
     r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
@@ -185,19 +172,11 @@ class Moments:
         self._zone = zone
         self._hours = _Hours(self)
 
-    def values(
-        self, cells: Sequence[str], others: Sequence[Sequence[str]] = ()
-    ) -> tuple[Sequence[Value], bool]:
+    def values(self, cells: Sequence[str]) -> tuple[Sequence[Value], bool]:
         """Convert the cells of a column.
 
-        Args:
-            cells: The cells.
-            others: For a table with one row per hour, the columns that are otherwise its key. Rows
-                with the same cells in them are never of the same hour.
-
-        Returns:
-            The values, and whether some may be an hour too early: they have no offset, and nothing
-            tells which of the two hours they are of that a clock change makes alike.
+        Also return whether some are in the hour that a clock change repeats, without an offset:
+        they are taken for the first one.
         """
         hours, minutes = self._hours, _MINUTES
         begin = _hour_length(next(filter(None, cells), ""))
@@ -210,10 +189,8 @@ class Moments:
             ], False
         except KeyError:
             moments = _each(cells, self._moment, "a date-time")
-        is_unsure = _settle(moments, others)
-        return [
-            each.astimezone(timezone.utc).isoformat() if each else None for each in moments
-        ], is_unsure
+        values = [each.astimezone(timezone.utc).isoformat() if each else None for each in moments]
+        return values, any(each.tzinfo is not timezone.utc for each in moments if each)
 
     def _moment(self, cell: str) -> datetime | None:
         cell = _COMMENT.sub("", cell)
@@ -256,29 +233,6 @@ class Moments:
         return local.replace(tzinfo=_fixed_zone(offset)).astimezone(timezone.utc)
 
 
-def style_of(cell: str) -> tuple[str, str]:
-    """Return how a date-time is written: its format and its UTC offset, "" where they are unknown.
-
-    The offset is `+01:00`, the name of a zone, or `none`.
-    """
-    cell = _COMMENT.sub("", " ".join(cell.split()))
-    if _UNIX_SECONDS.fullmatch(cell):
-        return "Unix seconds", "none"
-    if found := _ISO_8601.fullmatch(cell):
-        style, digits, name = "ISO 8601", found[8], found[9]
-    elif found := _RFC_2822.fullmatch(cell):
-        dutch = cell.lower().startswith(_DUTCH_DAYS) or found[2].title() in _DUTCH_MONTHS
-        style, digits, name = "RFC 2822", found[7], found[8]
-        style += ", Dutch names" if dutch else ""
-    else:
-        return "", ""
-    if digits and digits[0] in "+-":
-        number = digits[1:].replace(":", "").ljust(4, "0")
-        return style, f"{digits[0]}{number[:2]}:{number[2:]}"
-    zulu = (digits or name or "").upper() in {"Z", "UT", "UTC", "GMT"}
-    return style, "+00:00" if zulu else name or "none"
-
-
 class _Hours(dict[str, str]):
     """A cache from hours, as they are written, to the same hours in ISO 8601 and UTC."""
 
@@ -290,11 +244,7 @@ class _Hours(dict[str, str]):
         self._moments = moments
 
     def __missing__(self, hour: str) -> str:
-        """Convert an hour.
-
-        Raises:
-            KeyError: If it has to be parsed with its minutes or its neighbours, or is not an hour.
-        """
+        """Convert an hour; a KeyError if it has to be parsed with its minutes, or is none."""
         begin = _hour_length(hour)
         try:
             first, last = (
@@ -303,7 +253,8 @@ class _Hours(dict[str, str]):
             )
         except (ValueError, OverflowError):
             raise KeyError(hour) from None
-        if last - first != _59_MINUTES or first.minute or first.microsecond or _is_double(first):
+        is_even = last - first == _59_MINUTES and not (first.minute or first.microsecond)
+        if not is_even or {first.tzinfo, last.tzinfo} != {timezone.utc}:
             raise KeyError(hour)
         if len(self) >= self._MOST:
             self.clear()
@@ -312,11 +263,7 @@ class _Hours(dict[str, str]):
 
 
 def _fixed_zone(offset: str) -> timezone:
-    """Return the zone of an offset or a name.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Return the zone of an offset or a name, a ValueError if it is none."""
     if offset[0] in "+-":
         digits = offset[1:].replace(":", "").ljust(4, "0")
         ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -329,61 +276,3 @@ def _fixed_zone(offset: str) -> timezone:
 def _hour_length(cell: str) -> int:
     """Return the length of `2012-03-14T16`, or else that of `Wed, 14 Mar 2012 16`."""
     return 13 if cell[4:5] == "-" else 19
-
-
-# The hour that a clock change repeats
-
-
-def _is_double(moment: datetime | None) -> bool:
-    return moment is not None and moment.tzinfo is not timezone.utc
-
-
-def _settle(moments: list[datetime | None], others: Sequence[Sequence[str]]) -> bool:
-    """Replace the moments that are in the second of two hours, where the order of rows shows them.
-
-    Returns:
-        Whether the order does not show all of them.
-    """
-    if not any(map(_is_double, moments)):
-        return False
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, group in enumerate(zip(*others, strict=True) if others else [()] * len(moments)):
-        if moments[row]:
-            groups[group].append(row)
-    doubts = [_settle_group(moments, rows, hourly=bool(others)) for rows in groups.values()]
-    return any(doubts)
-
-
-def _settle_group(moments: list[datetime | None], rows: list[int], *, hourly: bool) -> bool:
-    """Settle the moments of rows that may be in the order of time, or in the opposite order."""
-    if not any(_is_double(moments[row]) for row in rows):
-        return False
-    possible = []
-    for order in (rows, rows[::-1]):
-        times, is_told = _in_order([moment for row in order if (moment := moments[row])], hourly)
-        found = dict(zip(order, times, strict=True))
-        if is_told and times == sorted(times):
-            possible.append(found)
-    if possible or hourly:
-        for row, time in (possible or [found])[0].items():
-            moments[row] = time
-    return len(possible) != 1
-
-
-def _in_order(moments: Iterable[datetime], hourly: bool) -> tuple[list[datetime], bool]:  # noqa: FBT001
-    """Return moments, those in the second hour that follow a later one, and if each night has some.
-
-    Rows of an hourly table are never of the same hour, so an equal one is in the second hour, too.
-    """
-    times: list[datetime] = []
-    nights: dict[date, tuple[datetime, bool]] = {}
-    for moment in moments:
-        is_second = False
-        if _is_double(moment):
-            night = nights.get(moment.date())
-            if night:
-                before, is_second = night
-                is_second |= moment < before or (hourly and moment == before)
-            nights[moment.date()] = moment, is_second
-        times.append(moment.replace(fold=int(is_second)).astimezone(timezone.utc))
-    return times, all(is_second for _, is_second in nights.values())

@@ -112,19 +112,6 @@ class TableReader:
         way, rows = self.fit(layout, _all, keeps=True)
         return self.table(layout, way, rows)
 
-    def cells(self, body: bytes, charset: str | None = None) -> tuple[Form, Rows]:
-        """Return how a body is written, and its cells as they are, header included.
-
-        Raises:
-            TapCobrowserError: If `read` would raise it, too, but for a cell.
-        """
-        text = open_text(lambda: chunks_of(body), charset)
-        layout = self.layout(text)
-        if not layout:
-            return Form(text.encoding), []
-        way, rows = self.fit(layout, _all, keeps=True)
-        return layout.form(way), [list(layout.names), *rows] if layout.names else rows
-
     # The steps of `read`, which files take one by one
 
     def layout(self, text: Text) -> Layout | None:
@@ -273,12 +260,7 @@ class TableReader:
         if column.kind == "boolean":
             return convert.booleans(cells)
         if column.kind == "date-time":
-            others = [
-                columns[positions[name]]
-                for name in self._command.keys
-                if self._command.hourly and name != self._command.dated
-            ]
-            values, is_unsure = self._moments.values(cells, others)
+            values, is_unsure = self._moments.values(cells)
             if column.key and None in values:
                 row = values.index(None)
                 raise UnfitError(row, cells[row], "a date-time")

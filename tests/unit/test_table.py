@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tap_cobrowser.checks.keys import shared_keys
 from tap_cobrowser.errors import (
     BrokenResponseError,
     CellError,
@@ -19,9 +20,7 @@ from tap_cobrowser.errors import (
     NotCsvError,
 )
 from tap_cobrowser.models import Column, Command, Form
-from tap_cobrowser.reading.table import TableReader
 from tests.unit.tables import (
-    AMSTERDAM,
     BEGIN,
     COMMAND,
     NAMES,
@@ -290,7 +289,7 @@ def test_lines_are_counted_in_every_way_of_quoting(quoting: str) -> None:
     body = csv_of() + lines + f'"3";"{BEGIN}";"";"x";"";"";""\n'
     with pytest.raises(CellError, match="line 8, column 'count'"):
         read(body)
-    assert TableReader(COMMAND, ";", AMSTERDAM).cells(body.encode())[0].quoting == quoting
+    assert read(csv_of() + lines).form.quoting == quoting
 
 
 def test_decimal_commas_are_read_and_noted_where_a_number_proves_them() -> None:
@@ -327,23 +326,21 @@ def test_an_hour_that_a_clock_change_repeats_is_noted_once() -> None:
     assert "key" not in table.notices[0].text
 
 
-def test_rows_per_hour_are_told_apart_by_their_number() -> None:
+def test_rows_per_hour_that_a_clock_change_makes_alike_share_their_key() -> None:
     columns = (
         Column("host_id", "string", key=True),
         Column("hourBegin_time", "date-time", key=True),
-        Column("hourEnd_time", "date-time"),
+        Column("number", "integer"),
     )
     command = Command(
         "hostspecshourly", columns, ("host_id", "hourBegin_time"), "hourBegin_time", windowed=True
     )
-    night = [
-        (host, f"2026-10-25 0{hour}:00:00", f"2026-10-25 0{hour}:59:59")
-        for host in "ab"
-        for hour in (1, 2, 2, 3)
-    ]
+    night = [("a", f"2026-10-25 0{hour}:00:00", str(at)) for at, hour in enumerate((1, 2, 2, 3), 1)]
     table = read(csv_of(*night, header=tuple(c.name for c in columns)), command=command)
-    assert len(set(rows(table))) == 8
-    assert table.notices == ()
+    assert kinds(table) == ["repeated hour"]
+    shared = shared_keys(command, table)
+    assert shared
+    assert "the first by host_id 'a', hourBegin_time '2026-10-25T00:00:00+00:00'" in shared.text
 
 
 # Anything at all
