@@ -19,7 +19,7 @@ from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.doctor.styles import style_of
 from tap_cobrowser.models import Command, Response, Row, Table
 from tap_cobrowser.reading.quoting import batches
-from tap_cobrowser.reading.text import chunks_of, open_text
+from tap_cobrowser.reading.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -195,9 +195,8 @@ class RecordingApi(Api):
     def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
         reply, kinds = exchange.reply, {notice.kind for notice in table.notices}
         form, rows = table.form, list[list[str]]()
-        text = open_text(lambda: chunks_of(reply.body), reply.charset)
-        if layout := self.reader(command).layout(text):
-            rows = [row for batch in batches(layout.block, form.quoting) for row in batch]
+        if layout := self.reader(command).layout(text_of(reply.body, reply.charset)):
+            rows = [row for batch in batches(layout, form.quoting) for row in batch]
         damaged = ", with invalid characters" if "invalid characters" in kinds else ""
         found = {} if reply.body.isascii() else {"encoding": {form.encoding + damaged}}
         if form.quoting != "doubled" or any('"' in cell for row in rows for cell in row):

@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_cobrowser.models import Command, Form, Notice, Table
-    from tap_cobrowser.reading.quoting import Rows
-    from tap_cobrowser.reading.table import Layout
+    from tap_cobrowser.reading.quoting import Layout, Rows
 
     OnBytes = Callable[[int], object]
 
@@ -253,7 +252,7 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
     """
     text = open_text(lambda: islice(source.chunks(), 1))
     start = next(text.pieces(), "")
-    if not start or says_nothing(start):
+    if says_nothing(start):
         _fail("It is empty", source)
     counts: dict[int, list[Command]] = {}
     for command in commands:
@@ -303,11 +302,11 @@ class HistoryFile:
             CellError: If a cell does not fit its column.
             HistoryFileError: If the file has changed.
         """
-        block = _with_chunks(self._layout, lambda: self.source.chunks(on_bytes)).block
+        layout = _with_chunks(self._layout, lambda: self.source.chunks(on_bytes))
         way = self.form.quoting
         first = 0
         with _named(self.source):
-            for rows in batches(block, way):
+            for rows in batches(layout, way):
                 count = len(rows)
                 table = self._reader.table(self._layout, way, rows, first)
                 yield replace(table, notices=_notices_of_file(table))
@@ -351,8 +350,7 @@ def check(
 
 def _with_chunks(layout: Layout, chunks: Callable[[], Iterator[bytes]]) -> Layout:
     """Return a layout whose text is read from other chunks."""
-    text = replace(layout.block.text, chunks=chunks)
-    return replace(layout, block=replace(layout.block, text=text))
+    return replace(layout, text=replace(layout.text, chunks=chunks))
 
 
 def _survey(found: Iterator[Rows]) -> tuple[int, bool]:
