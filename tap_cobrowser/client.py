@@ -18,8 +18,8 @@ import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
-from tap_cobrowser.checks.keys import shared_keys
-from tap_cobrowser.checks.silence import bookmark_ahead, no_reach, said_nothing
+from tap_cobrowser.checks.keys import keys_notice
+from tap_cobrowser.checks.silence import bookmark_notice, nothing_notice, reach_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
 from tap_cobrowser.reading.files import check as check_file
@@ -276,7 +276,7 @@ class CobrowserStream(Stream, ABC):
                     rows, completed = 0, True
         finally:
             if nothing:
-                self._log_notices(said_nothing(nothing))
+                self._log_notices(nothing_notice(nothing))
         if version is not None and not nothing and completed:
             # Only now may the target delete the rows of older versions. The SDK would send the
             # message before the new version is complete.
@@ -324,7 +324,7 @@ class CobrowserStream(Stream, ABC):
         days: set[date] = set()
         for table in file.tables(on_bytes):
             self._log_notices(*table.notices)
-            if shared := shared_keys(self.command, table):
+            if shared := keys_notice(self.command, table):
                 self._log_notices(shared)
             extracted = datetime.now(timezone.utc)
             if most is not None:
@@ -372,12 +372,12 @@ class CobrowserStream(Stream, ABC):
         if not bookmark or not len(table):
             return table
         if bookmark.day > response.today + ONE_DAY:
-            self._log_notices(bookmark_ahead(bookmark.day, response.today))
+            self._log_notices(bookmark_notice(bookmark.day, response.today))
             return table
         zone = self._settings.timezone
         reached, oldest = midnight(bookmark.day, zone).isoformat(), min(table.moments(self.command))
         if oldest > reached:
-            self._log_notices(no_reach(oldest, reached))
+            self._log_notices(reach_notice(oldest, reached))
         least = bookmarks.look_back(bookmark, self._settings.lookback_days)
         return table.since(cast("str", self.replication_key), midnight(least, zone).isoformat())
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.prefetch import Prefetch
-from tap_cobrowser.checks.days import rows_by_key, rows_outside
-from tap_cobrowser.checks.keys import shared_keys
-from tap_cobrowser.checks.limits import RowCounts, limit_found, may_be_cut_off
-from tap_cobrowser.checks.ranges import Ends, ranges_may_not_work
-from tap_cobrowser.checks.silence import no_rows
+from tap_cobrowser.checks.days import days_notice, rows_by_key
+from tap_cobrowser.checks.keys import keys_notice
+from tap_cobrowser.checks.limits import RowCounts, cut_off_notice, limit_notice
+from tap_cobrowser.checks.ranges import Ends, odd_ranges_notice
+from tap_cobrowser.checks.silence import silence_notice
 from tap_cobrowser.days import DateWindow
 from tap_cobrowser.errors import WrongDaysError
 
@@ -113,15 +113,15 @@ class Windows:
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
-        seen = [counts.may_limit_days(command) for command, counts in self._counts.items()]
+        seen = [counts.limit_of_days(command) for command, counts in self._counts.items()]
         limits = self._limits | {rows for rows in seen if rows}
         found = [
-            (command.name, may_be_cut_off(rows, singles))
+            (command.name, cut_off_notice(rows, singles))
             for command, counts in self._counts.items()
             for rows in limits & counts.windows.keys()
-            if (singles := counts.singles(rows))
+            if (singles := counts.single_days(rows))
         ]
-        silent = no_rows(self._read) if self._read and not self._rows else None
+        silent = silence_notice(self._read) if self._read and not self._rows else None
         return [*found, ("", silent)] if silent else found
 
     def _download(self, command: Command, window: DateWindow | None) -> list[Download]:
@@ -167,7 +167,7 @@ class Windows:
             WrongDaysError: If it has other days than those that were requested.
         """
         try:
-            outside = rows_outside(command, response, self._zone)
+            outside = days_notice(command, response, self._zone)
         except WrongDaysError as error:
             error.where = f"Stream '{command.name}', window {response.window}"
             raise
@@ -176,7 +176,7 @@ class Windows:
             self._read = DateWindow(min(read.first, window.first), max(read.last, window.last))
             self._rows += len(response.table)
         self._counts[command].add(len(response.table), response.window)
-        found = [outside, shared_keys(command, response.table)]
+        found = [outside, keys_notice(command, response.table)]
         return [*response.table.notices, *filter(None, found)]
 
     def _suspects(
@@ -187,7 +187,7 @@ class Windows:
         All days, if the number of rows may be a limit. The newest day, if no window so far has had
         rows of its own newest day; the oldest day likewise.
         """
-        if self._counts[command].may_be_limit(len(response.table), command):
+        if self._counts[command].is_suspicious(len(response.table), command):
             return window.days
         moments = response.table.moments(command)
         silent = self._ends[command].silent(moments, window, self._zone)
@@ -221,10 +221,10 @@ class Windows:
         if lacked and lacked - rows_by_key(command, self._api.fetch(command, window).table):
             self._days_alone = True
             if len(days) == 1:
-                return found, ranges_may_not_work(window, days[0])
+                return found, odd_ranges_notice(window, days[0])
             self._limits.add(rows)
             before = [each for each in counts.windows[rows] if each != window]
-            return found, limit_found(rows, window, before)
+            return found, limit_notice(rows, window, before)
         if may_be_harmless:
             counts.harmless.add(rows)
         return found, None

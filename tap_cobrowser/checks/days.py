@@ -18,16 +18,11 @@ if TYPE_CHECKING:
 _A_DAY = timedelta(days=1)
 
 
-def rows_outside(command: Command, response: Response, zone: ZoneInfo) -> Notice | None:
+def days_notice(command: Command, response: Response, zone: ZoneInfo) -> Notice | None:
     """Return a notice if some rows are outside the days that were requested, None if none are.
 
     Rows before the days are right only where a state or session may last into them. A row exactly
     at the closing midnight is not after it. UTC offsets of date-times say nothing about days.
-
-    Args:
-        command: The command.
-        response: The response to some of its days.
-        zone: The zone of the days.
 
     Raises:
         WrongDaysError: If all rows are more than a day outside.
@@ -93,10 +88,9 @@ def _wrong_days(
 ) -> WrongDaysError:
     got = DateWindow(first.astimezone(zone).date(), last.astimezone(zone).date())
     rows = len(response.table)
+    count = rows if rows > 1 else "one"
     return WrongDaysError(
-        f"The response has no row of the days that were requested, but {rows} of {got}"
-        if rows > 1
-        else f"The response has no row of the days that were requested, but one of {got}"
+        f"The response has no row of the days that were requested, but {count} of {got}"
     )
 
 

@@ -45,39 +45,34 @@ class RowCounts:
         if rows and (rows % 10 == 0 or _is_round(rows)):
             self.windows[rows].append(window)
 
-    def singles(self, rows: int) -> list[DateWindow | None]:
+    def single_days(self, rows: int) -> list[DateWindow | None]:
         """Return the single days, or the full table, that had a number of rows."""
         return [each for each in self.windows[rows] if each is None or each.first == each.last]
 
-    def may_be_limit(self, rows: int, command: Command) -> bool:
+    def is_suspicious(self, rows: int, command: Command) -> bool:
         """Return whether the number of rows of the last window of several days may be a limit.
 
-        Args:
-            rows: The number, which was counted already.
-            command: The command. An hourly one often has the same number by itself.
+        It was counted already. An hourly command often has the same number by itself.
         """
         if not rows or rows < self.most or rows in self.harmless:
             return False
-        return _is_round(rows) or (not command.hourly and self._returns(rows))
+        return _is_round(rows) or (not command.hourly and self._recurs(rows))
 
-    def may_limit_days(self, command: Command) -> int | None:
+    def limit_of_days(self, command: Command) -> int | None:
         """Return a number at which single days seem to be cut off, at the end of a run."""
         rows = self.most
-        if command.hourly or command.regular or rows in self.harmless or not self._returns(rows):
+        if command.hourly or command.regular or rows in self.harmless or not self._recurs(rows):
             return None
-        return rows if self.singles(rows) else None
+        return rows if self.single_days(rows) else None
 
-    def _returns(self, rows: int) -> bool:
+    def _recurs(self, rows: int) -> bool:
         return rows % 10 == 0 and len(self.windows[rows]) >= _TIMES
 
 
-def limit_found(rows: int, window: DateWindow, earlier: Sequence[DateWindow | None]) -> Notice:
-    """Return the notice that there is a limit, and which windows it may have cut off.
+def limit_notice(rows: int, window: DateWindow, earlier: Sequence[DateWindow | None]) -> Notice:
+    """Return the notice that there is a limit, found by a window, and what it may have cut off.
 
-    Args:
-        rows: The limit.
-        window: The days by which it was found; all their rows are emitted.
-        earlier: The days with that number of rows that were emitted before.
+    The `earlier` windows had that number of rows, too, and were emitted.
     """
     text = (
         f"The response to {window} has {rows} rows, but its days have more when they are requested "
@@ -94,7 +89,7 @@ def limit_found(rows: int, window: DateWindow, earlier: Sequence[DateWindow | No
     )
 
 
-def may_be_cut_off(rows: int, windows: Sequence[DateWindow | None]) -> Notice:
+def cut_off_notice(rows: int, windows: Sequence[DateWindow | None]) -> Notice:
     """Return the notice that single days, or a full table, may be cut off by a limit."""
     what = _named(windows) if any(windows) else "The full table"
     return Notice(

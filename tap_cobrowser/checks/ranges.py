@@ -37,12 +37,8 @@ class Ends:
         """Count a window, and return its day at the end that has never had rows, if that is odd.
 
         It is odd after eight windows. One request of that day alone then shows which it is: a day
-        that happens to be quiet each time, or one that the server leaves out.
-
-        Args:
-            moments: The date-times of its rows, ISO 8601 in UTC.
-            window: The window.
-            zone: The zone of its days.
+        that happens to be quiet each time, or one that the server leaves out. `moments` are the
+        date-times of the window's rows, ISO 8601 in UTC.
         """
         if not moments:
             return None
@@ -55,13 +51,8 @@ class Ends:
         return oldest if self.newest else newest
 
 
-def ranges_do_not_work(window: DateWindow, what: str) -> Notice:
-    """Return the notice that ranges of days do not work.
-
-    Args:
-        window: The range that was requested.
-        what: What is wrong with its response, as the end of a sentence.
-    """
+def no_ranges_notice(window: DateWindow, what: str) -> Notice:
+    """Return the notice that ranges do not work; `what` says so, as the end of a sentence."""
     return Notice(
         "ranges",
         f"Ranges of days do not work as documented: the response to {window} {what}. The tap "
@@ -71,7 +62,7 @@ def ranges_do_not_work(window: DateWindow, what: str) -> Notice:
     )
 
 
-def ranges_may_not_work(window: DateWindow, day: DateWindow) -> Notice:
+def odd_ranges_notice(window: DateWindow, day: DateWindow) -> Notice:
     """Return the notice that the windows of a stream seem to lack the rows of one of their days."""
     return Notice(
         "ranges",

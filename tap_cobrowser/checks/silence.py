@@ -16,12 +16,8 @@ _ODD = 14
 _MOST_NAMED = 10
 
 
-def no_rows(days: DateWindow) -> Notice | None:
-    """Return a notice if a run without a row in any stream with windows read fourteen days or more.
-
-    Args:
-        days: The first and the last day that it read.
-    """
+def silence_notice(days: DateWindow) -> Notice | None:
+    """Return a notice if a run without a row in any stream with windows read 14 days or more."""
     if (days.last - days.first).days + 1 < _ODD:
         return None
     return Notice(
@@ -31,13 +27,8 @@ def no_rows(days: DateWindow) -> Notice | None:
     )
 
 
-def no_reach(oldest: str, bookmark: str) -> Notice:
-    """Return the notice that a response without windows does not reach back to the bookmark.
-
-    Args:
-        oldest: The date-time of its oldest row.
-        bookmark: The bookmark.
-    """
+def reach_notice(oldest: str, bookmark: str) -> Notice:
+    """Return the notice that a response without windows does not reach back to the bookmark."""
     return Notice(
         "reach",
         f"The oldest row ({oldest}) is after the bookmark ({bookmark}): the response may not reach "
@@ -46,12 +37,8 @@ def no_reach(oldest: str, bookmark: str) -> Notice:
     )
 
 
-def said_nothing(what: Sequence[str]) -> Notice:
-    """Return the notice that responses had nothing at all, not even a header.
-
-    Args:
-        what: The windows, or `the full table`.
-    """
+def nothing_notice(what: Sequence[str]) -> Notice:
+    """Return the notice that windows, or `the full table`, had not even a header."""
     more = len(what) - _MOST_NAMED
     named = ", ".join(what[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return Notice(
@@ -61,7 +48,7 @@ def said_nothing(what: Sequence[str]) -> Notice:
     )
 
 
-def bookmark_ahead(bookmark: date, today: date) -> Notice:
+def bookmark_notice(bookmark: date, today: date) -> Notice:
     """Return the notice that the bookmark of a stream without windows is after the server's day."""
     return Notice(
         "bookmark",

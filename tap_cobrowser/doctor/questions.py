@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tap_cobrowser import errors
-from tap_cobrowser.checks.days import rows_outside
-from tap_cobrowser.checks.keys import keys_shared
+from tap_cobrowser.checks.days import days_notice
+from tap_cobrowser.checks.keys import colliding_keys
 from tap_cobrowser.doctor.late import days_of, why_not
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _day_zone(made: Examination) -> Finding:
         errors.WrongDaysError
     ):  # the tap's check accepts rows exactly at the end of a day
         passes = not any(
-            rows_outside(each.command, each.response, zone) for each in dated if each.response
+            days_notice(each.command, each.response, zone) for each in dated if each.response
         )
     if all(each.fits(zone) for each in dated) or (passes and not others):
         if others:
@@ -284,7 +284,7 @@ def _keys(made: Examination) -> Finding:
     answer: dict[str, object] = {}
     for each in made.seen:
         if each.table:
-            shared = len(keys_shared(each.command, each.table))
+            shared = len(colliding_keys(each.command, each.table))
             if shared or each.command.name not in answer:
                 answer[each.command.name] = shared or "unique"
     if not answer:

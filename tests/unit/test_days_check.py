@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cobrowser.checks.days import begins_on, rows_by_key, rows_outside
+from tap_cobrowser.checks.days import begins_on, days_notice, rows_by_key
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
 from tap_cobrowser.errors import WrongDaysError
 from tap_cobrowser.models import Command, Table
@@ -23,7 +23,7 @@ WINDOW = DateWindow(DAY, DAY + ONE_DAY)
 def said_of(*moments: str, command: Command = EVENTS, zone: ZoneInfo = AMSTERDAM) -> str:
     """Return the notice about a response to WINDOW with rows at these moments, "" for none."""
     table = events(*((str(number), each) for number, each in enumerate(moments)))
-    notice = rows_outside(command, response(WINDOW, table), zone)
+    notice = days_notice(command, response(WINDOW, table), zone)
     return notice.text if notice else ""
 
 
@@ -41,7 +41,7 @@ def test_rows_from_the_first_midnight_to_the_closing_one_are_inside(
     begin, end = midnight(window.first, of), midnight(window.last + ONE_DAY, of)
     at = begin + timedelta(seconds=int((end - begin).total_seconds() * share))
     table = events(("1", begin.isoformat()), ("2", at.isoformat()), ("3", end.isoformat()))
-    assert rows_outside(command, response(window, table), of) is None
+    assert days_notice(command, response(window, table), of) is None
 
 
 def test_a_row_after_the_closing_midnight_is_a_warning_with_number_and_distance() -> None:
@@ -84,7 +84,7 @@ def test_states_that_all_began_long_before_are_not_rows_of_other_days() -> None:
 @pytest.mark.parametrize("window", [WINDOW, None])
 def test_nothing_is_said_without_rows_or_without_days(window: DateWindow | None) -> None:
     table = events(("1", moment(DAY))) if window is None else Table()
-    assert rows_outside(EVENTS, response(window, table), AMSTERDAM) is None
+    assert days_notice(EVENTS, response(window, table), AMSTERDAM) is None
 
 
 def test_a_row_begins_on_a_day_from_its_midnight_until_before_the_next() -> None:

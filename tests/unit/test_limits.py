@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tap_cobrowser.checks.limits import RowCounts, limit_found, may_be_cut_off
+from tap_cobrowser.checks.limits import RowCounts, cut_off_notice, limit_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tests.tables import EVENTS, HOURS, days
 
@@ -19,7 +19,7 @@ def suspicious(*numbers: int, hourly: bool = False) -> list[int]:
     counts, found, command = RowCounts(), [], HOURS if hourly else EVENTS
     for at, rows in enumerate(numbers):
         counts.add(rows, days(DAY + 2 * at * ONE_DAY, 2))
-        if counts.may_be_limit(rows, command):
+        if counts.is_suspicious(rows, command):
             found.append(rows)
     return found
 
@@ -29,7 +29,7 @@ def limit_of_days(*numbers: int, hourly: bool = False) -> int | None:
     counts = RowCounts()
     for at, rows in enumerate(numbers):
         counts.add(rows, days(DAY + at * ONE_DAY))
-    return counts.may_limit_days(HOURS if hourly else EVENTS)
+    return counts.limit_of_days(HOURS if hourly else EVENTS)
 
 
 @pytest.mark.parametrize("rows", [100, 101, 500, 1000, 1001, 999, 1200, 65_000])
@@ -71,43 +71,43 @@ def test_days_of_a_regular_stream_often_have_the_same_number() -> None:
     counts = RowCounts()
     for at in range(5):
         counts.add(40, days(DAY + at * ONE_DAY))
-    assert counts.may_limit_days(replace(EVENTS, regular=True)) is None
+    assert counts.limit_of_days(replace(EVENTS, regular=True)) is None
 
 
 def test_a_number_that_was_shown_to_be_harmless_is_never_suspicious_again() -> None:
     counts = RowCounts(harmless={100})
     counts.add(100, days(DAY, 2))
-    assert not counts.may_be_limit(100, EVENTS)
+    assert not counts.is_suspicious(100, EVENTS)
     for _ in range(3):
         counts.add(100, days(DAY))
-    assert counts.may_limit_days(EVENTS) is None
+    assert counts.limit_of_days(EVENTS) is None
 
 
 def test_only_single_days_and_full_tables_are_beyond_proof() -> None:
     counts = RowCounts()
     for window in (days(DAY), days(DAY + ONE_DAY, 2), None):
         counts.add(100, window)
-    assert counts.singles(100) == [days(DAY), None]
-    assert counts.singles(200) == []
+    assert counts.single_days(100) == [days(DAY), None]
+    assert counts.single_days(200) == []
 
 
 def test_a_limit_is_a_warning_that_names_it_and_the_windows_before() -> None:
     window, before = days(DAY, 2), [days(DAY - 10 * ONE_DAY, 2)]
-    said = limit_found(100, window, before).text
+    said = limit_notice(100, window, before).text
     assert f"The response to {window} has 100 rows" in said
     assert "the server returns at most 100 rows" in said
     assert f"{before[0]} had 100 rows as well and may lack rows" in said
     assert "Set `window_days` to 1" in said
-    assert "may lack" not in limit_found(100, window, []).text
+    assert "may lack" not in limit_notice(100, window, []).text
 
 
 def test_what_may_be_cut_off_is_a_warning_that_names_number_and_days() -> None:
     many = [days(DAY + number * timedelta(days=1)) for number in range(12)]
-    said = may_be_cut_off(50, many).text
+    said = cut_off_notice(50, many).text
     assert said.startswith(f"{DAY}, {DAY + ONE_DAY}, ")
     assert "and 2 more had exactly 50 rows" in said
-    assert may_be_cut_off(500, [None]).text.startswith("The full table had exactly 500 rows")
+    assert cut_off_notice(500, [None]).text.startswith("The full table had exactly 500 rows")
 
 
 def test_a_named_window_reads_as_in_the_log() -> None:
-    assert str(DateWindow(DAY, DAY + ONE_DAY)) in may_be_cut_off(9, [days(DAY, 2)]).text
+    assert str(DateWindow(DAY, DAY + ONE_DAY)) in cut_off_notice(9, [days(DAY, 2)]).text

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from datetime import date
 
-from tap_cobrowser.checks.silence import no_reach, no_rows, said_nothing
+from tap_cobrowser.checks.silence import nothing_notice, reach_notice, silence_notice
 from tests.tables import days
 
 DAY = date(2026, 11, 1)
 
 
 def test_fourteen_days_without_a_row_are_a_warning_and_thirteen_are_not() -> None:
-    notice = no_rows(days(DAY, 14))
+    notice = silence_notice(days(DAY, 14))
     assert notice
     assert "from 2026-11-01 to 2026-11-14" in notice.text
     assert "ask CoBrowser.net" in notice.text
-    assert no_rows(days(DAY, 13)) is None
+    assert silence_notice(days(DAY, 13)) is None
 
 
 def test_a_response_that_begins_after_the_bookmark_is_a_warning_with_both() -> None:
-    said = no_reach("2026-11-20T10:00:00+00:00", "2026-11-18T23:00:00+00:00").text
+    said = reach_notice("2026-11-20T10:00:00+00:00", "2026-11-18T23:00:00+00:00").text
     assert "2026-11-20T10:00:00+00:00" in said
     assert "2026-11-18T23:00:00+00:00" in said
     assert "rows in between may be missing" in said
 
 
 def test_responses_that_had_nothing_are_one_warning_that_names_at_most_ten_of_them() -> None:
-    said = said_nothing([str(day) for day in days(DAY, 12).days]).text
+    said = nothing_notice([str(day) for day in days(DAY, 12).days]).text
     assert said.startswith("The response to 2026-11-01, 2026-11-02, ")
     assert "2026-11-10 and 2 more was empty, twice" in said
     assert "2026-11-11" not in said
-    assert said_nothing(["the full table"]).text.startswith("The response to the full table was")
+    assert nothing_notice(["the full table"]).text.startswith("The response to the full table was")

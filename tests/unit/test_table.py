@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.checks.keys import shared_keys
+from tap_cobrowser.checks.keys import keys_notice
 from tap_cobrowser.errors import (
     BrokenResponseError,
     CellError,
@@ -334,7 +334,7 @@ def test_rows_per_hour_that_a_clock_change_makes_alike_share_their_key() -> None
     night = [("a", f"2026-10-25 0{hour}:00:00", str(at)) for at, hour in enumerate((1, 2, 2, 3), 1)]
     table = read(csv_of(*night, header=tuple(c.name for c in columns)), command=command)
     assert kinds(table) == ["repeated hour"]
-    shared = shared_keys(command, table)
+    shared = keys_notice(command, table)
     assert shared
     assert "the first by host_id 'a', hourBegin_time '2026-10-25T00:00:00+00:00'" in shared.text
 
