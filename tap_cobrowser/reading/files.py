@@ -3,8 +3,8 @@
 Files may be larger than memory. Each is read in pieces, by the reader of responses: first to find
 what is wrong with it, before any of its rows is used, then for its rows.
 
-    found = find(setting)
-    commands_of = {source: recognize(source, commands) for source in found.sources}
+    sources, left_out = find(setting)
+    commands_of = {source: recognize(source, commands) for source in sources}
     for source, command in commands_of.items():
         file = check(source, command, zone)
         for table in file.tables(): ...
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import re
 import struct
 import zipfile
@@ -23,7 +24,6 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import glob
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -43,9 +43,7 @@ if TYPE_CHECKING:
 
     OnBytes = Callable[[int], object]
 
-_ENDINGS = (".csv", ".csv.gz", ".zip")
-_PACKED = (".zip", ".gz", ".7z", ".rar")
-_UNPACK = "Unpack it, and run again."
+_ENDINGS = (".csv", ".csv.gz")
 _CHANGED = "It has changed while it was read"
 _GZIP = b"\x1f\x8b"
 # What the system, gzip and zipfile raise, for damaged names and numbers in an archive, too.
@@ -81,34 +79,17 @@ class Source:
         return f"file {quote(f'{self.path}: {self.member}' if self.member else self.path)}"
 
     def chunks(self, on_bytes: OnBytes = _ignore) -> Iterator[bytes]:
-        """Yield the decompressed bytes.
-
-        Args:
-            on_bytes: Called with the number of bytes, of `size`, that are read so far.
-        """
+        """Yield the decompressed bytes, and call `on_bytes` with how many of `size` are read."""
         with _opened(self) as (stream, position):
             while chunk := stream.read(CHUNK):
                 on_bytes(position())
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a setting names.
+def find(setting: str) -> tuple[list[Source], list[str]]:
+    """Return the CSV files that a setting names, and the names of its other files.
 
-    Attributes:
-        sources: The CSV files, in the order of their names.
-        left_out: The names of files that are no CSV files.
-        duplicates: For each file with the content of another one, that file. It is no source.
-    """
-
-    sources: tuple[Source, ...]
-    left_out: tuple[str, ...]
-    duplicates: dict[Source, Source]
-
-
-def find(setting: str) -> Found:
-    """Return the CSV files that a setting names: a file, a folder with its subfolders, or a glob.
+    It names a file, a folder with its subfolders, or a glob.
 
     Raises:
         HistoryFileError: If there is none, or if one cannot be opened.
@@ -116,21 +97,20 @@ def find(setting: str) -> Found:
     sources: list[Source] = []
     left_out: list[str] = []
     for path in _paths(setting):
-        if path.name.lower().endswith(".zip"):
-            members, others = _members(path)
-            sources += members
-            left_out += others
-        elif path.name.lower().endswith(_ENDINGS):
-            with _readable(f"file {quote(path)}"):
+        name = path.name.lower()
+        with _readable(f"file {quote(path)}"):
+            if name.endswith(".zip"):
+                members, others = _members(path)
+                sources += members
+                left_out += others
+            elif name.endswith(_ENDINGS):
                 sources.append(Source(path, "", path.stat().st_size))
-        else:
-            left_out.append(str(path))
+            else:
+                left_out.append(str(path))
     if not sources:
         msg = f"{quote(setting)} has no CSV file (.csv, .csv.gz, or .zip with .csv in it)"
         raise HistoryFileError(msg, advice="Correct `history_files`.")
-    duplicates = _duplicates(sources)
-    kept = (source for source in sources if source not in duplicates)
-    return Found(tuple(kept), tuple(left_out), duplicates)
+    return sources, left_out
 
 
 def _fail(what: str, where: object, advice: str | None = None) -> NoReturn:
@@ -151,62 +131,36 @@ def _paths(setting: str) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder and its subfolders, also in linked ones, without hidden ones.
+    """Yield the files in a folder and its subfolders, also in linked ones, without hidden ones."""
 
-    Raises:
-        HistoryFileError: If one of them cannot be read: its files would be missing.
-    """
-    waiting, seen = [folder], set[Path]()
-    while waiting:
-        current = waiting.pop()
-        if (real := current.resolve()) in seen:
-            continue
+    def fail(error: OSError) -> NoReturn:  # its files would be missing
+        raise error
+
+    seen = set[str]()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [name for name in folders if real not in seen and not name.startswith(".")]
         seen.add(real)
-        with _readable(f"folder {quote(current)}"):
-            inner = [path for path in current.iterdir() if not path.name.startswith(".")]
-        waiting += (path for path in inner if path.is_dir())
-        yield from inner
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _members(path: Path) -> tuple[list[Source], list[str]]:
     """Return the CSV files in a ZIP file, and the names of other files in it."""
-    sources: dict[str, Source] = {}
-    others = []
-    where = f"file {quote(path)}"
-    with _readable(where), zipfile.ZipFile(path) as archive:
+    sources: list[Source] = []
+    others: list[str] = []
+    with zipfile.ZipFile(path) as archive:
         for member in sorted(archive.infolist(), key=lambda each: each.filename):
             name = member.filename
             source = Source(path, name, member.file_size)
             if member.is_dir() or Path(name).name.startswith(".") or name.startswith("__MACOSX"):
                 continue
-            if name.lower().endswith(_PACKED):
-                _fail(f"It has a packed file in it, {quote(name)}", where, _UNPACK)
             if not name.lower().endswith(".csv"):
                 others.append(f"{path}: {name}")
-            elif member.flag_bits & 1:
-                _fail("It has a password", source, _UNPACK)
-            elif name in sources:
-                _fail("It is twice in the ZIP file", source, _UNPACK)
+            elif sources and sources[-1].member == name:
+                _fail("It is twice in the ZIP file", source, "Unpack it, and run again.")
             else:
-                sources[name] = source
-    return list(sources.values()), others
-
-
-def _duplicates(sources: Iterable[Source]) -> dict[Source, Source]:
-    """Return the files with the content of one before. Only files of equal size are compared."""
-    by_size: dict[int, list[Source]] = {}
-    for source in sources:
-        by_size.setdefault(source.size, []).append(source)
-    duplicates = {}
-    for alike in by_size.values():
-        first: dict[bytes, Source] = {}
-        for source in alike if len(alike) > 1 else ():
-            digest = sha256()
-            for chunk in source.chunks():
-                digest.update(chunk)
-            if first.setdefault(digest.digest(), source) is not source:
-                duplicates[source] = first[digest.digest()]
-    return duplicates
+                sources.append(source)
+    return sources, others
 
 
 @contextmanager
@@ -243,9 +197,7 @@ def _opened(source: Source) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
 
 
 def recognize(source: Source, commands: Iterable[Command]) -> Command:
-    """Return the command of a file, by its header.
-
-    Of the commands whose key columns are all named, it is the one with most columns named.
+    """Return the command of a file: of those with all key columns named, the one with most columns.
 
     Raises:
         HistoryFileError: If there is none, or more than one, or the header is no usable one.
@@ -293,10 +245,7 @@ class HistoryFile:
     _layout: Layout
 
     def tables(self, on_bytes: OnBytes = _ignore) -> Iterator[Table]:
-        """Yield the rows in pieces of some 10,000 rows.
-
-        Args:
-            on_bytes: Called with the number of bytes, of `source.size`, that are read so far.
+        """Yield the rows in pieces; see `Source.chunks`.
 
         Raises:
             CellError: If a cell does not fit its column.
@@ -320,12 +269,8 @@ def check(
 ) -> HistoryFile:
     """Read a file once, to find out how it is written, and whether it is complete.
 
-    Args:
-        source: The file.
-        command: Its command.
-        zone: The zone of date-times without an offset.
-        on_bytes: Called with the number of bytes, of `source.size`, whose rows are read so far. It
-            starts again if the file is not written as it seemed.
+    `on_bytes` is called with the number of bytes, of `source.size`, whose rows are read so far. It
+    starts again if the file is not written as it seemed.
 
     Raises:
         HistoryFileError: If it is not complete, or not CSV.
@@ -370,7 +315,7 @@ def _named(source: Source) -> Iterator[None]:
     """Name the file in errors."""
     try:
         yield
-    except (Misfit, UnicodeDecodeError):  # which the first reading would have found
+    except Misfit:  # which the first reading would have found
         problem = HistoryFileError(_CHANGED, where=str(source))
     except CellError as error:
         error.where = f"{source}, {error.where}"
