@@ -77,8 +77,6 @@ def _integer(cell: str) -> int:
 def numbers(cells: Sequence[str]) -> Sequence[Value]:
     """Convert the cells of a number column."""
     digits = "".join(cells).replace(".", "")
-    if not digits:
-        return _each(cells, _number, "a number")
     if digits.isascii() and digits.isdigit():
         try:
             values: list[Value] = (
@@ -197,11 +195,7 @@ class Moments:
         return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
-        """Return the moment in UTC; in the zone if a clock change makes it one of two.
-
-        Raises:
-            ValueError: If it is in none of the formats.
-        """
+        """Return the moment in UTC; in the zone if a clock change makes it one of two."""
         if _UNIX_SECONDS.fullmatch(cell):
             return datetime.fromtimestamp(int(cell), timezone.utc)
         if found := _RFC_2822.fullmatch(cell):
@@ -214,15 +208,9 @@ class Moments:
             year, month, day, hour, minute, second, fraction, digits, name = found.groups()
         else:
             raise ValueError
-        local = datetime(  # noqa: DTZ001 - its offset is what comes next
-            int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            int(second or 0),
-            int((fraction or "0")[:6].ljust(6, "0")),
-        )
+        microsecond = (fraction or "0")[:6].ljust(6, "0")
+        parts = year, month, day, hour, minute, second or 0, microsecond
+        local = datetime(*map(int, parts))  # type: ignore[arg-type] # noqa: DTZ001 - its offset is next
         offset = (digits or name or "").upper()
         first, second = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         if not offset and first.astimezone(timezone.utc) < second.astimezone(timezone.utc):

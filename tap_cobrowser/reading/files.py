@@ -62,12 +62,9 @@ def _ignore(_: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A CSV file, or one in a ZIP file.
+    """A CSV file, or the `member` of a ZIP file with that name.
 
-    Attributes:
-        path: The file.
-        member: Its name in the ZIP file; "" if it is in none.
-        size: The number of its bytes: on disk, or decompressed in a ZIP file.
+    `size` is the number of its bytes: on disk, or decompressed in a ZIP file.
     """
 
     path: Path
@@ -230,13 +227,7 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """A file that is read once, and found to be complete.
-
-    Attributes:
-        source: Where it is.
-        rows: The number of its rows.
-        form: How it is written.
-    """
+    """A file that is read once, and found to be complete: the number of its rows, and its form."""
 
     source: Source
     rows: int

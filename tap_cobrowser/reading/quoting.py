@@ -43,11 +43,9 @@ _OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 class Misfit(Exception):  # noqa: N818 - it is no error until no way is left
-    """A text is not written in a way of quoting.
+    """A text is not written in a way of quoting; `is_cut` if it may be the beginning of one.
 
-    Attributes:
-        row: The first row that does not fit, counted from 0; -1 if that is not known.
-        is_cut: Whether the text may be the beginning of one that fits.
+    `row` is the first one that does not fit, counted from 0; -1 if that is not known.
     """
 
     def __init__(self, row: int = -1, *, is_cut: bool = False) -> None:
@@ -126,10 +124,11 @@ def batches(layout: Layout, way: str, *, keeps: bool = False) -> Iterator[Rows]:
     last = ""
     while True:
         batch, error = _next_batch(rows, seen)
-        width = width or _width(layout, batch)
+        if not width:  # a separator may end each row
+            width = layout.width + (bool(batch) and len(batch[0]) == layout.width + 1)
         for at, row in enumerate(batch) if set(map(len, batch)) != {width} else ():
             if len(row) != width:
-                is_last = at == len(batch) - 1 and not error and _is_end(rows)
+                is_last = at == len(batch) - 1 and not error and _next_batch(rows, seen) == ([], "")
                 raise Misfit(count + at, is_cut=is_last and len(row) < width)
         if error:
             raise Misfit(count + len(batch), is_cut=error == "unexpected end of data")
@@ -209,20 +208,6 @@ def line_of(layout: Layout, way: str, row: int) -> int:
 
 def _begins_quoted(layout: Layout) -> bool:
     return next(layout.text.pieces(layout.begin), "").startswith('"')
-
-
-def _width(layout: Layout, batch: Rows) -> int:
-    """Return the number of cells in each row, as the first one has it."""
-    first = len(batch[0]) if batch else layout.width
-    return first if first == layout.width + 1 else layout.width
-
-
-def _is_end(rows: Iterator[list[str]]) -> bool:
-    """Return whether there are no more rows."""
-    try:
-        return next(rows, None) is None
-    except csv.Error:
-        return False
 
 
 def _reader(layout: Layout, way: str, seen: _Seen) -> Reader:
