@@ -38,8 +38,6 @@ _MOST_ROWS, _MOST_TEXT, _FEW_ROWS = 2_000, 4 * 2**20, 250
 csv.field_size_limit(4 * 2**20)
 
 _WAYS = ("addslashes", "doubled", "fputcsv", "bare")
-# `splitlines` splits at these, too.
-_OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 class Misfit(Exception):  # noqa: N818 - it is no error until no way is left
@@ -107,8 +105,7 @@ def fit(
         # A backslash at the end of a last cell looks like a cut in `addslashes`, too.
         if is_cut and not (way == "addslashes" and layout.text.is_ended):
             break
-    usual = misfits.get("doubled") or misfits["addslashes"]
-    raise usual
+    raise misfits.get("doubled") or misfits["addslashes"]
 
 
 def batches(layout: Layout, way: str, *, keeps: bool = False) -> Iterator[Rows]:
@@ -220,15 +217,9 @@ def _reader(layout: Layout, way: str, seen: _Seen) -> Reader:
         pieces = _from_bare(layout)
     else:
         pieces = layout.text.pieces(layout.begin)
-    lines = chain.from_iterable(map(_lines, seen.watch(pieces)))
-    return csv.reader(lines, delimiter=layout.separator, strict=True)
-
-
-def _lines(piece: str) -> Iterable[str]:
-    """Return the lines of a piece with their line ends: line feeds and carriage returns."""
-    if any(end in piece for end in _OTHER_LINE_ENDS):
-        return StringIO(piece, newline="")
-    return piece.splitlines(keepends=True)
+    # unlike `splitlines`, it splits at line feeds and carriage returns alone
+    lines = (StringIO(piece, newline="") for piece in seen.watch(pieces))
+    return csv.reader(chain.from_iterable(lines), delimiter=layout.separator, strict=True)
 
 
 def _from_addslashes(layout: Layout, seen: _Seen) -> Iterator[str]:

@@ -61,11 +61,10 @@ class TableReader:
             CellError: If a cell does not fit its column.
         """
         text = text_of(body, charset)
-        layout = self.layout(text)
-        if not layout:
-            return Table(nothing=True, form=Form(text.encoding))
-        way, rows = self.fit(layout, _all, keeps=True)
-        return self.table(layout, way, rows)
+        if layout := self.layout(text):
+            way, rows = self.fit(layout, lambda found: list(chain.from_iterable(found)), keeps=True)
+            return self.table(layout, way, rows)
+        return Table(nothing=True, form=Form(text.encoding))
 
     # The steps of `read`, which files take one by one
 
@@ -226,10 +225,6 @@ class TableReader:
             raise UnfitError(error.row, own[error.row], error.wanted) from None
         said = "Numbers have a decimal comma instead of a decimal point"
         return values, Notice("decimal comma", said)
-
-
-def _all(batches: Iterator[Rows]) -> Rows:
-    return list(chain.from_iterable(batches))
 
 
 def _another_header(layout: Layout, columns: Sequence[Sequence[str]]) -> int | None:
