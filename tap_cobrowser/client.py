@@ -18,7 +18,7 @@ import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
-from tap_cobrowser.checks.keys import shared_keys_notice
+from tap_cobrowser.checks.keys import keys_notice
 from tap_cobrowser.checks.silence import bookmark_notice, nothing_notice, reach_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
 from tap_cobrowser.models import Column, Command, Notice
@@ -323,7 +323,7 @@ class CobrowserStream(Stream, ABC):
         days: set[date] = set()
         for table in file.tables(on_bytes):
             self._log_notices(*table.notices)
-            if shared := shared_keys_notice(self.command, table):
+            if shared := keys_notice(self.command, table):
                 self._log_notices(shared)
             extracted = datetime.now(timezone.utc)
             if most is not None:

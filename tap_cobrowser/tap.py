@@ -207,10 +207,10 @@ class TapCobrowser(CommandLineTap):
         try:
             for stream in self._selected:
                 self._try(stream.name, stream.sync, failed)
-            for stream in self._selected:
                 if stream.name in failed:
                     windows.drop((stream.command, True))
-                else:
+            for stream in self._selected:
+                if stream.name not in failed:
                     self._try(stream.name, stream.fill_in, failed)
         finally:
             for name, notice in windows.at_end():
@@ -281,13 +281,13 @@ class TapCobrowser(CommandLineTap):
 
     def _files(self) -> dict[str, list[Source]]:
         """Return the files of `history_files` by stream, and log which are left out."""
-        found = find_files(self.settings.history_files)
-        for name in found.left_out:
+        sources, left_out = find_files(self.settings.history_files)
+        for name in left_out:
             self.logger.info("%s is not a CSV file, and is left out.", quote(name))
         selected = {stream.name for stream in self._selected}
         commands = [stream.documented() for stream in STREAMS]
         files: dict[str, list[Source]] = {}
-        for source in found.sources:
+        for source in sources:
             files.setdefault(recognize(source, commands).name, []).append(source)
         for name, sources in files.items():
             if name not in selected:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.checks.days import begins_on, rows_by_key
-from tap_cobrowser.checks.ranges import broken_ranges_notice
+from tap_cobrowser.checks.ranges import no_ranges_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import CredentialsError, RetriableError, TapCobrowserError
 
@@ -142,7 +142,7 @@ class Preflight:
             # Rows arrive late at any moment, so what a window lacks must be missing twice.
             if not lacks or not lacks - self._ask(command, window).rows:
                 return ""
-        self.notice = broken_ranges_notice(window, problem)
+        self.notice = no_ranges_notice(window, problem)
         return problem
 
     def _ask(self, command: Command, window: DateWindow) -> _Seen:

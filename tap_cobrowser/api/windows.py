@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from tap_cobrowser.api.prefetch import Prefetch
 from tap_cobrowser.checks.days import days_notice, rows_by_key
-from tap_cobrowser.checks.keys import shared_keys_notice
+from tap_cobrowser.checks.keys import keys_notice
 from tap_cobrowser.checks.limits import RowCounts, cut_off_notice, limit_notice
-from tap_cobrowser.checks.ranges import Ends, doubtful_ranges_notice
+from tap_cobrowser.checks.ranges import Ends, odd_ranges_notice
 from tap_cobrowser.checks.silence import silence_notice
 from tap_cobrowser.errors import WrongDaysError
 
@@ -113,7 +113,7 @@ class Windows:
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
-        seen = [counts.repeated_number(command) for command, counts in self._counts.items()]
+        seen = [counts.limit_of_days(command) for command, counts in self._counts.items()]
         limits = self._limits | {rows for rows in seen if rows}
         found = [
             (command.name, cut_off_notice(rows, singles))
@@ -175,7 +175,7 @@ class Windows:
             self._read = response.window.joined(self._read)
             self._rows += len(response.table)
         self._counts[command].add(len(response.table), response.window)
-        found = [outside, shared_keys_notice(command, response.table)]
+        found = [outside, keys_notice(command, response.table)]
         return [*response.table.notices, *filter(None, found)]
 
     def _suspects(
@@ -186,7 +186,7 @@ class Windows:
         All days, if the number of rows may be a limit. The newest day, if no window so far has had
         rows of its own newest day; the oldest day likewise.
         """
-        if self._counts[command].looks_like_limit(len(response.table), command):
+        if self._counts[command].is_suspicious(len(response.table), command):
             return window.days
         moments = response.table.moments(command)
         silent = self._ends[command].silent(moments, window, self._zone)
@@ -220,7 +220,7 @@ class Windows:
         if lacked and lacked - rows_by_key(command, self._api.fetch(command, window).table):
             self._days_alone = True
             if len(days) == 1:
-                return found, doubtful_ranges_notice(window, days[0])
+                return found, odd_ranges_notice(window, days[0])
             self._limits.add(rows)
             before = [each for each in counts.windows[rows] if each != window]
             return found, limit_notice(rows, window, before)

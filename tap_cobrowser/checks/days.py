@@ -88,10 +88,9 @@ def _wrong_days(
 ) -> WrongDaysError:
     got = DateWindow(first.astimezone(zone).date(), last.astimezone(zone).date())
     rows = len(response.table)
+    count = rows if rows > 1 else "one"
     return WrongDaysError(
-        f"The response has no row of the days that were requested, but {rows} of {got}"
-        if rows > 1
-        else f"The response has no row of the days that were requested, but one of {got}"
+        f"The response has no row of the days that were requested, but {count} of {got}"
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tap_cobrowser.models import Command, Row, Table
 
 
-def keys_shared(command: Command, table: Table) -> list[Row]:
+def colliding_keys(command: Command, table: Table) -> list[Row]:
     """Return the keys of rows that share their key and differ elsewhere."""
     rows, keys = len(table), _keys(command)
     if not rows or not keys or not {*keys} <= {*table.names}:
@@ -26,12 +26,12 @@ def keys_shared(command: Command, table: Table) -> list[Row]:
     return [key for key, of_key in variants.items() if len(of_key) > 1]
 
 
-def shared_keys_notice(command: Command, table: Table) -> Notice | None:
+def keys_notice(command: Command, table: Table) -> Notice | None:
     """Return a notice if rows share their key and differ elsewhere, None if none do.
 
     A target keeps one row per key, so such rows would replace each other.
     """
-    shared = keys_shared(command, table)
+    shared = colliding_keys(command, table)
     if not shared:
         return None
     example = ", ".join(

@@ -49,33 +49,31 @@ class RowCounts:
         """Return the single days, or the full table, that had a number of rows."""
         return [each for each in self.windows[rows] if each is None or each.first == each.last]
 
-    def looks_like_limit(self, rows: int, command: Command) -> bool:
+    def is_suspicious(self, rows: int, command: Command) -> bool:
         """Return whether the number of rows of the last window of several days may be a limit.
 
-        An hourly command often has the same number by itself.
+        It was counted already. An hourly command often has the same number by itself.
         """
         if not rows or rows < self.most or rows in self.harmless:
             return False
-        return _is_round(rows) or (not command.hourly and self._comes_often(rows))
+        return _is_round(rows) or (not command.hourly and self._recurs(rows))
 
-    def repeated_number(self, command: Command) -> int | None:
+    def limit_of_days(self, command: Command) -> int | None:
         """Return a number at which single days seem to be cut off, at the end of a run."""
         rows = self.most
-        if (
-            command.hourly
-            or command.regular
-            or rows in self.harmless
-            or not self._comes_often(rows)
-        ):
+        if command.hourly or command.regular or rows in self.harmless or not self._recurs(rows):
             return None
         return rows if self.single_days(rows) else None
 
-    def _comes_often(self, rows: int) -> bool:
+    def _recurs(self, rows: int) -> bool:
         return rows % 10 == 0 and len(self.windows[rows]) >= _TIMES
 
 
 def limit_notice(rows: int, window: DateWindow, earlier: Sequence[DateWindow | None]) -> Notice:
-    """Return the notice of a limit that a window has shown, and that may have cut off others."""
+    """Return the notice that there is a limit, found by a window, and what it may have cut off.
+
+    The `earlier` windows had that number of rows, too, and were emitted.
+    """
     text = (
         f"The response to {window} has {rows} rows, but its days have more when they are requested "
         f"alone: the server returns at most {rows} rows. The rows of the single days are emitted "

@@ -19,7 +19,13 @@ _ENOUGH = 8
 
 @dataclass(slots=True)
 class Ends:
-    """How many windows of several days had rows, and whether on an oldest and on a newest day."""
+    """Which ends of the windows of several days of a stream have had rows in a run.
+
+    Attributes:
+        windows: The number of such windows that had rows.
+        oldest: Whether one of their rows began on the oldest day of its window.
+        newest: The same for the newest day.
+    """
 
     windows: int = 0
     oldest: bool = False
@@ -31,7 +37,7 @@ class Ends:
         """Count a window, and return its day at the end that has never had rows, if that is odd.
 
         It is odd after eight windows. One request of that day alone then shows which it is: a day
-        that happens to be quiet each time, or one that the server leaves out. The moments are the
+        that happens to be quiet each time, or one that the server leaves out. `moments` are the
         date-times of the window's rows, ISO 8601 in UTC.
         """
         if not moments:
@@ -45,8 +51,8 @@ class Ends:
         return oldest if self.newest else newest
 
 
-def broken_ranges_notice(window: DateWindow, what: str) -> Notice:
-    """Return the notice that ranges of days do not work; `what` ends its first sentence."""
+def no_ranges_notice(window: DateWindow, what: str) -> Notice:
+    """Return the notice that ranges do not work; `what` says so, as the end of a sentence."""
     return Notice(
         "ranges",
         f"Ranges of days do not work as documented: the response to {window} {what}. The tap "
@@ -56,7 +62,7 @@ def broken_ranges_notice(window: DateWindow, what: str) -> Notice:
     )
 
 
-def doubtful_ranges_notice(window: DateWindow, day: DateWindow) -> Notice:
+def odd_ranges_notice(window: DateWindow, day: DateWindow) -> Notice:
     """Return the notice that the windows of a stream seem to lack the rows of one of their days."""
     return Notice(
         "ranges",

@@ -17,11 +17,7 @@ _MOST_NAMED = 10
 
 
 def silence_notice(days: DateWindow) -> Notice | None:
-    """Return a notice if a run without a row in any stream with windows read fourteen days or more.
-
-    Args:
-        days: The first and the last day that it read.
-    """
+    """Return a notice if a run without a row in any stream with windows read 14 days or more."""
     if (days.last - days.first).days + 1 < _ODD:
         return None
     return Notice(
@@ -42,7 +38,7 @@ def reach_notice(oldest: str, bookmark: str) -> Notice:
 
 
 def nothing_notice(what: Sequence[str]) -> Notice:
-    """Return the notice that the responses to windows had nothing at all, not even a header."""
+    """Return the notice that windows, or `the full table`, had not even a header."""
     more = len(what) - _MOST_NAMED
     named = ", ".join(what[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     return Notice(

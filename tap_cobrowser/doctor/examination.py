@@ -16,8 +16,10 @@ from tap_cobrowser.api.preflight import Preflight
 from tap_cobrowser.api.windows import Windows
 from tap_cobrowser.checks.days import begins_on, rows_by_key
 from tap_cobrowser.days import ONE_DAY, DateWindow, midnight
-from tap_cobrowser.doctor.written import cells_of, style_of
+from tap_cobrowser.doctor.styles import style_of
 from tap_cobrowser.models import Command, Response, Row, Table
+from tap_cobrowser.reading.quoting import batches
+from tap_cobrowser.reading.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -191,17 +193,18 @@ class RecordingApi(Api):
 
     def _written(self, command: Command, table: Table, exchange: Exchange) -> dict[str, set[str]]:
         reply, kinds = exchange.reply, {notice.kind for notice in table.notices}
-        form, rows = cells_of(self.reader(command), reply.body, reply.charset)
+        form, rows = table.form, list[list[str]]()
+        if layout := self.reader(command).layout(text_of(reply.body, reply.charset)):
+            rows = [row for batch in batches(layout, form.quoting) for row in batch]
         damaged = ", with invalid characters" if "invalid characters" in kinds else ""
         found = {} if reply.body.isascii() else {"encoding": {form.encoding + damaged}}
         if form.quoting != "doubled" or any('"' in cell for row in rows for cell in row):
             found["quoting"] = {form.quoting}
-        header = rows[0] if table and "no header" not in kinds else table.names
-        names = [name.lower() for name in header]
         for column in command.columns:
-            if column.kind == "date-time" and column.name in table.names:
-                at = names.index(column.name.lower())
-                for style, offset in set(map(style_of, {row[at] for row in rows})) - {("", "")}:
+            if layout and column.kind == "date-time" and column.name in table.names:
+                at, values = layout.positions[column.name], table.values(column.name)
+                cells = {row[at] for row, value in zip(rows, values, strict=True) if value}
+                for style, offset in set(map(style_of, cells)):
                     found.setdefault("dates", set()).add(style)
                     found.setdefault("stamp_offset", set()).add(offset)
             elif column.kind in {"number", "integer"} and any(table.values(column.name)):

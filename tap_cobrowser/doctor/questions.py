@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from tap_cobrowser import errors
 from tap_cobrowser.checks.days import days_notice
-from tap_cobrowser.checks.keys import keys_shared
+from tap_cobrowser.checks.keys import colliding_keys
 from tap_cobrowser.doctor.late import days_of, why_not
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def _keys(made: Examination) -> Finding:
     answer: dict[str, object] = {}
     for each in made.seen:
         if each.table:
-            shared = len(keys_shared(each.command, each.table))
+            shared = len(colliding_keys(each.command, each.table))
             if shared or each.command.name not in answer:
                 answer[each.command.name] = shared or "unique"
     if not answer:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _LARGEST_INTEGER = 2**63 - 1
-_LONGEST_NUMBER = 400
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # `0,5` or `39,4779`, but not `1,234`
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*,(?!\d{3}\Z)\d+|(?:0|\d{4,}|),\d{3})", re.ASCII)
 # how a database may write a cell without a value
@@ -78,8 +77,6 @@ def _integer(cell: str) -> int:
 def numbers(cells: Sequence[str]) -> Sequence[Value]:
     """Convert the cells of a number column."""
     digits = "".join(cells).replace(".", "")
-    if not digits:
-        return _each(cells, _number, "a number")
     if digits.isascii() and digits.isdigit():
         try:
             values: list[Value] = (
@@ -104,21 +101,16 @@ def _number(cell: str) -> float:
 
 def _plain(cell: str) -> str:
     """Return the cell if it is a number in ASCII digits. Python's own parsers accept others."""
-    if len(cell) > _LONGEST_NUMBER or not _NUMBER.fullmatch(cell):
+    if not _NUMBER.fullmatch(cell):
         raise ValueError
     return cell
 
 
 def with_points(cells: Sequence[str], numbers: Sequence[Sequence[str]]) -> Sequence[str] | None:
-    """Return the cells of a column with decimal points instead of decimal commas.
+    """Return the cells of a column with decimal points, None if nothing proves decimal commas.
 
-    Args:
-        cells: The cells.
-        numbers: The cells of all number columns in the response. One of them has to prove that
-            commas do not separate thousands, as in `1,234`.
-
-    Returns:
-        The cells; None if they have points as well, or if nothing proves it.
+    One of the `numbers`, the cells of all number columns in the response, has to prove that commas
+    do not separate thousands, as in `1,234`.
     """
     if any("." in cell for cell in cells):
         return None
@@ -143,24 +135,24 @@ def _boolean(cell: str) -> bool:
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
-RFC_2822 = re.compile(
+_DUTCH_MONTHS = {"Mrt": "Mar", "Maa": "Mar", "Mei": "May", "Okt": "Oct"}
+_RFC_2822 = re.compile(
     r"(?:(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*|maandag|dinsdag|woensdag|donderdag|vrijdag"
     r"|zaterdag|zondag|ma|di|wo|do|vr|za|zo)\.?(?:, ?| ))? ?(\d{1,2}) "
-    rf"({'|'.join([*_MONTHS, *DUTCH_MONTHS])})[a-z]*\.? "
+    rf"({'|'.join([*_MONTHS, *_DUTCH_MONTHS])})[a-z]*\.? "
     r"(\d{4}|\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([+-]\d\d:?\d\d)| ([A-Z]+))?",
     re.ASCII | re.IGNORECASE,
 )
-ISO_8601 = re.compile(
+_ISO_8601 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
     r"(?: ?(Z|[+-]\d\d(?::?\d\d)?)| ([A-Z]{3,4}))?",
     re.ASCII | re.IGNORECASE,
 )
-UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
+_UNIX_SECONDS = re.compile(r"\d{9,10}", re.ASCII)
 # MySQL's zero date, and how PHP writes it: 30 November of the year -1
 _ZERO_DATE = re.compile(r"0|0000-00-00.*|-0001-11-30.*|(?:\w{3}, )?30 Nov -0001.*", re.ASCII)
 # What RFC 2822 allows at the end
-COMMENT = re.compile(r" ?\([^()]*\)\Z")
+_COMMENT = re.compile(r" ?\([^()]*\)\Z")
 # RFC 2822, section 4.3, and those of the Netherlands
 _ZONE_NAMES = {"UT": 0, "GMT": 0, "UTC": 0, "Z": 0, "EDT": -4, "EST": -5, "CDT": -5, "CST": -6}
 _ZONE_NAMES |= {"MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
@@ -181,8 +173,8 @@ class Moments:
     def values(self, cells: Sequence[str]) -> tuple[Sequence[Value], bool]:
         """Convert the cells of a column.
 
-        Also return whether some may be an hour too early: they have no offset, and are in the hour
-        that a clock change repeats.
+        Also return whether some are in the hour that a clock change repeats, without an offset:
+        they are taken for the first one.
         """
         hours, minutes = self._hours, _MINUTES
         begin = _hour_length(next(filter(None, cells), ""))
@@ -196,39 +188,29 @@ class Moments:
         except KeyError:
             moments = _each(cells, self._moment, "a date-time")
         values = [each.astimezone(timezone.utc).isoformat() if each else None for each in moments]
-        return values, any(map(_is_double, moments))
+        return values, any(each.tzinfo is not timezone.utc for each in moments if each)
 
     def _moment(self, cell: str) -> datetime | None:
-        cell = COMMENT.sub("", cell)
+        cell = _COMMENT.sub("", cell)
         return None if _ZERO_DATE.fullmatch(cell) else self.parse(cell)
 
     def parse(self, cell: str) -> datetime:
-        """Return the moment in UTC; in the zone, as the first of two, if a clock change repeats it.
-
-        Raises:
-            ValueError: If it is in none of the formats.
-        """
-        if UNIX_SECONDS.fullmatch(cell):
+        """Return the moment in UTC; in the zone if a clock change makes it one of two."""
+        if _UNIX_SECONDS.fullmatch(cell):
             return datetime.fromtimestamp(int(cell), timezone.utc)
-        if found := RFC_2822.fullmatch(cell):
+        if found := _RFC_2822.fullmatch(cell):
             day, month, year, hour, minute, second, digits, name = found.groups()
             if len(year) == 2:  # noqa: PLR2004 - RFC 2822, section 4.3
                 year = f"{'20' if year < '50' else '19'}{year}"
-            month = _MONTHS.index(DUTCH_MONTHS.get(month.title(), month.title())) + 1
+            month = _MONTHS.index(_DUTCH_MONTHS.get(month.title(), month.title())) + 1
             fraction = None
-        elif found := ISO_8601.fullmatch(cell):
+        elif found := _ISO_8601.fullmatch(cell):
             year, month, day, hour, minute, second, fraction, digits, name = found.groups()
         else:
             raise ValueError
-        local = datetime(  # noqa: DTZ001 - its offset is what comes next
-            int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            int(second or 0),
-            int((fraction or "0")[:6].ljust(6, "0")),
-        )
+        microsecond = (fraction or "0")[:6].ljust(6, "0")
+        parts = year, month, day, hour, minute, second or 0, microsecond
+        local = datetime(*map(int, parts))  # type: ignore[arg-type] # noqa: DTZ001 - its offset is next
         offset = (digits or name or "").upper()
         first, second = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         if not offset and first.astimezone(timezone.utc) < second.astimezone(timezone.utc):
@@ -250,11 +232,7 @@ class _Hours(dict[str, str]):
         self._moments = moments
 
     def __missing__(self, hour: str) -> str:
-        """Convert an hour.
-
-        Raises:
-            KeyError: If it has to be parsed with its minutes or its neighbours, or is not an hour.
-        """
+        """Convert an hour; a KeyError if it has to be parsed with its minutes, or is none."""
         begin = _hour_length(hour)
         try:
             first, last = (
@@ -263,8 +241,8 @@ class _Hours(dict[str, str]):
             )
         except (ValueError, OverflowError):
             raise KeyError(hour) from None
-        is_double = _is_double(first) or _is_double(last)
-        if last - first != _59_MINUTES or first.minute or first.microsecond or is_double:
+        is_even = last - first == _59_MINUTES and not (first.minute or first.microsecond)
+        if not is_even or {first.tzinfo, last.tzinfo} != {timezone.utc}:
             raise KeyError(hour)
         if len(self) >= self._MOST:
             self.clear()
@@ -273,11 +251,7 @@ class _Hours(dict[str, str]):
 
 
 def _fixed_zone(offset: str) -> timezone:
-    """Return the zone of an offset or a name.
-
-    Raises:
-        ValueError: If it is none.
-    """
+    """Return the zone of an offset or a name, a ValueError if it is none."""
     if offset[0] in "+-":
         digits = offset[1:].replace(":", "").ljust(4, "0")
         ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -290,8 +264,3 @@ def _fixed_zone(offset: str) -> timezone:
 def _hour_length(cell: str) -> int:
     """Return the length of `2012-03-14T16`, or else that of `Wed, 14 Mar 2012 16`."""
     return 13 if cell[4:5] == "-" else 19
-
-
-def _is_double(moment: datetime | None) -> bool:
-    """Return whether a clock change makes two hours of a date-time without an offset."""
-    return moment is not None and moment.tzinfo is not timezone.utc

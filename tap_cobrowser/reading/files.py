@@ -3,8 +3,8 @@
 Files may be larger than memory. Each is read in pieces, by the reader of responses: first to find
 what is wrong with it, before any of its rows is used, then for its rows.
 
-    found = find(setting)
-    commands_of = {source: recognize(source, commands) for source in found.sources}
+    sources, left_out = find(setting)
+    commands_of = {source: recognize(source, commands) for source in sources}
     for source, command in commands_of.items():
         file = check(source, command, zone)
         for table in file.tables(): ...
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import re
 import struct
 import zipfile
@@ -38,14 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tap_cobrowser.models import Command, Form, Notice, Table
-    from tap_cobrowser.reading.quoting import Rows
-    from tap_cobrowser.reading.table import Layout
+    from tap_cobrowser.reading.quoting import Layout, Rows
 
     OnBytes = Callable[[int], object]
 
-_ENDINGS = (".csv", ".csv.gz", ".zip")
-_PACKED = (".zip", ".gz", ".7z", ".rar")
-_UNPACK = "Unpack it, and run again."
+_ENDINGS = (".csv", ".csv.gz")
 _CHANGED = "It has changed while it was read"
 _GZIP = b"\x1f\x8b"
 # What the system, gzip and zipfile raise, for damaged names and numbers in an archive, too.
@@ -64,7 +62,10 @@ def _ignore(_: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A CSV file, or one (`member`) in a ZIP file; its size in bytes, there decompressed."""
+    """A CSV file, or the `member` of a ZIP file with that name.
+
+    `size` is the number of its bytes: on disk, or decompressed in a ZIP file.
+    """
 
     path: Path
     member: str
@@ -75,23 +76,17 @@ class Source:
         return f"file {quote(f'{self.path}: {self.member}' if self.member else self.path)}"
 
     def chunks(self, on_bytes: OnBytes = _ignore) -> Iterator[bytes]:
-        """Yield the decompressed bytes; `on_bytes` gets the number, of `size`, read so far."""
+        """Yield the decompressed bytes, and call `on_bytes` with how many of `size` are read."""
         with _opened(self) as (stream, position):
             while chunk := stream.read(CHUNK):
                 on_bytes(position())
                 yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The CSV files that a setting names, in the order of their names, and those that are none."""
+def find(setting: str) -> tuple[list[Source], list[str]]:
+    """Return the CSV files that a setting names, and the names of its other files.
 
-    sources: tuple[Source, ...]
-    left_out: tuple[str, ...]
-
-
-def find(setting: str) -> Found:
-    """Return the CSV files that a setting names: a file, a folder with its subfolders, or a glob.
+    It names a file, a folder with its subfolders, or a glob.
 
     Raises:
         HistoryFileError: If there is none, or if one cannot be opened.
@@ -99,19 +94,20 @@ def find(setting: str) -> Found:
     sources: list[Source] = []
     left_out: list[str] = []
     for path in _paths(setting):
-        if path.name.lower().endswith(".zip"):
-            members, others = _members(path)
-            sources += members
-            left_out += others
-        elif path.name.lower().endswith(_ENDINGS):
-            with _readable(f"file {quote(path)}"):
+        name = path.name.lower()
+        with _readable(f"file {quote(path)}"):
+            if name.endswith(".zip"):
+                members, others = _members(path)
+                sources += members
+                left_out += others
+            elif name.endswith(_ENDINGS):
                 sources.append(Source(path, "", path.stat().st_size))
-        else:
-            left_out.append(str(path))
+            else:
+                left_out.append(str(path))
     if not sources:
         msg = f"{quote(setting)} has no CSV file (.csv, .csv.gz, or .zip with .csv in it)"
         raise HistoryFileError(msg, advice="Correct `history_files`.")
-    return Found(tuple(sources), tuple(left_out))
+    return sources, left_out
 
 
 def _fail(what: str, where: object, advice: str | None = None) -> NoReturn:
@@ -132,39 +128,36 @@ def _paths(setting: str) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder and its subfolders, also in linked ones, without hidden ones."""
-    waiting, seen = [folder], set[Path]()
-    while waiting:
-        current = waiting.pop()
-        if (real := current.resolve()) in seen:
-            continue
+    """Yield the files in a folder and its subfolders, also in linked ones, without hidden ones."""
+
+    def fail(error: OSError) -> NoReturn:  # its files would be missing
+        raise error
+
+    seen = set[str]()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [name for name in folders if real not in seen and not name.startswith(".")]
         seen.add(real)
-        with _readable(f"folder {quote(current)}"):
-            inner = [path for path in current.iterdir() if not path.name.startswith(".")]
-        waiting += (path for path in inner if path.is_dir())
-        yield from inner
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _members(path: Path) -> tuple[list[Source], list[str]]:
     """Return the CSV files in a ZIP file, and the names of other files in it."""
-    sources: dict[str, Source] = {}
-    others = []
-    where = f"file {quote(path)}"
-    with _readable(where), zipfile.ZipFile(path) as archive:
+    sources: list[Source] = []
+    others: list[str] = []
+    with zipfile.ZipFile(path) as archive:
         for member in sorted(archive.infolist(), key=lambda each: each.filename):
             name = member.filename
             source = Source(path, name, member.file_size)
             if member.is_dir() or Path(name).name.startswith(".") or name.startswith("__MACOSX"):
                 continue
-            if name.lower().endswith(_PACKED):
-                _fail(f"It has a packed file in it, {quote(name)}", where, _UNPACK)
             if not name.lower().endswith(".csv"):
                 others.append(f"{path}: {name}")
-            elif name in sources:
-                _fail("It is twice in the ZIP file", source, _UNPACK)
+            elif sources and sources[-1].member == name:
+                _fail("It is twice in the ZIP file", source, "Unpack it, and run again.")
             else:
-                sources[name] = source
-    return list(sources.values()), others
+                sources.append(source)
+    return sources, others
 
 
 @contextmanager
@@ -201,16 +194,14 @@ def _opened(source: Source) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
 
 
 def recognize(source: Source, commands: Iterable[Command]) -> Command:
-    """Return the command of a file, by its header.
-
-    Of the commands whose key columns are all named, it is the one with most columns named.
+    """Return the command of a file: of those with all key columns named, the one with most columns.
 
     Raises:
         HistoryFileError: If there is none, or more than one, or the header is no usable one.
     """
     text = open_text(lambda: islice(source.chunks(), 1))
     start = next(text.pieces(), "")
-    if not start or says_nothing(start):
+    if says_nothing(start):
         _fail("It is empty", source)
     counts: dict[int, list[Command]] = {}
     for command in commands:
@@ -236,7 +227,7 @@ def recognize(source: Source, commands: Iterable[Command]) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """A file that was read once, and found to be complete, with so many rows."""
+    """A file that is read once, and found to be complete: the number of its rows, and its form."""
 
     source: Source
     rows: int
@@ -245,19 +236,17 @@ class HistoryFile:
     _layout: Layout
 
     def tables(self, on_bytes: OnBytes = _ignore) -> Iterator[Table]:
-        """Yield the rows in pieces.
-
-        `on_bytes` is called with the number of bytes, of `source.size`, that are read so far.
+        """Yield the rows in pieces; see `Source.chunks`.
 
         Raises:
             CellError: If a cell does not fit its column.
             HistoryFileError: If the file has changed.
         """
-        block = _with_chunks(self._layout, lambda: self.source.chunks(on_bytes)).block
+        layout = _with_chunks(self._layout, lambda: self.source.chunks(on_bytes))
         way = self.form.quoting
         first = 0
         with _named(self.source):
-            for rows in batches(block, way):
+            for rows in batches(layout, way):
                 count = len(rows)
                 table = self._reader.table(self._layout, way, rows, first)
                 yield replace(table, notices=_notices_of_file(table))
@@ -271,8 +260,8 @@ def check(
 ) -> HistoryFile:
     """Read a file once, to find out how it is written, and whether it is complete.
 
-    `zone` is that of date-times without an offset. `on_bytes` is called with the number of bytes,
-    of `source.size`, that are read so far; it starts again if the file is not written as it seemed.
+    `on_bytes` is called with the number of bytes, of `source.size`, whose rows are read so far. It
+    starts again if the file is not written as it seemed.
 
     Raises:
         HistoryFileError: If it is not complete, or not CSV.
@@ -297,8 +286,7 @@ def check(
 
 def _with_chunks(layout: Layout, chunks: Callable[[], Iterator[bytes]]) -> Layout:
     """Return a layout whose text is read from other chunks."""
-    text = replace(layout.block.text, chunks=chunks)
-    return replace(layout, block=replace(layout.block, text=text))
+    return replace(layout, text=replace(layout.text, chunks=chunks))
 
 
 def _survey(found: Iterator[Rows]) -> tuple[int, bool]:
@@ -318,7 +306,7 @@ def _named(source: Source) -> Iterator[None]:
     """Name the file in errors."""
     try:
         yield
-    except (Misfit, UnicodeDecodeError):  # which the first reading would have found
+    except Misfit:  # which the first reading would have found
         problem = HistoryFileError(_CHANGED, where=str(source))
     except CellError as error:
         error.where = f"{source}, {error.where}"

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from tap_cobrowser.errors import (
@@ -22,21 +21,12 @@ from tap_cobrowser.errors import (
 from tap_cobrowser.models import Column, Command, Form, Notice, Table, Value
 from tap_cobrowser.reading import cells as convert
 from tap_cobrowser.reading.cells import Moments, UnfitError
-from tap_cobrowser.reading.quoting import Block, Misfit, Rows, fit, line_of
-from tap_cobrowser.reading.text import (
-    Head,
-    Text,
-    chunks_of,
-    count_lines,
-    count_named,
-    head_of,
-    open_text,
-    says_nothing,
-)
+from tap_cobrowser.reading.quoting import Layout, Misfit, Rows, fit, line_of
+from tap_cobrowser.reading.text import Head, Text, count_named, head_of, says_nothing, text_of
 from tap_cobrowser.redaction import quote, quote_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
 _T = TypeVar("_T")
@@ -51,53 +41,18 @@ _WAYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What the first lines of a text show about its rows.
-
-    Attributes:
-        block: The rows, before they are parsed.
-        line: The line in which the first row begins, counted from 1.
-        names: The names in the header; empty without a header.
-        positions: For each documented column, its position in a row.
-        notices: What is unusual about the text.
-        start: The beginning of the text, to be quoted in errors.
-    """
-
-    block: Block
-    line: int
-    names: tuple[str, ...]
-    positions: Mapping[str, int]
-    notices: tuple[Notice, ...]
-    start: str
-
-    def form(self, way: str = "doubled") -> Form:
-        """Return how the text is written."""
-        return Form(self.block.text.encoding, self.block.separator, way)
-
-
 class TableReader:
-    """Reads the responses to one command. Safe to use from many threads."""
+    """Reads the responses to one command."""
 
     def __init__(self, command: Command, separator: str, zone: ZoneInfo) -> None:
-        """Prepare for a command.
-
-        Args:
-            command: The command.
-            separator: The separator of cells that is requested.
-            zone: The zone of date-times without an offset.
-        """
+        """Prepare; `separator` is requested, `zone` is that of date-times without an offset."""
         self._command = command
         self._by_name = {column.name.lower(): column for column in command.columns}
         self._separator = separator
         self._moments = Moments(zone)
 
     def read(self, body: bytes, charset: str | None = None) -> Table:
-        """Read a body.
-
-        Args:
-            body: The body of the response.
-            charset: The charset in `Content-Type`, if there is one.
+        """Read a body; `charset` is that in `Content-Type`.
 
         Raises:
             BrokenResponseError: If the body is incomplete, or is an HTML page.
@@ -105,12 +60,11 @@ class TableReader:
             MissingColumnError: If a key column is missing or present twice.
             CellError: If a cell does not fit its column.
         """
-        text = open_text(lambda: chunks_of(body), charset)
-        layout = self.layout(text)
-        if not layout:
-            return Table(nothing=True, form=Form(text.encoding))
-        way, rows = self.fit(layout, _all, keeps=True)
-        return self.table(layout, way, rows)
+        text = text_of(body, charset)
+        if layout := self.layout(text):
+            way, rows = self.fit(layout, lambda found: list(chain.from_iterable(found)), keeps=True)
+            return self.table(layout, way, rows)
+        return Table(nothing=True, form=Form(text.encoding))
 
     # The steps of `read`, which files take one by one
 
@@ -122,10 +76,11 @@ class TableReader:
             NotCsvError: If it is not CSV.
             MissingColumnError: If a key column is missing or present twice.
         """
-        start = "".join(islice(text.pieces(), 2))
-        if says_nothing(start) or not (start.strip("\ufeff \t\r\n") or text.has_nul):
-            return None
         columns = self._command.columns
+        every = {column.name: at for at, column in enumerate(columns)}
+        start = text.start
+        if says_nothing(start) and not text.has_nul:
+            return None
         head = head_of(start, self._by_name, self._separator)
         known = count_named(head.names, self._by_name)
         if known * 2 > len(columns):
@@ -136,11 +91,9 @@ class TableReader:
             raise MissingColumnError(msg)
         if not start.startswith('"', head.begin):
             raise _not_csv(start)
-        block = Block(text, head.begin, head.separator, len(columns), is_quoted=True)
-        positions = {column.name: at for at, column in enumerate(columns)}
         said = "The response has no header, so its columns are taken by position"
         notices = (Notice("no header", said),)
-        return Layout(block, 1 + count_lines(start[: head.begin]), (), positions, notices, start)
+        return Layout(text, head.begin, head.separator, len(columns), every, notices=notices)
 
     def _with_header(self, text: Text, start: str, head: Head) -> Layout:
         positions, notices = self._positions(head.names)
@@ -150,16 +103,9 @@ class TableReader:
                 f"{self._separator!r}, and is read so"
             )
             notices.append(Notice("separator", said, logging.INFO))
-        has_more = not head.names[-1]
-        block = Block(
-            text,
-            len(start) if says_nothing(start[head.end :]) else head.end,
-            head.separator,
-            len(head.names) - has_more,
-            has_more=has_more,
-        )
-        line = 1 + count_lines(start[: head.end])
-        return Layout(block, line, head.names, positions, tuple(notices), start)
+        begin = len(start) if says_nothing(start[head.end :]) else head.end
+        width = len(head.names) - (not head.names[-1])
+        return Layout(text, begin, head.separator, width, positions, head.names, tuple(notices))
 
     def _positions(self, names: Sequence[str]) -> tuple[dict[str, int], list[Notice]]:
         positions: dict[str, int] = {}
@@ -199,7 +145,7 @@ class TableReader:
             MissingColumnError: If it has no header, where a row could not be told from one.
         """
         try:
-            way, used = fit(layout.block, use, keeps=keeps)
+            way, used = fit(layout, use, keeps=keeps)
         except Misfit as misfit:
             raise _misfit_error(layout, misfit) from None
         if not layout.names and not any(
@@ -212,126 +158,108 @@ class TableReader:
             raise MissingColumnError(msg)
         return way, used
 
-    def table(self, layout: Layout, way: str, rows: Rows, first: int = 0) -> Table:
-        """Return rows with values of the columns' types.
+    def table(self, layout: Layout, way: str, rows: Rows, before: int = 0) -> Table:
+        """Return rows, which are removed from their list, with values of the columns' types.
 
-        Args:
-            layout: What the first lines of the text show.
-            way: The way of quoting.
-            rows: The rows. They are removed from this list.
-            first: The number of rows of the text before these.
+        There are so many rows `before` them in the text.
 
         Raises:
             BrokenResponseError: If one of the rows is a header.
             CellError: If a cell does not fit its column.
         """
-        columns = list(zip(*rows, strict=True)) or [()] * (layout.block.width + 1)
+        columns = list(zip(*rows, strict=True)) or [()] * (layout.width + 1)
         rows.clear()  # their cells are in the columns now
-        if layout.names and layout.names[1] in columns[1]:
-            self._reject_another_header(layout, way, columns, first)
-        notices = {notice.kind: notice for notice in _notices(layout, way, columns)}
+        if layout.names and (row := _another_header(layout, columns)) is not None:
+            msg = "The response repeats its header, as if several exports were joined"
+            raise BrokenResponseError(msg, where=f"line {line_of(layout, way, before + row)}")
+        notices = [*layout.notices, *_notices(layout, way, columns)]
         values: dict[str, Sequence[Value]] = {}
+        cells = {name: columns[at] for name, at in layout.positions.items()}
+        del columns
         for column in self._command.columns:
-            if not column.wanted or column.name not in layout.positions:
+            if not column.wanted or column.name not in cells:
                 continue
             try:
-                values[column.name] = self._values(column, columns, layout.positions, notices)
+                values[column.name], notice = self._values(column, cells)
             except UnfitError as error:
-                line = layout.line + line_of(layout.block, way, first + error.row)
+                line = line_of(layout, way, before + error.row)
                 raise _cell_error(column, error, line) from None
-        return Table(
-            tuple(values),
-            tuple(values.values()),
-            tuple({**{notice.kind: notice for notice in layout.notices}, **notices}.values()),
-            form=layout.form(way),
-        )
+            notices += [notice] if notice else []
+            if column.kind == "date-time":
+                del cells[column.name]  # before others are converted: they take most memory
+        by_kind = {notice.kind: notice for notice in notices}
+        names, found = tuple(values), tuple(values.values())
+        return Table(names, found, tuple(by_kind.values()), form=layout.form(way))
 
     def _values(
-        self,
-        column: Column,
-        columns: Sequence[Sequence[str]],
-        positions: Mapping[str, int],
-        notices: dict[str, Notice],
-    ) -> Sequence[Value]:
-        """Return the values of a column, and add to the notices what is unusual about them."""
-        cells = columns[positions[column.name]]
+        self, column: Column, cells: dict[str, tuple[str, ...]]
+    ) -> tuple[Sequence[Value], Notice | None]:
+        """Return the values of a column, and what is unusual about them."""
+        own = cells[column.name]
         if column.kind == "string":
-            return cells if column.key else convert.texts(cells)
+            return own if column.key else convert.texts(own), None
         if column.kind == "boolean":
-            return convert.booleans(cells)
+            return convert.booleans(own), None
         if column.kind == "date-time":
-            values, is_unsure = self._moments.values(cells)
+            values, is_unsure = self._moments.values(own)
             if column.key and None in values:
                 row = values.index(None)
-                raise UnfitError(row, cells[row], "a date-time")
-            if is_unsure:
-                said = (
-                    "Date-times without a UTC offset are in the hour that a clock change repeats: "
-                    "the tap takes the first of the two hours"
-                )
-                notices["repeated hour"] = Notice("repeated hour", said)
-            return values
+                raise UnfitError(row, own[row], "a date-time")
+            said = (
+                "Date-times without a UTC offset are in the hour that a clock change repeats, "
+                "and nothing tells which of the two hours they are of: the tap takes the first"
+            )
+            return values, Notice("repeated hour", said) if is_unsure else None
         to_numbers = convert.integers if column.kind == "integer" else convert.numbers
         try:
-            return to_numbers(cells)
+            return to_numbers(own), None
         except UnfitError:
-            numbers = [
-                columns[positions[each.name]]
-                for each in self._command.columns
-                if each.kind == "number" and each.name in positions
-            ]
-            pointed = convert.with_points(cells, numbers)
+            kinds = {each.name: each.kind for each in self._command.columns}
+            numbers = [cells[name] for name in cells if kinds[name] == "number"]
+            pointed = convert.with_points(own, numbers)
             if pointed is None:
                 raise
         try:
             values = to_numbers(pointed)
         except UnfitError as error:
-            raise UnfitError(error.row, cells[error.row], error.wanted) from None
+            raise UnfitError(error.row, own[error.row], error.wanted) from None
         said = "Numbers have a decimal comma instead of a decimal point"
-        notices["decimal comma"] = Notice("decimal comma", said)
-        return values
+        return values, Notice("decimal comma", said)
 
-    @staticmethod
-    def _reject_another_header(
-        layout: Layout, way: str, columns: Sequence[Sequence[str]], first: int
-    ) -> None:
-        """Reject a second header: the rows below it may be those of another response."""
+
+def _another_header(layout: Layout, columns: Sequence[Sequence[str]]) -> int | None:
+    """Return the row that is a header: the rows below it may be those of another response."""
+    if layout.names[1] in columns[1]:
         for row, cells in enumerate(zip(*columns, strict=True)):
             if tuple(map(str.strip, cells[1 : len(layout.names)])) == layout.names[1:]:
-                line = layout.line + line_of(layout.block, way, first + row)
-                msg = "The response repeats its header, as if several exports were joined"
-                raise BrokenResponseError(msg, where=f"line {line}")
-
-
-def _all(batches: Iterator[Rows]) -> Rows:
-    return list(chain.from_iterable(batches))
+                return row
+    return None
 
 
 def _notices(layout: Layout, way: str, columns: Sequence[Sequence[str]]) -> Iterator[Notice]:
     """Yield what is unusual about how the rows are written."""
-    text = layout.block.text
     if way in _WAYS:
         said = f"The response quotes its cells {_WAYS[way]}, and is read so"
         # Nothing proves that a text with such quotes is split in the right places.
         yield Notice("quoting", said, logging.WARNING if way == "bare" else logging.INFO)
-    if text.is_damaged:
+    if layout.text.is_damaged:
         said = "The response has invalid characters, which are shown as \ufffd"
         yield Notice("invalid characters", said)
-    if text.has_nul or (way == "addslashes" and text.has_escaped_nul):
+    if layout.text.has_nul or (way == "addslashes" and layout.text.has_escaped_nul):
         said = "The response has NUL characters in its texts, which no target can store: left out"
         yield Notice("NUL", said)
-    if layout.block.has_more and len(columns) > layout.block.width and any(columns[-1]):
+    if layout.has_more and len(columns) > layout.width and any(columns[-1]):
         yield Notice("unknown columns", "The response has a column without a name")
 
 
 def _misfit_error(layout: Layout, misfit: Misfit) -> TapCobrowserError:
-    start = layout.start
+    start = layout.text.start
     if _HTML.match(start) or _JSON.match(start) or (not layout.names and misfit.row <= 0):
         return _not_csv(start)
-    end = "".join(deque(layout.block.text.pieces(), maxlen=2))
+    end = "".join(deque(layout.text.pieces(), maxlen=2))
     where = ""
     if misfit.row >= 0:
-        where = f"line {layout.line + line_of(layout.block, 'doubled', misfit.row)}"
+        where = f"line {line_of(layout, 'doubled', misfit.row)}"
     return BrokenResponseError(
         "The response is incomplete: a quote is not closed, or a row has too few or too many "
         f"cells; it ends with {quote(end, 80, end=True)}",

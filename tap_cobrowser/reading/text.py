@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ CHUNK = 2**16
 """The number of bytes that are decoded at once."""
 
 _LONGEST_LINE = 16 * 2**20
-_FEW = 2
 _BLANK = " \t\r\n"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # A script in several files puts out what stands around its tags: marks, blanks and blank lines.
@@ -27,25 +27,18 @@ _AROUND = r"[\ufeff \t\r\n]*"
 _ABOVE = re.compile(rf'{_AROUND}(?:"?sep=(.)"?[ \t]*(?:\r\n|\n|\r){_AROUND})?', re.IGNORECASE)
 _FIRST_LINE = re.compile(r"[^\r\n]*[\r\n]*")
 
-_BLANK_START = re.compile(rb"[ \t\r\n]*")
 _LONGEST_NOTHING = 1_000
 _LONGEST_PHRASE = 100
-_LEADS = (
-    *("sorry, ", "sorry ", "there are ", "there were ", "there is ", "there was "),
-    *("helaas, ", "helaas ", "er zijn ", "er waren ", "er werden ", "er is "),
-)
-_PHRASES = (
-    *("no data", "no result", "no results", "no records", "no rows", "no entries", "no matches"),
-    *("no conversations", "no chats", "no emails", "no e-mails", "no messages", "no sessions"),
-    *("no activity", "no activities", "no statistics", "nothing found", "empty result"),
-    *("0 results", "0 records", "0 rows"),
-    *("geen data", "geen gegevens", "geen resultaat", "geen resultaten", "geen records"),
-    *("geen rijen", "geen regels", "geen gesprekken", "geen chats", "geen e-mails", "geen emails"),
-    *("geen berichten", "geen sessies", "geen activiteit", "geen activiteiten"),
-    *("geen statistieken", "niets gevonden", "0 resultaten", "0 rijen"),
-)
 # `No database selected`, `No data-source` and `No results: timeout` are errors.
-_AFTER_PHRASE = re.compile(r"(?![\w-])(?!\s*:)")
+_NOTHING = re.compile(
+    r"(?:(?:sorry|helaas),? )?(?:there (?:are|were|is|was) |er (?:zijn|waren|werden|is) )?"
+    r"(?:(?:no|0) (?:data|results?|records|rows|entries|matches|conversations|chats|e-?mails"
+    r"|messages|sessions|activity|activities|statistics)"
+    r"|(?:geen|0) (?:data|gegevens|resultaat|resultaten|records|rijen|regels|gesprekken|chats"
+    r"|e-?mails|berichten|sessies|activiteit|activiteiten|statistieken)"
+    r"|nothing found|empty result|niets gevonden)(?![\w-])(?!\s*:)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +47,8 @@ class Text:
 
     Attributes:
         chunks: Opens its bytes, from the beginning.
-        encoding: Its encoding, as users know it.
-        codec: Its encoding, as Python knows it.
-        errors: How bytes are decoded that are invalid in it.
-        is_damaged: Whether it has such bytes.
+        encoding: Its encoding.
+        is_damaged: Whether it has bytes that are invalid in it.
         has_nul: Whether it has NUL characters. They are left out.
         has_backslash: Whether it has a backslash.
         has_escaped_nul: Whether it has a NUL character as `addslashes` writes it.
@@ -66,8 +57,6 @@ class Text:
 
     chunks: Callable[[], Iterable[bytes]]
     encoding: str
-    codec: str
-    errors: str = "strict"
     is_damaged: bool = False
     has_nul: bool = False
     has_backslash: bool = False
@@ -79,18 +68,19 @@ class Text:
         """Whether its last line has a line end."""
         return self.end.endswith(("\n", "\r"))
 
+    @property
+    def start(self) -> str:
+        """Its beginning, with the first lines."""
+        return "".join(islice(self.pieces(), 2))
+
     def pieces(self, skip: int = 0) -> Iterator[str]:
-        """Yield the text in pieces, without blank ones at the beginning and blanks at the end.
+        """Yield the text behind `skip` characters, without blank lines around it, in pieces.
 
-        Args:
-            skip: The number of characters to leave out at the beginning.
-
-        Yields:
-            About 64 KiB that end with a line end; the last piece need not have one.
+        They have about 64 KiB and end with a line end; the last one need not have one.
         """
         rest, blank = "", True
-        for text in _decoded(self.chunks(), self.codec, self.errors):
-            piece = rest + (text.replace("\0", "") if self.has_nul else text)
+        for text in _decoded(self.chunks(), self.encoding):
+            piece = rest + text.replace("\0", "")
             blank = blank and piece.isspace()
             if blank:  # which need not be kept
                 continue
@@ -107,64 +97,56 @@ class Text:
 
 def _last_line_end(piece: str) -> int:
     """Return where the last line that is not blank ends, if it does not end with the piece."""
-    tail = piece[-1000:]  # a copy of all would take longer than the rest
-    tail = piece if tail.isspace() else tail
-    last = len(piece) - len(tail) + len(tail.rstrip(_BLANK))
+    last = len(piece.rstrip(_BLANK))
     # A carriage return at the end may be half of a line end.
     found = _LINE_END.match(piece, last, len(piece) - piece.endswith("\r"))
     return found.end() if found else max(piece.rfind("\n", 0, last), piece.rfind("\r", 0, last)) + 1
 
 
-def chunks_of(body: bytes) -> Iterator[bytes]:
-    """Yield the bytes of a body in chunks."""
-    return (body[at : at + CHUNK] for at in range(0, len(body), CHUNK))
+def text_of(body: bytes, charset: str | None = None) -> Text:
+    """Return the text of a body; see `open_text`."""
+    return open_text(lambda: (body[at : at + CHUNK] for at in range(0, len(body), CHUNK)), charset)
 
 
 def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None) -> Text:
-    """Return the text that bytes are.
+    """Return the text that bytes are; `chunks` opens them, from the beginning.
 
-    It is UTF-16 if it begins so; UTF-8 if all but a few bytes are valid; otherwise the charset
-    decides, and without one it is Windows-1252.
-
-    Args:
-        chunks: Opens the bytes, from the beginning.
-        charset: The charset in `Content-Type`, if there is one.
+    It is UTF-16 if it begins with its mark; UTF-8 if all but a few bytes are valid; otherwise the
+    charset in `Content-Type` decides, and without one it is Windows-1252.
     """
-    first = next(iter(chunks()), b"")
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _scanned(Text(chunks, "UTF-16", "utf-16", "replace"))
+    if next(iter(chunks()), b"").startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _scanned(Text(chunks, "UTF-16"))
+    text = Text(chunks, "UTF-8")
     try:
-        return _scanned(Text(chunks, "UTF-8", "utf-8"))
+        return _scanned(text, "strict")
     except UnicodeDecodeError:
         pass
-    if _is_damaged_utf_8(chunks, charset):
-        return _scanned(Text(chunks, "UTF-8", "utf-8", "replace"))
+    if _is_damaged_utf_8(text):
+        return _scanned(text)
     try:
         # not all of its codecs raise the same, and some are none of text
         if charset and not b"".decode(charset):
-            return _scanned(Text(chunks, codecs.lookup(charset).name, charset))
+            return _scanned(Text(chunks, codecs.lookup(charset).name), "strict")
     except (ValueError, LookupError):
         pass
-    # Five bytes are undefined in Windows-1252. They are shown as escapes rather than dropped.
-    return _scanned(Text(chunks, "Windows-1252", "cp1252", "backslashreplace"))
+    return _scanned(Text(chunks, "Windows-1252"))
 
 
 def decode(body: bytes, charset: str | None = None) -> str:
     """Return the text of a body as a whole."""
-    text = open_text(lambda: chunks_of(body), charset)
-    return "".join(_decoded(text.chunks(), text.codec, text.errors))
+    text = text_of(body, charset)
+    return "".join(_decoded(text.chunks(), text.encoding))
 
 
-def _scanned(text: Text) -> Text:
-    """Return a text with what is to be known before it is parsed.
+def _scanned(text: Text, errors: str = "replace") -> Text:
+    """Return a text with what is to be known of it before it is parsed.
 
-    Raises:
-        UnicodeDecodeError: If it is not in its encoding.
+    With `strict` errors, a UnicodeDecodeError is raised if it is not in its encoding.
     """
     damaged = nul = backslash = escaped_nul = False
     end = ""
-    for piece in _decoded(text.chunks(), text.codec, text.errors):
-        damaged = damaged or (text.errors == "replace" and "\ufffd" in piece)
+    for piece in _decoded(text.chunks(), text.encoding, errors):
+        damaged = damaged or (errors == "replace" and "\ufffd" in piece)
         nul = nul or "\0" in piece
         if "\\" in piece:
             backslash = True
@@ -180,8 +162,8 @@ def _scanned(text: Text) -> Text:
     )
 
 
-def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(codec)(errors)
+def _decoded(chunks: Iterable[bytes], encoding: str, errors: str = "replace") -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     first = True
     for chunk in chunks:
         yield decoder.decode(chunk.removeprefix(codecs.BOM_UTF8) if first else chunk)
@@ -189,31 +171,26 @@ def _decoded(chunks: Iterable[bytes], codec: str, errors: str) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _is_damaged_utf_8(chunks: Callable[[], Iterable[bytes]], charset: str | None) -> bool:
+def _is_damaged_utf_8(text: Text) -> bool:
     """Return whether bytes are UTF-8 but for a few: texts are cut in the middle of a character.
 
-    Text in another encoding has hardly any character that is valid UTF-8. PHP calls UTF-8 whatever
-    it puts out: what has no such character is not UTF-8 all the same.
+    Text in another encoding has hardly any character that is valid UTF-8.
     """
-    broken = beyond_ascii = 0
-    for piece in _decoded(chunks(), "utf-8", "replace"):
-        broken += piece.count("\ufffd")
-        beyond_ascii += len(piece) - len(piece.encode("ascii", "ignore"))
-    says_so = (charset or "").lower().replace("-", "").replace("_", "") == "utf8"
-    return beyond_ascii >= 2 * broken or (says_so and (beyond_ascii > broken or broken <= _FEW))
+    broken = valid = 0
+    for piece in _decoded(text.chunks(), text.encoding):
+        invalid = piece.count("\ufffd")
+        broken += invalid
+        valid += len(piece) - len(piece.encode("ascii", "ignore")) - invalid
+    return valid >= broken
 
 
 # The first lines
 
 
 class Head(NamedTuple):
-    """The first line of a table.
+    """The first line of a table: what separates its cells, and the cells.
 
-    Attributes:
-        separator: The separator of cells.
-        names: Its cells.
-        begin: The number of characters above it.
-        end: The number of characters above the rows, if it is a header.
+    It has `begin` characters above it; the next line, without blank ones, has `end`.
     """
 
     separator: str
@@ -223,12 +200,10 @@ class Head(NamedTuple):
 
 
 def head_of(text: str, documented: Collection[str], separator: str) -> Head:
-    """Return the first line of a table, and what separates its cells.
+    """Return the first line of a table.
 
-    Args:
-        text: The beginning of a text.
-        documented: The names of the documented columns, in lower case.
-        separator: The separator that was requested.
+    `text` is the beginning of a text. Of the separators, it has the one under which it names most
+    `documented` columns (in lower case); `separator` is the one that was requested.
     """
     above = _ABOVE.match(text)
     begin = above.end() if above else 0
@@ -257,22 +232,15 @@ def count_lines(text: str) -> int:
 
 
 def is_nothing(body: bytes, charset: str | None = None) -> bool:
-    """Return whether a body is blank, or one short line that says that there are no rows."""
-    blank = _BLANK_START.match(body)
-    if len(body) - (blank.end() if blank else 0) > _LONGEST_NOTHING:
+    """Return whether a body says that there are no rows; see `says_nothing`."""
+    if len(body) > _LONGEST_NOTHING and body[:_LONGEST_NOTHING].strip():
         return False
-    text = decode(body, charset)
-    return not text.strip("\ufeff \t\r\n") or says_nothing(text)
+    return says_nothing(decode(body, charset))
 
 
 def says_nothing(text: str) -> bool:
-    """Return whether a text is one short line that says that there are no rows."""
+    """Return whether a text is blank, or one short line that says that there are no rows."""
     line = text.strip("\ufeff \t\r\n")
     if len(line) > _LONGEST_PHRASE or _LINE_END.search(line):
         return False
-    line = " ".join(line.strip("\"' ").lower().split())
-    for lead in _LEADS:
-        line = line.removeprefix(lead)
-    return any(
-        line.startswith(phrase) and _AFTER_PHRASE.match(line, len(phrase)) for phrase in _PHRASES
-    )
+    return not line or _NOTHING.match(" ".join(line.strip("\"' ").split())) is not None

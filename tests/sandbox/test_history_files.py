@@ -230,18 +230,18 @@ def test_files_of_ccc_streams_need_the_setting(files: Path, caplog: Logs) -> Non
 # Several files
 
 
-def test_days_and_files_that_come_twice_are_named(tmp_path: Path, caplog: Logs) -> None:
+def test_days_that_come_twice_are_named(tmp_path: Path, caplog: Logs) -> None:
     caplog.set_level(logging.INFO)
     stream = "accountspecshourly"
     export(tmp_path / "history" / "1", days_ago(4), days_ago(2))
     export(tmp_path / "history" / "2", days_ago(3), days_ago(1))
     (tmp_path / "history" / "read me.txt").touch()
     output = run(settings(tmp_path / "history"), catalog=select(stream))
-    assert {*ordered(found(output, stream))} == {*ordered(wanted(stream))}
+    assert ordered(found(output, stream)) == ordered(wanted(stream))
     rows = [len(wanted(stream, days_ago(a), days_ago(b))) for a, b in ((4, 2), (3, 1))]
-    said = [line.replace(str(tmp_path), "") for line in caplog.messages]
+    said = caplog.messages
     days = [f"{days_ago(a)}..{days_ago(b)}" for a, b in ((4, 2), (3, 1))]
-    assert any(line.endswith(f"2026.csv': {rows[0]} rows of {days[0]}") for line in said), said
+    assert any(line.endswith(f".csv': {rows[0]} rows of {days[0]}") for line in said), said
     again = f"{rows[1]} rows of {days[1]}, 2 of whose 3 days were in files before"
     assert any(line.endswith(again) for line in said), said
     assert f"{stream}: {sum(rows)} rows" in said

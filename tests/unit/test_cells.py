@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import time
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -170,13 +171,34 @@ def test_any_moment_with_an_offset_is_read_back(
 # The hour that a clock change repeats: in UTC, 00:00 to 02:00 on 25 October 2026
 
 
-def test_moments_in_the_repeated_hour_are_taken_for_the_first_one_and_noted() -> None:
-    values, is_unsure = Moments(AMSTERDAM).values(["2026-10-25 01:30:00", "2026-10-25 02:30:00"])
-    assert values == ["2026-10-24T23:30:00+00:00", "2026-10-25T00:30:00+00:00"]
-    assert is_unsure
+@pytest.mark.parametrize(
+    "cell", ["2026-10-25 02:30:00", "Sun, 25 Oct 2026 02:30:00", "Sun, 25 Oct 2026 02:30"]
+)
+def test_a_moment_that_may_be_of_two_hours_is_taken_for_the_first_one_and_noted(cell: str) -> None:
+    before, after = (cell.replace("02:30", f"0{hour}:30") for hour in (1, 3))
+    for cells in ([cell], [before, cell, after, cell]):
+        values, is_unsure = Moments(AMSTERDAM).values(cells)
+        assert is_unsure
+        assert values[-1] == "2026-10-25T00:30:00+00:00"
+    values, is_unsure = Moments(AMSTERDAM).values([before, "", after])
+    assert values == ["2026-10-24T23:30:00+00:00", None, "2026-10-25T02:30:00+00:00"]
+    assert not is_unsure
 
 
 def test_a_clock_change_of_half_an_hour_is_known() -> None:
     zone = ZoneInfo("Australia/Lord_Howe")
-    assert not Moments(zone).values(["2026-04-05 01:20:00"])[1]
-    assert Moments(zone).values(["2026-04-05 01:40:00"]) == (["2026-04-04T14:40:00+00:00"], True)
+    begin = datetime(2026, 4, 4, 13, tzinfo=timezone.utc)
+    for at in range(0, 240, 10):
+        instant = (begin + timedelta(minutes=at)).astimezone(zone)
+        (value,), is_unsure = Moments(zone).values([f"{instant:%Y-%m-%d %H:%M:%S}"])
+        assert is_unsure == (f"{instant:%H:%M}" in {"01:30", "01:40", "01:50"})
+        assert value == instant.replace(fold=0).astimezone(timezone.utc).isoformat()
+
+
+@pytest.mark.parametrize("cell", ["9" * 100_000 + "x", "." * 100_000, "1" * 100_000 + ",5"])
+def test_a_long_cell_that_is_no_number_is_found_at_once(cell: str) -> None:
+    begun = time.process_time()
+    for convert in (integers, numbers):
+        with pytest.raises(UnfitError):
+            convert([cell])
+    assert time.process_time() - begun < 1

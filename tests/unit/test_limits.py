@@ -19,7 +19,7 @@ def suspicious(*numbers: int, hourly: bool = False) -> list[int]:
     counts, found, command = RowCounts(), [], HOURS if hourly else EVENTS
     for at, rows in enumerate(numbers):
         counts.add(rows, days(DAY + 2 * at * ONE_DAY, 2))
-        if counts.looks_like_limit(rows, command):
+        if counts.is_suspicious(rows, command):
             found.append(rows)
     return found
 
@@ -29,7 +29,7 @@ def limit_of_days(*numbers: int, hourly: bool = False) -> int | None:
     counts = RowCounts()
     for at, rows in enumerate(numbers):
         counts.add(rows, days(DAY + at * ONE_DAY))
-    return counts.repeated_number(HOURS if hourly else EVENTS)
+    return counts.limit_of_days(HOURS if hourly else EVENTS)
 
 
 @pytest.mark.parametrize("rows", [100, 101, 500, 1000, 1001, 999, 1200, 65_000])
@@ -71,16 +71,16 @@ def test_days_of_a_regular_stream_often_have_the_same_number() -> None:
     counts = RowCounts()
     for at in range(5):
         counts.add(40, days(DAY + at * ONE_DAY))
-    assert counts.repeated_number(replace(EVENTS, regular=True)) is None
+    assert counts.limit_of_days(replace(EVENTS, regular=True)) is None
 
 
 def test_a_number_that_was_shown_to_be_harmless_is_never_suspicious_again() -> None:
     counts = RowCounts(harmless={100})
     counts.add(100, days(DAY, 2))
-    assert not counts.looks_like_limit(100, EVENTS)
+    assert not counts.is_suspicious(100, EVENTS)
     for _ in range(3):
         counts.add(100, days(DAY))
-    assert counts.repeated_number(EVENTS) is None
+    assert counts.limit_of_days(EVENTS) is None
 
 
 def test_only_single_days_and_full_tables_are_beyond_proof() -> None:

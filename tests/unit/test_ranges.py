@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tap_cobrowser.checks.ranges import Ends, broken_ranges_notice, doubtful_ranges_notice
+from tap_cobrowser.checks.ranges import Ends, no_ranges_notice, odd_ranges_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tests.expected import AMSTERDAM
 from tests.tables import days, moment
@@ -44,13 +44,13 @@ def test_rows_of_the_days_between_are_of_neither_end() -> None:
 def test_both_warnings_say_what_was_seen_what_the_tap_does_and_what_to_ask() -> None:
     window = days(DAY, 2)
     for said in (
-        broken_ranges_notice(window, "lacks rows").text,
-        doubtful_ranges_notice(window, window.days[0]).text,
-        doubtful_ranges_notice(window, window.days[1]).text,
+        no_ranges_notice(window, "lacks rows").text,
+        odd_ranges_notice(window, window.days[0]).text,
+        odd_ranges_notice(window, window.days[1]).text,
     ):
         assert "one day at a time" in said
         assert "`window_days`" in said
         assert "ask CoBrowser.net" in said
-    assert f"the response to {window} lacks rows" in broken_ranges_notice(window, "lacks rows").text
+    assert f"the response to {window} lacks rows" in no_ranges_notice(window, "lacks rows").text
     assert "no window so far has" not in said
     assert "newest day" in said

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_cobrowser.doctor.written import cells_of
+from tap_cobrowser.checks.keys import keys_notice
 from tap_cobrowser.errors import (
     BrokenResponseError,
     CellError,
@@ -20,9 +20,7 @@ from tap_cobrowser.errors import (
     NotCsvError,
 )
 from tap_cobrowser.models import Column, Command, Form
-from tap_cobrowser.reading.table import TableReader
 from tests.unit.tables import (
-    AMSTERDAM,
     BEGIN,
     COMMAND,
     NAMES,
@@ -287,8 +285,7 @@ def test_lines_are_counted_in_every_way_of_quoting(quoting: str) -> None:
     body = csv_of() + lines + f'"3";"{BEGIN}";"";"x";"";"";""\n'
     with pytest.raises(CellError, match="line 8, column 'count'"):
         read(body)
-    form, _ = cells_of(TableReader(COMMAND, ";", AMSTERDAM), body.encode(), None)
-    assert form.quoting == quoting
+    assert read(csv_of() + lines).form.quoting == quoting
 
 
 def test_decimal_commas_are_read_and_noted_where_a_number_proves_them() -> None:
@@ -323,6 +320,23 @@ def test_an_hour_that_a_clock_change_repeats_is_noted_once() -> None:
     table = read(csv_of((ROW[0], *night, *ROW[3:])))
     assert kinds(table) == ["repeated hour"]
     assert "key" not in table.notices[0].text
+
+
+def test_rows_per_hour_that_a_clock_change_makes_alike_share_their_key() -> None:
+    columns = (
+        Column("host_id", "string", key=True),
+        Column("hourBegin_time", "date-time", key=True),
+        Column("number", "integer"),
+    )
+    command = Command(
+        "hostspecshourly", columns, ("host_id", "hourBegin_time"), "hourBegin_time", windowed=True
+    )
+    night = [("a", f"2026-10-25 0{hour}:00:00", str(at)) for at, hour in enumerate((1, 2, 2, 3), 1)]
+    table = read(csv_of(*night, header=tuple(c.name for c in columns)), command=command)
+    assert kinds(table) == ["repeated hour"]
+    shared = keys_notice(command, table)
+    assert shared
+    assert "the first by host_id 'a', hourBegin_time '2026-10-25T00:00:00+00:00'" in shared.text
 
 
 # Anything at all
