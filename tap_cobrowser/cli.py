@@ -228,6 +228,7 @@ def _usage_problem(error: click.UsageError) -> str:
 
 def _json_object(path: str, what: str) -> dict[str, Any]:
     """Return the JSON object in a file. The path is not quoted: it may be the JSON itself."""
+    reason = "it is not a JSON object"
     try:
         with click.open_file(path, "rb") as file:
             raw = file.read()
@@ -235,16 +236,12 @@ def _json_object(path: str, what: str) -> dict[str, Any]:
             text = "The state file is empty, so the run begins at `start_date`."
             logging.getLogger("tap-cobrowser").warning(text)
             return {}
-        found = parse_json(raw)
-        reason = "it is not a JSON object"
-    except FileNotFoundError:
-        found, reason = None, "there is no such file"
+        if isinstance(found := parse_json(raw), dict):
+            return found
     except OSError as error:
-        found, reason = None, error.strerror or "the system does not allow it"
+        reason = error.strerror or "the system does not allow it"
     except ValueError as error:
-        found, reason = None, str(error)
-    if isinstance(found, dict):
-        return found
+        reason = str(error)
     msg = f"The {what} cannot be read: {reason}"
     or_env = ", or ENV for environment variables" if what.startswith("configuration") else ""
     raise InputFileError(msg, advice=f"Give the path of a JSON file{or_env}.")
