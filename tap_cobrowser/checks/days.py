@@ -31,29 +31,25 @@ def days_notice(command: Command, response: Response, zone: ZoneInfo) -> Notice 
     if not moments or window is None:
         return None
     begin, end = _bounds(window, zone)
-    low, high = min(moments), max(moments)
-    if command.hourly and high == end and low > begin:
+    if command.hourly and max(moments) == end and min(moments) > begin:
         # The hour after the days instead of their first one: an hour's difference of time zones.
         end = (datetime.fromisoformat(end) - timedelta(hours=1)).isoformat()
-    if high <= end and (command.reaches_back or low >= begin):
+    before = [] if command.reaches_back else [moment for moment in moments if moment < begin]
+    after = [moment for moment in moments if moment > end]
+    if not before and not after:
         return None
-    first, last = datetime.fromisoformat(low), datetime.fromisoformat(high)
     begins, ends = datetime.fromisoformat(begin), datetime.fromisoformat(end)
-    earliest, latest = (begins - _A_DAY).isoformat(), (ends + _A_DAY).isoformat()
-    if not any(
-        moment <= latest and (command.reaches_back or moment >= earliest) for moment in moments
-    ):
-        raise _wrong_days(response, first, last, zone)
-    before = 0 if command.reaches_back else sum(moment < begin for moment in moments)
-    after = sum(moment > end for moment in moments)
-    parts = []
-    if before:
-        parts.append(f"{_rows(before)} up to {_hours(begins - first)} before")
-    if after:
-        parts.append(f"{_rows(after)} up to {_hours(last - ends)} after")
+    earliest = "" if command.reaches_back else (begins - _A_DAY).isoformat()
+    latest = (ends + _A_DAY).isoformat()
+    if not any(earliest <= moment <= latest for moment in moments):
+        raise _wrong_days(moments, zone)
+    early = begins - datetime.fromisoformat(min([*before, begin]))
+    late = datetime.fromisoformat(max([*after, end])) - ends
+    parts = [f"{_rows(len(before))} up to {_hours(early)} before"] if before else []
+    parts += [f"{_rows(len(after))} up to {_hours(late)} after"] if after else []
     text = f"The response to {window} has {' and '.join(parts)} these days. They are emitted. "
     advice = "The server may not use `start` and `stop` as documented, or "
-    if max(begins - first if before else timedelta(0), last - ends) <= _A_DAY:
+    if max(early, late) <= _A_DAY:
         advice = (
             "The server's days may begin at another midnight than those of `timezone` "
             f"({zone.key}), so that the first day and today lack rows: ask CoBrowser.net for the "
@@ -83,14 +79,12 @@ def _bounds(window: DateWindow, zone: ZoneInfo) -> tuple[str, str]:
     )
 
 
-def _wrong_days(
-    response: Response, first: datetime, last: datetime, zone: ZoneInfo
-) -> WrongDaysError:
+def _wrong_days(moments: Sequence[str], zone: ZoneInfo) -> WrongDaysError:
+    first, last = map(datetime.fromisoformat, (min(moments), max(moments)))
     got = DateWindow(first.astimezone(zone).date(), last.astimezone(zone).date())
-    rows = len(response.table)
-    count = rows if rows > 1 else "one"
+    rows = len(moments) if len(moments) > 1 else "one"
     return WrongDaysError(
-        f"The response has no row of the days that were requested, but {count} of {got}"
+        f"The response has no row of the days that were requested, but {rows} of {got}"
     )
 
 

@@ -1,15 +1,8 @@
 """History from files: which files there are, which command each is of, and their tables.
 
 Files may be larger than memory. Each is read in pieces, by the reader of responses: first to find
-what is wrong with it, before any of its rows is used, then for its rows.
-
-    sources, left_out = find(setting)
-    commands_of = {source: recognize(source, commands) for source in sources}
-    for source, command in commands_of.items():
-        file = check(source, command, zone)
-        for table in file.tables(): ...
-
-All errors are `HistoryFileError`, or `CellError` for a cell; they name the file.
+what is wrong with it (`check`), before any of its rows is used, then for its rows (`tables`). All
+errors are `HistoryFileError`, or `CellError` for a cell; they name the file.
 """
 
 from __future__ import annotations

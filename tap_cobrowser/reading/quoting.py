@@ -57,9 +57,7 @@ class Layout:
     """What the first lines of a text show about its rows.
 
     Attributes:
-        text: The text.
         begin: The number of characters above the first row.
-        separator: The separator of cells.
         width: The number of columns, without an empty one that a trailing separator makes.
         positions: For each documented column, its position in a row.
         names: The names in the header; empty without a header, where every cell has to be quoted.

@@ -47,10 +47,8 @@ class Text:
 
     Attributes:
         chunks: Opens its bytes, from the beginning.
-        encoding: Its encoding.
-        is_damaged: Whether it has bytes that are invalid in it.
+        is_damaged: Whether it has bytes that are invalid in its encoding.
         has_nul: Whether it has NUL characters. They are left out.
-        has_backslash: Whether it has a backslash.
         has_escaped_nul: Whether it has a NUL character as `addslashes` writes it.
         end: Its last two characters, without blanks.
     """
