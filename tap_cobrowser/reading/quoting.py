@@ -101,7 +101,10 @@ def fit(
             misfits[way] = misfit.with_traceback(None)  # which would keep all rows
         is_cut = any(misfit.is_cut for misfit in misfits.values())
         # A backslash at the end of a last cell looks like a cut in `addslashes`, too.
-        if is_cut and not (way == "addslashes" and layout.text.is_ended):
+        if is_cut and not (
+            (way == "addslashes" and layout.text.is_ended)
+            or (way == "doubled" and _ends_like_fputcsv(layout))
+        ):
             break
     raise misfits.get("doubled") or misfits["addslashes"]
 
@@ -199,6 +202,17 @@ def line_of(layout: Layout, way: str, row: int) -> int:
                 row -= 1
             begin = reader.line_num
     return 1 + count_lines(layout.text.start[: layout.begin]) + begin
+
+
+def _ends_like_fputcsv(layout: Layout) -> bool:
+    r"""Return whether `\""` is at the end: a quote that is not doubled, and one that closes.
+
+    A cut of doubled quotes may leave this, too. But `fputcsv` quotes no id.
+    """
+    last = ""
+    for piece in layout.text.pieces(layout.begin):
+        last = piece
+    return last.rstrip("\r\n").endswith('\\""') and not _begins_quoted(layout)
 
 
 def _begins_quoted(layout: Layout) -> bool:

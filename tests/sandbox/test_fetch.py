@@ -367,7 +367,7 @@ def test_a_date_to_wait_for_counts_from_the_date_of_the_response(
     assert sum(client.waits) == pytest.approx(30, abs=1)
 
 
-@pytest.mark.parametrize("kind", ["empty", "text"])
+@pytest.mark.parametrize("kind", ["empty", "text", "status-204"])
 def test_a_response_without_rows_but_with_retry_after_is_retried(
     sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

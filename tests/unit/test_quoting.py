@@ -48,9 +48,7 @@ SEPARATORS = st.sampled_from(";,:|")
 
 
 @pytest.mark.parametrize(
-    ("way", "least"),
-    # A last cell of `fputcsv` that ends with `\\"` looks like a cut.
-    [("fputcsv", 0.98), ("rfc", 1), ("doubled", 1), ("slashes", 1), ("bare", 0.9)],
+    ("way", "least"), [("fputcsv", 1), ("rfc", 1), ("doubled", 1), ("slashes", 1), ("bare", 0.9)]
 )
 def test_what_php_writes_is_read_back_and_never_in_another_number_of_rows(
     way: str, least: float
