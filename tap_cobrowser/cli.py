@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 import warnings
 from abc import abstractmethod
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC}
 """Errors of the system that only printing leaves as they are: everything else has its own type."""
+_PATIENCE = 0.3
 _ADDS_NOTHING = {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
 """Lines of the SDK, one in each run."""
 
@@ -265,6 +267,9 @@ def _end_on_second_signal() -> None:
         while received := reader.recv(1):
             if received[0] in {signal.SIGINT, signal.SIGTERM}:
                 if stopping:
+                    # Ctrl-C in a terminal comes twice, from Meltano, too: the signal handler ends
+                    # the process earlier, with a whole line, if it can run.
+                    time.sleep(_PATIENCE)
                     os._exit(128 + received[0])
                 stopping = True
 

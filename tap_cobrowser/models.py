@@ -11,7 +11,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
     from tap_cobrowser.days import DateWindow
@@ -121,6 +121,13 @@ class Table:
     def first(self, most: int) -> Table:
         """Return the first rows."""
         return replace(self, columns=tuple(values[:most] for values in self.columns))
+
+    def parts(self, most: int) -> Iterator[Table]:
+        """Yield the rows in tables of at most so many."""
+        for at in range(0, len(self), most):
+            whole = len(self) <= most
+            columns = self.columns if whole else [each[at : at + most] for each in self.columns]
+            yield replace(self, columns=tuple(columns))
 
     def since(self, column: str, least: str) -> Table:
         """Return the rows whose ISO 8601 date-time in a column is not before `least`."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tap_cobrowser.models import Table
     from tap_cobrowser.singer.messages import LineWriter
 
+_ROWS_AT_ONCE = 10_000  # a stream map makes a dict of each
+
 
 def records_of(table: Table) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table as records."""
@@ -48,20 +50,24 @@ def write_records(
     Raises:
         SettingError: If a stream map fails.
     """
-    least = len(table)
-    for stream_map, names, columns, removed in _outgoing(stream_maps, table):
-        rows = removed
-        blocks = record_lines(
-            stream_map.stream_alias, names, columns, time_extracted=extracted, version=version
-        )
-        try:
-            for lines in blocks:
-                writer.write_lines(lines)
-                rows += lines.count(b"\n")
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise _map_error(stream_map, error) from None
-        least = min(least, rows)
-    return least
+    maps = list(stream_maps)
+    handled = 0
+    for part in table.parts(_ROWS_AT_ONCE):
+        least = len(part)
+        for stream_map, names, columns, removed in _outgoing(maps, part):
+            rows = removed
+            blocks = record_lines(
+                stream_map.stream_alias, names, columns, time_extracted=extracted, version=version
+            )
+            try:
+                for lines in blocks:
+                    writer.write_lines(lines)
+                    rows += lines.count(b"\n")
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                raise _map_error(stream_map, error) from None
+            least = min(least, rows)
+        handled += least
+    return handled
 
 
 def write_batches(  # noqa: PLR0913 - a message is made of as many things

@@ -27,3 +27,10 @@ def test_a_table_without_a_column_has_no_values_of_it() -> None:
     assert len(Table()) == 0
     assert events(("1", moment(DAY))).moments(HOURS) == ()
     assert events(("1", moment(DAY))).moments(EVENTS) == (moment(DAY),)
+
+
+def test_the_parts_of_a_table_are_its_rows_in_order() -> None:
+    table = Table(("id",), (["a", "b", "c", "d", "e"],))
+    assert [part.values("id") for part in table.parts(2)] == [["a", "b"], ["c", "d"], ["e"]]
+    assert [part.values("id") for part in table.parts(5)] == [["a", "b", "c", "d", "e"]]
+    assert list(Table(("id",), ([],)).parts(2)) == []
