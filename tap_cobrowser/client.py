@@ -18,6 +18,7 @@ import singer_sdk.singerlib as singer
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
+from tap_cobrowser.api.windows import Work
 from tap_cobrowser.checks.keys import keys_notice
 from tap_cobrowser.checks.silence import bookmark_notice, nothing_notice, reach_notice
 from tap_cobrowser.days import ONE_DAY, DateWindow, days_of, midnight
@@ -202,7 +203,7 @@ class CobrowserStream(Stream, ABC):
     @override
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
         """Yield the records, without bookmarks. A run emits them through `sync`."""
-        for part in self._own_tap.windows.of((self.command, False)):
+        for part in self._own_tap.windows.of(Work(self.command)):
             if part.response:
                 yield from records_of(part.response.table)
 
@@ -253,7 +254,7 @@ class CobrowserStream(Stream, ABC):
                 self.get_record_counter() as counter,
                 self.get_sync_timer(),
             ):
-                for part in self._own_tap.windows.of((self.command, earlier)):
+                for part in self._own_tap.windows.of(Work(self.command, earlier)):
                     self._log_notices(*part.notices)
                     is_doubtful |= any(each.kind in _ROWS_MAY_BE_MISSING for each in part.notices)
                     if part.response:

@@ -15,7 +15,7 @@ from tap_cobrowser import settings
 from tap_cobrowser.api.clock import SYSTEM_TIME
 from tap_cobrowser.api.fetch import Api
 from tap_cobrowser.api.preflight import Preflight
-from tap_cobrowser.api.windows import Windows
+from tap_cobrowser.api.windows import Windows, Work
 from tap_cobrowser.cli import CommandLineTap
 from tap_cobrowser.days import ONE_DAY
 from tap_cobrowser.errors import (
@@ -150,24 +150,24 @@ class TapCobrowser(CommandLineTap):
         Raises:
             TapCobrowserError: If the first request is rejected, or the server cannot be reached.
         """
-        start = self.preflight
-        if start.today:
+        preflight = self.preflight
+        if preflight.today:
             for stream in self._selected:
-                stream.upgrade_state(start.today)
+                stream.upgrade_state(preflight.today)
         # The daily work of all streams comes first, then earlier days.
         plan = [
-            ((stream.command, earlier), window)
+            (Work(stream.command, earlier), window)
             for earlier in (False, True)
             for stream in self._selected
-            for window in stream.plan(start.today, earlier=earlier)
+            for window in stream.plan(preflight.today, earlier=earlier)
         ]
         planned = [window for _, window in plan if window]
-        if start.today:
-            self._warn_of_days(start.today, is_empty=not planned)
-        start.ask_for_ranges(max((window.length for window in planned), default=0))
-        if start.notice:
-            self.log_notice("", start.notice)
-        return Windows(self.settings, plan, start)
+        if preflight.today:
+            self._warn_of_days(preflight.today, is_empty=not planned)
+        preflight.ask_for_ranges(max((window.length for window in planned), default=0))
+        if preflight.notice:
+            self.log_notice("", preflight.notice)
+        return Windows(self.settings, plan, preflight)
 
     def _log_retry(self, retry: Retry) -> None:
         if retry.number:
@@ -208,7 +208,7 @@ class TapCobrowser(CommandLineTap):
             for stream in self._selected:
                 self._try(stream.name, stream.sync, failed)
                 if stream.name in failed:
-                    windows.drop((stream.command, True))
+                    windows.drop(Work(stream.command, earlier=True))
             for stream in self._selected:
                 if stream.name not in failed:
                     self._try(stream.name, stream.fill_in, failed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_cobrowser.api.fetch import Api
 from tap_cobrowser.api.preflight import Preflight
-from tap_cobrowser.api.windows import Windows
+from tap_cobrowser.api.windows import Windows, Work
 from tap_cobrowser.days import ONE_DAY, DateWindow
 from tap_cobrowser.errors import TapCobrowserError
 from tap_cobrowser.settings import check
@@ -92,10 +92,10 @@ def extract(
     ranged = [command for command in commands if command.windowed]
     result, before = Extracted(), len(sandbox.requests)
 
-    def plan(today: date) -> list[tuple[tuple[Any, bool], DateWindow | None]]:
+    def plan(today: date) -> list[tuple[Work, DateWindow | None]]:
         windows = windows_of(first, min(last, today), size)
         return [
-            ((command, False), window)
+            (Work(command), window)
             for command in commands
             for window in (windows if command.windowed else [None])
         ]
@@ -114,7 +114,7 @@ def extract(
         rows = result.rows.setdefault(command.name, [])
         with suppress(TapCobrowserError):
             try:
-                for part in windows.of((command, False)):
+                for part in windows.of(Work(command)):
                     result.checks += part.checks
                     result.said += [(command.name, notice) for notice in part.notices]
                     if part.response:

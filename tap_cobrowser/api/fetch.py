@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _CALENDAR = range(2000, 9000)
 _LINE_ENDS = {b"", b"\n", b"\r", b"\0"}  # a line end of UTF-16 may begin with a zero
 _LONGEST_BLANK_LINE = 100
-_LACKS_HEADER = "The response is empty, though other responses without rows have a header"
 
 
 class _UnconfirmedError(RetriableError):
@@ -141,9 +140,10 @@ class Api:
         self._pause = Pause(time)
         self._in_flight = threading.Semaphore(settings.max_concurrent_requests)
         self._readers: dict[Command, TableReader] = {}
-        # What is usual for this server: a header without rows, and a last row without a line end.
+        # What responses of this run have shown: there was a header without rows, there was a last
+        # row without a line end, confirmed, and which commands have had line ends after last rows.
         self._header_alone = self._unended = False
-        self._ended: set[str] = set()  # commands with line ends after last rows
+        self._ended: set[str] = set()
 
     def fetch(self, command: Command, window: DateWindow | None = None) -> Response:
         """Request a window of days, or a whole table without one, and return the response.
@@ -201,14 +201,14 @@ class Api:
 
     def _prepare_retry(self, request: _Request, error: TapCobrowserError) -> None:
         """Wait for the next try of a request, or raise the error if there is none."""
-        # What it was made from quotes cells and URLs as they are.
+        # The exceptions that it was raised from quote cells and URLs as they are.
         error.__cause__ = error.__context__ = None
         error.where = ", ".join(filter(None, [request.where, error.where]))
         confirms, most = isinstance(error, _UnconfirmedError), self._settings.max_retries
         request.retries += not confirms
         if not isinstance(error, RetriableError):
             raise error
-        wait = backoff(error, max(request.retries, 1))  # too long a pause ends the run in any case
+        wait = backoff(error, max(request.retries, 1))  # first: too long a pause is another error
         if request.retries > most:
             raise error
         name, number = request.command.name, 0 if confirms else request.retries
@@ -245,13 +245,7 @@ class Api:
             if retry_after is not None:
                 msg = "The response is empty"
                 raise ServerBusyError(msg, retry_after=retry_after)
-            if self._header_alone:
-                raise BrokenResponseError(_LACKS_HEADER)
-            if not request.said_nothing:
-                # A server that stumbles also sends nothing.
-                request.said_nothing = True
-                msg = "The response is empty, without even a header"
-                raise _UnconfirmedError(msg)
+            self._check_nothing(request)
         today = min(days)
         if numbers and not window:
             start, stop = numbers["start"] * ONE_DAY, numbers["stop"] * ONE_DAY
@@ -299,6 +293,21 @@ class Api:
             return Response(name, download.window, table, download.today, received, size)
         raise busy
 
+    def _check_nothing(self, request: _Request) -> None:
+        """Check that nothing at all means no rows. A server that stumbles also sends nothing.
+
+        Raises:
+            BrokenResponseError: If a response of this run without rows has had a header.
+            _UnconfirmedError: If the server has not said it twice.
+        """
+        if self._header_alone:
+            msg = "The response is empty, though other responses without rows have a header"
+            raise BrokenResponseError(msg)
+        if not request.said_nothing:
+            request.said_nothing = True
+            msg = "The response is empty, without even a header"
+            raise _UnconfirmedError(msg)
+
     def _check_end(self, request: _Request, body: bytes, table: Table) -> None:
         """Check that a response is whole, as far as its end shows it.
 
@@ -313,8 +322,7 @@ class Api:
         name, rows = request.command.name, len(table)
         msg = "The response ends without a line feed, so it may be cut short"
         if table.nothing:
-            if self._header_alone:  # since it was downloaded
-                raise BrokenResponseError(_LACKS_HEADER)
+            self._check_nothing(request)  # again: another response may have had a header since
             return
         if _ends_line(body):
             if rows:

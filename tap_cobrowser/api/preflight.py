@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from tap_cobrowser.checks.days import begins_on, rows_by_key
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
     from tap_cobrowser.models import Command, Notice, Response, Row
     from tap_cobrowser.settings import Settings
 
-_NEWEST = (1, 3, 8)  # days ago of the newest day: if recent days are silent, others may not be
+_DAYS_AGO = (1, 3, 8)  # of the newest day of a range to try: others are tried if these are silent
 _TRIES = 4
+
+
+class _Ranges(Enum):
+    """What the ends of a range of days have shown."""
+
+    WORK = 1
+    DO_NOT_WORK = 2
+    NOT_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +103,29 @@ class Preflight:
         """
         if self.today is None or span <= 1:
             return
-        tries = [(command, ago) for command in self._commands for ago in _NEWEST]
-        problem: str | None = None
+        tries = [(command, ago) for command in self._commands for ago in _DAYS_AGO]
+        found = _Ranges.NOT_SHOWN
         for _ in range(_TRIES):
             tries = [each for each in tries if each[0].name not in self.errors]
-            if problem is not None or not tries:
+            if found is not _Ranges.NOT_SHOWN or not tries:
                 break
             command, ago = tries.pop(0)
             last = self.today - ago * ONE_DAY
             try:
-                problem = self._problem_of(command, DateWindow(last - (span - 1) * ONE_DAY, last))
+                found = self._try_range(command, DateWindow(last - (span - 1) * ONE_DAY, last))
             except TapCobrowserError as error:
                 self._keep(command, error)
-        self.ranges = problem == ""
+        self.ranges = found is _Ranges.WORK
         self._yesterday = None  # which may take much memory
 
     def _keep(self, command: Command, error: TapCobrowserError) -> None:
-        """Keep the error of a command: its stream meets it again in its turn."""
+        """Keep the error of a command, which its stream meets again; raise one of every stream."""
         if error.ends_run:
             raise error
         self.errors[command.name] = error
 
-    def _problem_of(self, command: Command, window: DateWindow) -> str | None:
-        """Return what is wrong with a window, "" if nothing is; None if its days do not show it."""
+    def _try_range(self, command: Command, window: DateWindow) -> _Ranges:
+        """Return whether a window has the rows of its ends; if not, set the notice that says so."""
         oldest_day, *_, newest_day = window.days
         known = self._yesterday
         if known and known[0] == command and known[1].window == newest_day:
@@ -124,7 +133,7 @@ class Preflight:
         else:
             newest = self._ask(command, newest_day)
         if not newest.begins:
-            return None
+            return _Ranges.NOT_SHOWN
         oldest, whole = self._ask_at_once(command, oldest_day, window)
         if isinstance(oldest, TapCobrowserError):
             raise oldest
@@ -135,15 +144,15 @@ class Preflight:
                 raise whole
             problem = f"is an error, but its ends have responses alone ({whole.what})"
         elif not oldest.begins:
-            return None
+            return _Ranges.NOT_SHOWN
         else:
             problem = "lacks rows that its days have when they are requested alone"
             lacks = (oldest.rows | newest.rows) - whole.rows
             # Rows arrive late at any moment, so what a window lacks must be missing twice.
             if not lacks or not lacks - self._ask(command, window).rows:
-                return ""
+                return _Ranges.WORK
         self.notice = no_ranges_notice(window, problem)
-        return problem
+        return _Ranges.DO_NOT_WORK
 
     def _ask(self, command: Command, window: DateWindow) -> _Seen:
         return self._seen(command, self.api.fetch(command, window))

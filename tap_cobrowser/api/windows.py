@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cobrowser.api.prefetch import Prefetch
 from tap_cobrowser.checks.days import days_notice, rows_by_key
@@ -20,7 +20,6 @@ from tap_cobrowser.errors import WrongDaysError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import TypeAlias
 
     from tap_cobrowser.api.fetch import Download
     from tap_cobrowser.api.preflight import Preflight
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
     from tap_cobrowser.models import Command, Notice, Response, Row
     from tap_cobrowser.settings import Settings
 
-    Source: TypeAlias = tuple[Command, bool]
-    """A command, and whether its earlier days are meant rather than the daily work."""
+
+class Work(NamedTuple):
+    """What is read of a command: its daily work, or the earlier days that are filled in."""
+
+    command: Command
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +63,43 @@ class Windows:
     def __init__(
         self,
         settings: Settings,
-        plan: Sequence[tuple[Source, DateWindow | None]],
-        start: Preflight,
+        plan: Sequence[tuple[Work, DateWindow | None]],
+        preflight: Preflight,
     ) -> None:
         """Prepare; nothing is requested yet.
 
-        `plan` has the windows of each command in the order in which they will be read; None is a
-        full table. `start` is what the preflight has shown.
+        `plan` has all windows in the order in which they will be read; None is a full table.
         """
-        self._api, self._zone = start.api, settings.timezone
-        self.responded = start.today is not None
-        self._days_alone = not start.ranges
+        self._api, self._zone = preflight.api, settings.timezone
+        self.responded = preflight.today is not None
+        self._days_alone = not preflight.ranges
         self._counts: defaultdict[Command, RowCounts] = defaultdict(RowCounts)
         self._ends: defaultdict[Command, Ends] = defaultdict(Ends)
         self._limits: set[int] = set()
-        self._read: DateWindow | None = None
+        self._days_read: DateWindow | None = None
         self._rows = 0
         self._ahead = Prefetch(
             plan,
-            lambda source, window: self._download(source[0], window),
+            lambda work, window: self._download(work.command, window),
             size=lambda downloads: sum(len(each.exchange.reply.body) for each in downloads),
             threads=settings.max_concurrent_requests,
             sizes={
-                source: start.sizes[source[0].name]
-                for source, _ in plan
-                if source[0].name in start.sizes
+                work: preflight.sizes[work.command.name]
+                for work, _ in plan
+                if work.command.name in preflight.sizes
             },
             # A rejected key is sent once, not by all threads at a time.
-            first_alone=start.today is None,
+            first_alone=preflight.today is None,
         )
 
-    def of(self, source: Source) -> Iterator[Part]:
-        """Yield the windows of a source, in order: their parts, and the end of each.
+    def of(self, work: Work) -> Iterator[Part]:
+        """Yield the windows of a piece of work, in order: their parts, and the end of each.
 
         Raises:
             TapCobrowserError: In the turn of the window that it is about.
         """
-        for window, downloads in self._ahead.results(source):
-            yield from self._parts(source[0], window, downloads)
+        for window, downloads in self._ahead.results(work):
+            yield from self._parts(work.command, window, downloads)
 
     def read(self, command: Command, window: DateWindow | None) -> Iterator[Part]:
         """Yield the parts of a window, without requests made ahead.
@@ -107,9 +109,9 @@ class Windows:
         """
         return self._parts(command, window, self._download(command, window))
 
-    def drop(self, source: Source) -> None:
-        """Leave the windows of a source out."""
-        self._ahead.drop(source)
+    def drop(self, work: Work) -> None:
+        """Leave the windows of a piece of work out."""
+        self._ahead.drop(work)
 
     def at_end(self) -> list[tuple[str, Notice]]:
         """Return what only the whole run shows, with the names of the commands it is about."""
@@ -121,7 +123,7 @@ class Windows:
             for rows in limits & counts.windows.keys()
             if (singles := counts.single_days(rows))
         ]
-        silent = silence_notice(self._read) if self._read and not self._rows else None
+        silent = silence_notice(self._days_read) if self._days_read and not self._rows else None
         return [*found, ("", silent)] if silent else found
 
     def _download(self, command: Command, window: DateWindow | None) -> list[Download]:
@@ -172,7 +174,7 @@ class Windows:
             error.where = f"Stream '{command.name}', window {response.window}"
             raise
         if response.window:
-            self._read = response.window.joined(self._read)
+            self._days_read = response.window.joined(self._days_read)
             self._rows += len(response.table)
         self._counts[command].add(len(response.table), response.window)
         found = [outside, keys_notice(command, response.table)]
@@ -189,7 +191,7 @@ class Windows:
         if self._counts[command].is_suspicious(len(response.table), command):
             return window.days
         moments = response.table.moments(command)
-        silent = self._ends[command].silent(moments, window, self._zone)
+        silent = self._ends[command].count(moments, window, self._zone)
         return [silent] if silent else []
 
     def _rows_of_days(

@@ -31,7 +31,7 @@ class Ends:
     oldest: bool = False
     newest: bool = False
 
-    def silent(
+    def count(
         self, moments: Sequence[str], window: DateWindow, zone: ZoneInfo
     ) -> DateWindow | None:
         """Count a window, and return its day at the end that has never had rows, if that is odd.

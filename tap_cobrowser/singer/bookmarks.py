@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _KEY = "replication_key"
 _VALUE = "replication_key_value"
-_BEGAN = "lookback_from"
+_LOOKBACK_FROM = "lookback_from"
 _COMPLETE = "complete_from"
 _KNOWN = {
     _KEY,
     _VALUE,
-    _BEGAN,
+    _LOOKBACK_FROM,
     _COMPLETE,
     "replication_key_signpost",
     "starting_replication_value",
@@ -80,12 +80,12 @@ def read(
         return None
     if state.get(_KEY, replication_key) != replication_key:
         reject(f"Its replication key is {quote(state[_KEY], 60)}, not '{replication_key}'")
-    return Bookmark(day, day_of(_COMPLETE), day_of(_BEGAN))
+    return Bookmark(day, day_of(_COMPLETE), day_of(_LOOKBACK_FROM))
 
 
 def put(state: dict[str, Any], bookmark: Bookmark, *, replication_key: str, zone: ZoneInfo) -> None:
     """Set the bookmark in the state of a stream: midnights in UTC, under the SDK's own keys."""
-    for name in (_BEGAN, _COMPLETE):
+    for name in (_LOOKBACK_FROM, _COMPLETE):
         state.pop(name, None)
     state |= {_KEY: replication_key, _VALUE: midnight(bookmark.day, zone).isoformat()}
     if bookmark.complete_from:

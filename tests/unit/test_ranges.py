@@ -18,7 +18,7 @@ def odd_days(*rows: tuple[int, ...], each: int = 2) -> list[DateWindow | None]:
     for number, of_days in enumerate(rows):
         window = days(DAY + number * each * ONE_DAY, each)
         moments = [moment(window.first + day * ONE_DAY) for day in of_days]
-        found.append(ends.silent(moments, window, AMSTERDAM))
+        found.append(ends.count(moments, window, AMSTERDAM))
     return found
 
 
