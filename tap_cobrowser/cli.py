@@ -14,7 +14,7 @@ import time
 import traceback
 import warnings
 from abc import abstractmethod
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -35,9 +35,10 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
-_OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC}
+_OF_STANDARD_OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """Errors of the system that only printing leaves as they are: everything else has its own type."""
 _PATIENCE = 0.3
 _ADDS_NOTHING = {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
@@ -176,6 +177,16 @@ class _Command(SingerCommand):
     """Ends with one line and exit code 1 on any error; prints a traceback only at level DEBUG."""
 
     @override
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _reporting_closed_pipes():  # options print, too
+            return super().make_context(*args, **kwargs)
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reporting_closed_pipes():
+            return super().invoke(ctx)
+
+    @override
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         _end_on_second_signal()
         protect(os.environ.get("TAP_COBROWSER_API_KEY", ""))
@@ -217,6 +228,18 @@ class _Command(SingerCommand):
                 "that TAP_COBROWSER_LOGLEVEL=DEBUG logs.",
                 *(type(error).__name__, quote(error)),
             )
+
+
+@contextmanager
+def _reporting_closed_pipes() -> Iterator[None]:
+    """Report a pipe that nobody reads, for which click ends without a line."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        gone = target_gone(error)
+    else:
+        return
+    raise gone
 
 
 def _usage_problem(error: click.UsageError) -> str:

@@ -215,8 +215,8 @@ def wants_ccc_streams(config: Mapping[str, Any]) -> bool:
 
 
 def is_unset(value: object) -> bool:
-    """Return whether a value counts as none: null, an empty object, or blank text."""
-    return value in (None, {}) or (isinstance(value, str) and not value.strip())
+    """Return whether a value counts as none: null, or blank text. A tab may be a separator."""
+    return value is None or (isinstance(value, str) and not value.strip(" \r\n"))
 
 
 def check(config: Mapping[str, Any]) -> Settings:

@@ -27,6 +27,7 @@ _KNOWN = {
     "replication_key_signpost",
     "starting_replication_value",
     "progress_markers",
+    "partitions",
 }
 
 
@@ -72,6 +73,8 @@ def read(
 
     if strange := state.keys() - _KNOWN:
         reject(f"It has {quote(min(strange), 60)}, which is not part of a bookmark")
+    if state.get("partitions"):
+        reject("It has 'partitions', but this stream has none")
     day = day_of(_VALUE)
     if day is None:
         # Markers of the SDK without a value are neither a bookmark nor an empty state.

@@ -33,7 +33,7 @@ def check(
     values = {
         name: _typed(config[name], name, schema)
         for name, schema in schemas.items()
-        if not is_unset(config.get(name))
+        if config.get(name) != {} and not is_unset(config.get(name))
     }
     if "batch_config" in values:
         values["batch_config"] = _batch_config(values["batch_config"])

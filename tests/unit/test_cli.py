@@ -150,3 +150,19 @@ def test_a_full_disk_is_an_error_of_standard_output(option: str) -> None:
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "Standard output cannot be written: No space left on device." in last
+
+
+@pytest.mark.parametrize("option", ["--discover", "--about", "--version", "--help"])
+def test_a_pipe_that_nobody_reads_is_one_line(option: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "tap_cobrowser", option],
+        check=False,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert "The target has stopped reading" in done.stderr.splitlines()[-1]

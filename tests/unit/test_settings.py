@@ -115,6 +115,8 @@ REJECTED = [
     ("lookback_days", float("nan")),
     ("window_days", 0),
     ("window_days", "32"),
+    ("csv_separator", "\t"),
+    ("window_days", {}),
     ("csv_separator", ";;"),
     ("ccc_agent", "perhaps"),
     ("ccc_agent", 2),
