@@ -296,7 +296,7 @@ def from_environment(names: Collection[str]) -> dict[str, str]:
         raise SettingError(msg, advice="Correct it, or remove it.") from None
     found = {**of_file, **{key: text for key, text in os.environ.items() if text}}
     values = {name: found.get(f"{_PREFIX}{name.upper()}") for name in names}
-    return {name: text for name, text in values.items() if text and text.strip()}
+    return {name: text for name, text in values.items() if text and not is_unset(text)}
 
 
 def unknown(config: Collection[str], names: Collection[str]) -> Iterator[str]:

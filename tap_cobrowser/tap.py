@@ -283,9 +283,7 @@ class TapCobrowser(CommandLineTap):
         """Return the files of `history_files` by stream, and log which are left out."""
         sources, left_out = find_files(self.settings.history_files)
         for name in left_out:
-            is_packed = name.lower().endswith((".gz", ".zip"))  # in a ZIP file
-            level = logging.WARNING if is_packed else logging.INFO
-            self.logger.log(level, "%s is not a CSV file, and is left out.", quote(name))
+            self.logger.info("%s is not a CSV file, and is left out.", quote(name))
         selected = {stream.name for stream in self._selected}
         commands = [stream.documented() for stream in STREAMS]
         files: dict[str, list[Source]] = {}

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     OnBytes = Callable[[int], object]
 
 _ENDINGS = (".csv", ".csv.gz")
+_PACKED = (".zip", ".gz", ".7z", ".rar")
+_UNPACK = "Unpack it, and run again."
 _CHANGED = "It has changed while it was read"
 _GZIP = b"\x1f\x8b"
 # What the system, gzip and zipfile raise, for damaged names and numbers in an archive, too.
@@ -123,8 +125,9 @@ def _paths(setting: str) -> list[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and its subfolders, also in linked ones, without hidden ones."""
 
-    def fail(error: OSError) -> NoReturn:  # its files would be missing
-        raise error
+    def fail(error: OSError) -> None:  # its files would be missing
+        with _readable(f"folder {quote(error.filename)}"):
+            raise error
 
     seen = set[str]()
     for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
@@ -144,10 +147,12 @@ def _members(path: Path) -> tuple[list[Source], list[str]]:
             source = Source(path, name, member.file_size)
             if member.is_dir() or Path(name).name.startswith(".") or name.startswith("__MACOSX"):
                 continue
+            if name.lower().endswith(_PACKED):
+                _fail(f"It has a packed file in it, {quote(name)}", f"file {quote(path)}", _UNPACK)
             if not name.lower().endswith(".csv"):
                 others.append(f"{path}: {name}")
             elif sources and sources[-1].member == name:
-                _fail("It is twice in the ZIP file", source, "Unpack it, and run again.")
+                _fail("It is twice in the ZIP file", source, _UNPACK)
             else:
                 sources.append(source)
     return sources, others

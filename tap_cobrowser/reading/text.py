@@ -20,6 +20,7 @@ CHUNK = 2**16
 """The number of bytes that are decoded at once."""
 
 _LONGEST_LINE = 16 * 2**20
+_FEW = 2
 _BLANK = " \t\r\n"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 # A script in several files puts out what stands around its tags: marks, blanks and blank lines.
@@ -109,8 +110,9 @@ def text_of(body: bytes, charset: str | None = None) -> Text:
 def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None) -> Text:
     """Return the text that bytes are; `chunks` opens them, from the beginning.
 
-    It is UTF-16 if it begins with its mark; UTF-8 if all but a few bytes are valid; otherwise the
-    charset in `Content-Type` decides, and without one it is Windows-1252.
+    It is UTF-16 if it begins with its mark; UTF-8 if all but a few bytes are valid, more readily
+    if the charset in `Content-Type` says so; otherwise the charset decides, and without one it is
+    Windows-1252.
     """
     if next(iter(chunks()), b"").startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _scanned(Text(chunks, "UTF-16"))
@@ -119,7 +121,7 @@ def open_text(chunks: Callable[[], Iterable[bytes]], charset: str | None = None)
         return _scanned(text, "strict")
     except UnicodeDecodeError:
         pass
-    if _is_damaged_utf_8(text):
+    if _is_damaged_utf_8(text, charset):
         return _scanned(text)
     try:
         # not all of its codecs raise the same, and some are none of text
@@ -169,17 +171,19 @@ def _decoded(chunks: Iterable[bytes], encoding: str, errors: str = "replace") ->
     yield decoder.decode(b"", final=True)
 
 
-def _is_damaged_utf_8(text: Text) -> bool:
+def _is_damaged_utf_8(text: Text, charset: str | None) -> bool:
     """Return whether bytes are UTF-8 but for a few: texts are cut in the middle of a character.
 
-    Text in another encoding has hardly any character that is valid UTF-8.
+    Text in another encoding has hardly any character that is valid UTF-8. PHP calls UTF-8 whatever
+    it puts out: what has no such character is not UTF-8 all the same.
     """
     broken = valid = 0
     for piece in _decoded(text.chunks(), text.encoding):
         invalid = piece.count("\ufffd")
         broken += invalid
         valid += len(piece) - len(piece.encode("ascii", "ignore")) - invalid
-    return valid >= broken
+    says_so = (charset or "").lower().replace("-", "").replace("_", "") == "utf8"
+    return valid >= broken or (says_so and (valid > 0 or broken <= _FEW))
 
 
 # The first lines

@@ -247,8 +247,9 @@ def test_variables_and_a_dotenv_file_mean_the_same(
     monkeypatch.setenv("TAP_COBROWSER_USER", "from the environment")
     monkeypatch.setenv("TAP_COBROWSER_API_KEY", "")
     monkeypatch.setenv("TAP_COBROWSER_TIMEZONE", " ")
-    found = from_environment(["user", "api_key", "timezone", "stream_maps"])
-    assert found == {"user": "from the environment", "api_key": "b c"}
+    monkeypatch.setenv("TAP_COBROWSER_CSV_SEPARATOR", "\t")
+    found = from_environment(["user", "api_key", "timezone", "csv_separator", "stream_maps"])
+    assert found == {"user": "from the environment", "api_key": "b c", "csv_separator": "\t"}
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingError, match=r"^The file \.env cannot be read"):
         from_environment([])

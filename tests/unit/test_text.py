@@ -50,6 +50,7 @@ def test_a_few_broken_bytes_do_not_turn_the_rest_into_other_letters() -> None:
     text = open_text(lambda: ["Müller Zoë é@".encode().replace(b"@", b"\xc3")])
     assert "".join(text.pieces()) == "Müller Zoë é\ufffd"
     assert (text.encoding, text.is_damaged) == ("UTF-8", True)
+    assert decode(b"Zo\xc3", "utf-8") == "Zo\ufffd"
 
 
 def test_a_mark_of_utf_8_before_another_encoding_is_left_out() -> None:
